@@ -1,0 +1,85 @@
+//! Sending means (308): one folder per protocol, each telling the network what the scheduler decided.
+//!
+//! The scheduler decides whether queries are wanted; an advertiser decides how its protocol says so. One advertiser
+//! never imports another; what peers say goes through `app`.
+
+pub mod nd;
+pub mod peers;
+
+use crate::base::machine::{Machine, Outbox};
+use crate::base::peer::IdentityHash;
+use crate::base::time::Timestamp;
+use crate::scheduler::Decision;
+
+/// A protocol that attracts queries to this server.
+pub trait Advertiser: Machine {
+    /// Tells the network what was decided. Idempotent: saying it twice sends nothing new.
+    fn apply(&mut self, decision: &Decision, now: Timestamp, out: &mut Outbox);
+
+    /// What status and explain show; they read nothing else.
+    fn report(&self) -> Report;
+
+    /// True once nothing that this protocol has said points here any more; shutdown waits for it.
+    fn is_withdrawn(&self) -> bool;
+}
+
+/// An advertiser as `status` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// `nd`, `ospf`, ...: the configured protocol.
+    pub protocol: &'static str,
+    /// Where it stands.
+    pub state: State,
+    /// Routers should have this server's link-layer address now (ND), or a route to it.
+    pub holder: bool,
+    /// It attracts queries by advertisements now; false in idle standby.
+    pub advertised: bool,
+    /// Another server is known to hold the service address.
+    pub other_holder: Option<IdentityHash>,
+    /// The present term (ND failover), or 0.
+    pub term: u32,
+    /// While leaving: who takes over.
+    pub successor: Option<IdentityHash>,
+    /// Queries that came here while another server was the holder, since the start.
+    pub misdelivered: u32,
+    /// Advertisements sent.
+    pub sent: u64,
+    /// Advertisements that could not be sent.
+    pub errors: u64,
+    /// Received packets that were dropped, by cause.
+    pub dropped: Vec<(&'static str, u64)>,
+    /// One line for the operator: whom it waits for, what it does next.
+    pub detail: String,
+}
+
+/// Where an advertiser stands. The names are those of `status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Nothing has been decided yet, or it listens before it speaks.
+    Starting,
+    /// Able and silent.
+    Silent,
+    /// Attracts queries.
+    Advertising,
+    /// Hands over.
+    Withdrawing,
+    /// Nothing points here.
+    Withdrawn,
+    /// Cannot speak: the link, the group or the address is missing.
+    Failed,
+}
+
+impl State {
+    /// The state's name in `status`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Silent => "silent",
+            Self::Advertising => "advertising",
+            Self::Withdrawing => "withdrawing",
+            Self::Withdrawn => "withdrawn",
+            Self::Failed => "failed",
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Neighbor Discovery as the advertisement (claims 1 to 9): unsolicited Neighbor Advertisements, Override set.

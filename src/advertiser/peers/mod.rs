@@ -1,0 +1,1 @@
+//! The peer message (claim 17's separate protocol): how servers and router sides know each other.

@@ -1,0 +1,1 @@
+//! Control: admin socket and web.

@@ -1,0 +1,1 @@
+//! Monitoring means (304).

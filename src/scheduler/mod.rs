@@ -1,0 +1,7 @@
+//! Service scheduling means (306): decides whether the network should send queries here.
+//!
+//! Pure: no clock, no I/O, no memory but the standing it is handed. How a protocol says so is the advertiser's business.
+
+pub mod decision;
+
+pub use decision::{CostClass, Decision, Intent, Withdrawal};
