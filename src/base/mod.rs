@@ -1,10 +1,12 @@
 //! The words that every floor uses: time, addresses, the [`machine::Machine`] trait, randomness, checksums.
 //!
-//! Floor 0. Nothing but `std` is imported here, and nothing here touches the outside world.
+//! Floor 0. Nothing but `std` and serde is imported here, and nothing here touches the outside world.
 
 pub mod address;
 pub mod checksum;
+pub mod duration;
 pub mod machine;
 pub mod peer;
+pub mod problem;
 pub mod random;
 pub mod time;

@@ -1,0 +1,1 @@
+//! The tests that need no privileges: simulation, scenarios, vectors, real sockets on loopback, the tidy test.
