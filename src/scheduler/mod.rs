@@ -2,6 +2,10 @@
 //!
 //! Pure: no clock, no I/O, no memory but the standing it is handed. How a protocol says so is the advertiser's business.
 
+pub mod decide;
 pub mod decision;
+pub mod standing;
 
+pub use decide::{Policy, decide};
 pub use decision::{CostClass, Decision, Intent, Withdrawal};
+pub use standing::{Reason, Standing, State};
