@@ -3,6 +3,7 @@
 //! Everything it sees ends in one [`Observation`], plain data with its time, from which the scheduler (306) decides.
 //! Health is local: no remote dependency can withdraw a server. Unknown and silent count as down.
 
+pub mod ledger;
 pub mod observation;
 pub mod rate;
 

@@ -4,8 +4,10 @@
 
 pub mod decide;
 pub mod decision;
+pub mod journal;
 pub mod standing;
 
 pub use decide::{Policy, decide};
 pub use decision::{CostClass, Decision, Intent, Withdrawal};
+pub use journal::Journal;
 pub use standing::{Reason, Standing, State};
