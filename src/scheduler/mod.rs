@@ -2,6 +2,7 @@
 //!
 //! Pure: no clock, no I/O, no memory but the standing it is handed. How a protocol says so is the advertiser's business.
 
+pub mod config;
 pub mod decide;
 pub mod decision;
 pub mod journal;
