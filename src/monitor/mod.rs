@@ -5,6 +5,8 @@
 
 pub mod ledger;
 pub mod observation;
+pub mod probe;
 pub mod rate;
+pub mod system;
 
 pub use observation::Observation;
