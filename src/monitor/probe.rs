@@ -87,15 +87,24 @@ impl Probe {
     /// # Errors
     /// Those of starting a thread.
     pub fn start(targets: &[SocketAddr], identity: String) -> io::Result<Self> {
-        let target = |address: &SocketAddr| Target { address: *address, answered: AtomicU64::new(0), unanswered_in_a_row: AtomicU32::new(0) };
+        let target = |address: &SocketAddr| Target {
+            address: *address,
+            answered: AtomicU64::new(0),
+            unanswered_in_a_row: AtomicU32::new(0),
+        };
         let record = Arc::new(Record {
             targets: targets.iter().map(target).collect(),
             last_round: AtomicU64::new(clock::now().as_micros()),
             stop: AtomicBool::new(false),
         });
         let shared = Arc::clone(&record);
-        let thread = thread::Builder::new().name("probe".to_owned()).spawn(move || probe_until_stopped(&shared, &identity))?;
-        Ok(Self { record, thread: Some(thread) })
+        let thread = thread::Builder::new()
+            .name("probe".to_owned())
+            .spawn(move || probe_until_stopped(&shared, &identity))?;
+        Ok(Self {
+            record,
+            thread: Some(thread),
+        })
     }
 
     /// What it has seen.
@@ -122,7 +131,9 @@ fn probe_until_stopped(record: &Record, identity: &str) {
         let round_began = clock::now();
         let asked: Vec<Option<UdpSocket>> = record.targets.iter().map(|target| ask(target.address, id).ok()).collect();
         for (target, socket) in record.targets.iter().zip(asked) {
-            let left = TIMEOUT.saturating_sub(clock::now().since(round_began)).max(Duration::from_millis(1));
+            let left = TIMEOUT
+                .saturating_sub(clock::now().since(round_began))
+                .max(Duration::from_millis(1));
             if socket.is_some_and(|socket| is_answered(&socket, id, identity, left)) {
                 target.unanswered_in_a_row.store(0, Ordering::Release);
                 target.answered.fetch_add(1, Ordering::AcqRel);
@@ -137,7 +148,11 @@ fn probe_until_stopped(record: &Record, identity: &str) {
 
 /// A new socket for every probe: its new source port reaches another one of the workers behind the address.
 fn ask(address: SocketAddr, id: u16) -> io::Result<UdpSocket> {
-    let any: SocketAddr = if address.is_ipv4() { ([0; 4], 0).into() } else { ([0_u16; 8], 0).into() };
+    let any: SocketAddr = if address.is_ipv4() {
+        ([0; 4], 0).into()
+    } else {
+        ([0_u16; 8], 0).into()
+    };
     let socket = UdpSocket::bind(any)?;
     socket.connect(address)?;
     socket.send(&question(id).ok_or(io::ErrorKind::InvalidData)?)?;
@@ -159,7 +174,9 @@ fn is_answered(socket: &UdpSocket, id: u16, identity: &str, timeout: Duration) -
         return false;
     }
     let Ok(length) = socket.recv(&mut answer) else { return false };
-    let Ok(message) = Message::from_vec(&answer[..length]) else { return false };
+    let Ok(message) = Message::from_vec(&answer[..length]) else {
+        return false;
+    };
     let names_us = |data: &RData| matches!(data, RData::TXT(text) if text.txt_data.iter().any(|part| **part == *identity.as_bytes()));
     message.metadata.id == id
         && message.metadata.response_code == ResponseCode::NoError
@@ -208,7 +225,9 @@ mod tests {
         let record = probe.record();
         wait_for("health", || record.health(clock::now()) == Health::Healthy);
         alive.store(false, Ordering::Release);
-        wait_for("the fault", || record.health(clock::now()) == Health::Faulty(Fault::ProbeUnanswered));
+        wait_for("the fault", || {
+            record.health(clock::now()) == Health::Faulty(Fault::ProbeUnanswered)
+        });
         assert_eq!(record.silent(), [address]);
         alive.store(true, Ordering::Release);
         wait_for("recovery", || record.health(clock::now()) == Health::Healthy);
@@ -218,16 +237,30 @@ mod tests {
     fn the_answer_of_another_server_is_no_answer() {
         let address = responder("s2", Arc::new(AtomicBool::new(true)));
         let probe = Probe::start(&[address], "s1".to_owned()).unwrap();
-        wait_for("the fault", || probe.record().health(clock::now()) == Health::Faulty(Fault::ProbeUnanswered));
+        wait_for("the fault", || {
+            probe.record().health(clock::now()) == Health::Faulty(Fault::ProbeUnanswered)
+        });
     }
 
     #[test]
     fn nothing_seen_yet_is_unknown() {
-        let target = Target { address: ([127, 0, 0, 1], 53).into(), answered: AtomicU64::new(0), unanswered_in_a_row: AtomicU32::new(0) };
-        let record = Record { targets: Box::new([target]), last_round: AtomicU64::new(0), stop: AtomicBool::new(false) };
+        let target = Target {
+            address: ([127, 0, 0, 1], 53).into(),
+            answered: AtomicU64::new(0),
+            unanswered_in_a_row: AtomicU32::new(0),
+        };
+        let record = Record {
+            targets: Box::new([target]),
+            last_round: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+        };
         assert_eq!(record.health(Timestamp::ZERO), Health::Unknown);
         record.targets[0].answered.store(1, Ordering::Release);
         assert_eq!(record.health(Timestamp::ZERO), Health::Healthy);
-        assert_eq!(record.health(Timestamp::from_secs(10)), Health::Unknown, "a dead prober knows nothing");
+        assert_eq!(
+            record.health(Timestamp::from_secs(10)),
+            Health::Unknown,
+            "a dead prober knows nothing"
+        );
     }
 }

@@ -33,7 +33,12 @@ impl System {
     #[must_use]
     pub fn new(pid: u32) -> Self {
         let source = sysinfo::System::new().ok();
-        Self { source, process: Pid::from_u32(pid), next: Timestamp::ZERO, reading: Reading::default() }
+        Self {
+            source,
+            process: Pid::from_u32(pid),
+            next: Timestamp::ZERO,
+            reading: Reading::default(),
+        }
     }
 
     /// What the host looks like at `now`.
@@ -50,9 +55,16 @@ impl System {
 
 fn read(source: &mut sysinfo::System, process: Pid) -> Reading {
     source.refresh_cpu_usage();
-    source.refresh_processes_specifics(ProcessesToUpdate::Some(&[process]), true, ProcessRefreshKind::nothing().with_memory());
+    source.refresh_processes_specifics(
+        ProcessesToUpdate::Some(&[process]),
+        true,
+        ProcessRefreshKind::nothing().with_memory(),
+    );
     let memory = source.process(process).map_or(0, sysinfo::Process::memory);
-    Reading { cpu: f64::from(source.global_cpu_usage()) / 100.0, memory }
+    Reading {
+        cpu: f64::from(source.global_cpu_usage()) / 100.0,
+        memory,
+    }
 }
 
 #[cfg(test)]
@@ -64,6 +76,10 @@ mod tests {
         let mut system = System::new(std::process::id());
         let reading = system.read(Timestamp::from_secs(1));
         assert!(reading.memory > 100_000, "{reading:?}");
-        assert_eq!(system.read(Timestamp::from_millis(1_500)), reading, "within a second nothing is read again");
+        assert_eq!(
+            system.read(Timestamp::from_millis(1_500)),
+            reading,
+            "within a second nothing is read again"
+        );
     }
 }
