@@ -53,6 +53,21 @@ pub enum PeerState {
 }
 
 impl PeerState {
+    /// The state with this number on the wire.
+    #[must_use]
+    pub const fn from_wire(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Starting,
+            1 => Self::Standby,
+            2 => Self::Active,
+            3 => Self::Draining,
+            4 => Self::Withdrawn,
+            5 => Self::Stopping,
+            6 => Self::Gone,
+            _ => return None,
+        })
+    }
+
     /// True if the server would serve if it were asked to.
     #[must_use]
     pub const fn is_ready(self) -> bool {

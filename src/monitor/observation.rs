@@ -40,6 +40,18 @@ pub enum Health {
     Faulty(Fault),
 }
 
+impl Health {
+    /// Both together: a fault outweighs not knowing, and not knowing outweighs health.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Faulty(fault), _) | (_, Self::Faulty(fault)) => Self::Faulty(fault),
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+            (Self::Healthy, Self::Healthy) => Self::Healthy,
+        }
+    }
+}
+
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::standing::{Reason, Standing, State};
-use crate::monitor::observation::{Fault, Health, Observation, Order};
+use crate::monitor::observation::{Health, Observation, Order};
 
 /// What the operator has configured of the scheduler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +17,10 @@ pub struct Policy {
 /// The standing that follows from `seen`. The same standing comes back, unchanged, when nothing is to be decided.
 #[must_use]
 pub fn decide(policy: &Policy, standing: Standing, seen: &Observation) -> Standing {
-    let condition = Condition::of(seen);
+    let condition = seen.link.and(seen.service);
     let healthy_since = match condition {
-        Condition::Healthy => standing.healthy_since.or(Some(seen.at)),
-        Condition::Unknown | Condition::Faulty(_) => None,
+        Health::Healthy => standing.healthy_since.or(Some(seen.at)),
+        Health::Unknown | Health::Faulty(_) => None,
     };
     let held = healthy_since.is_some_and(|since| seen.at.since(since) >= policy.hold);
     let (state, reason) = match seen.order {
@@ -49,55 +49,37 @@ pub fn decide(policy: &Policy, standing: Standing, seen: &Observation) -> Standi
     }
 }
 
-/// Health of the server as a whole.
-#[derive(Clone, Copy)]
-enum Condition {
-    Unknown,
-    Healthy,
-    Faulty(Fault),
-}
-
-impl Condition {
-    fn of(seen: &Observation) -> Self {
-        match (seen.service, seen.link) {
-            (_, Health::Faulty(fault)) | (Health::Faulty(fault), _) => Self::Faulty(fault),
-            (Health::Unknown, _) | (_, Health::Unknown) => Self::Unknown,
-            (Health::Healthy, Health::Healthy) => Self::Healthy,
-        }
-    }
-}
-
-fn drained(state: State, condition: Condition) -> (State, Reason) {
+fn drained(state: State, condition: Health) -> (State, Reason) {
     match (condition, state) {
-        (Condition::Faulty(fault), _) => (State::Withdrawn(Some(fault)), Reason::Failed(fault)),
-        (Condition::Unknown, State::Starting) => (State::Starting, Reason::Started),
-        (Condition::Unknown, State::Serving | State::Idle | State::Draining | State::Withdrawn(_) | State::Stopping) => {
+        (Health::Faulty(fault), _) => (State::Withdrawn(Some(fault)), Reason::Failed(fault)),
+        (Health::Unknown, State::Starting) => (State::Starting, Reason::Started),
+        (Health::Unknown, State::Serving | State::Idle | State::Draining | State::Withdrawn(_) | State::Stopping) => {
             (State::Withdrawn(None), Reason::HealthUnknown)
         }
-        (Condition::Healthy, _) => (State::Draining, Reason::DrainOrdered),
+        (Health::Healthy, _) => (State::Draining, Reason::DrainOrdered),
     }
 }
 
-fn served(policy: &Policy, standing: &Standing, seen: &Observation, condition: Condition, held: bool) -> (State, Reason) {
+fn served(policy: &Policy, standing: &Standing, seen: &Observation, condition: Health, held: bool) -> (State, Reason) {
     match (condition, standing.state) {
-        (Condition::Faulty(fault), _) => (State::Withdrawn(Some(fault)), Reason::Failed(fault)),
-        (Condition::Unknown, State::Starting) => (State::Starting, Reason::Started),
-        (Condition::Unknown, State::Withdrawn(fault)) => (State::Withdrawn(fault), Reason::HealthUnknown),
-        (Condition::Unknown, State::Serving | State::Idle | State::Draining | State::Stopping) => {
+        (Health::Faulty(fault), _) => (State::Withdrawn(Some(fault)), Reason::Failed(fault)),
+        (Health::Unknown, State::Starting) => (State::Starting, Reason::Started),
+        (Health::Unknown, State::Withdrawn(fault)) => (State::Withdrawn(fault), Reason::HealthUnknown),
+        (Health::Unknown, State::Serving | State::Idle | State::Draining | State::Stopping) => {
             (State::Withdrawn(None), Reason::HealthUnknown)
         }
-        (Condition::Healthy, State::Starting) if !seen.other_holder => (State::Serving, Reason::Healthy),
-        (Condition::Healthy, State::Starting) if held => (State::Serving, Reason::HeldLongEnough),
-        (Condition::Healthy, State::Starting) => (State::Starting, Reason::Started),
-        (Condition::Healthy, State::Withdrawn(Some(fault))) if !fault.needs_hold() => (State::Serving, Reason::LinkBack),
-        (Condition::Healthy, State::Withdrawn(_)) if held => (State::Serving, Reason::HeldLongEnough),
-        (Condition::Healthy, State::Withdrawn(fault)) => (State::Withdrawn(fault), Reason::HealthUnknown),
-        (Condition::Healthy, State::Draining) => (State::Serving, Reason::DrainEnded),
-        (Condition::Healthy, State::Stopping) => (State::Stopping, Reason::StopOrdered),
-        (Condition::Healthy, State::Serving) if is_idle(policy, standing, seen) => (State::Idle, Reason::NoQueries),
-        (Condition::Healthy, State::Serving) => (State::Serving, Reason::Healthy),
-        (Condition::Healthy, State::Idle) if is_idle(policy, standing, seen) => (State::Idle, Reason::NoQueries),
-        (Condition::Healthy, State::Idle) => (State::Serving, Reason::WantedAgain),
+        (Health::Healthy, State::Starting) if !seen.other_holder => (State::Serving, Reason::Healthy),
+        (Health::Healthy, State::Starting) if held => (State::Serving, Reason::HeldLongEnough),
+        (Health::Healthy, State::Starting) => (State::Starting, Reason::Started),
+        (Health::Healthy, State::Withdrawn(Some(fault))) if !fault.needs_hold() => (State::Serving, Reason::LinkBack),
+        (Health::Healthy, State::Withdrawn(_)) if held => (State::Serving, Reason::HeldLongEnough),
+        (Health::Healthy, State::Withdrawn(fault)) => (State::Withdrawn(fault), Reason::HealthUnknown),
+        (Health::Healthy, State::Draining) => (State::Serving, Reason::DrainEnded),
+        (Health::Healthy, State::Stopping) => (State::Stopping, Reason::StopOrdered),
+        (Health::Healthy, State::Serving) if is_idle(policy, standing, seen) => (State::Idle, Reason::NoQueries),
+        (Health::Healthy, State::Serving) => (State::Serving, Reason::Healthy),
+        (Health::Healthy, State::Idle) if is_idle(policy, standing, seen) => (State::Idle, Reason::NoQueries),
+        (Health::Healthy, State::Idle) => (State::Serving, Reason::WantedAgain),
     }
 }
 
@@ -116,6 +98,7 @@ mod tests {
 
     use super::*;
     use crate::base::time::Timestamp;
+    use crate::monitor::observation::Fault;
 
     const POLICY: Policy = Policy {
         standby_after: Duration::from_secs(30),

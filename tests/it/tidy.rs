@@ -30,8 +30,22 @@ const FLOORS: &[(&str, u8)] = &[
 
 /// Words of the outside world that nothing on floor 2 or below may know.
 const OUTSIDE: &[&str] = &[
-    "tokio", "socket2", "rustix", "nix", "netlink_sys", "sysinfo", "hickory_server", "axum", "std::fs", "std::thread", "std::net::UdpSocket",
-    "std::net::TcpStream", "std::time::Instant", "std::time::SystemTime", "std::env", "std::process",
+    "tokio",
+    "socket2",
+    "rustix",
+    "nix",
+    "netlink_sys",
+    "sysinfo",
+    "hickory_server",
+    "axum",
+    "std::fs",
+    "std::thread",
+    "std::net::UdpSocket",
+    "std::net::TcpStream",
+    "std::time::Instant",
+    "std::time::SystemTime",
+    "std::env",
+    "std::process",
 ];
 
 struct Source {
@@ -74,13 +88,22 @@ fn read(src: &Path, path: PathBuf) -> Source {
         parts.pop();
     }
     let code = text.split("#[cfg(test)]").next().unwrap().to_owned();
-    Source { module: parts.join("::"), code, text, path }
+    Source {
+        module: parts.join("::"),
+        code,
+        text,
+        path,
+    }
 }
 
 fn floor_of(module: &str) -> u8 {
     let matches = |prefix: &str| module == prefix || module.starts_with(&format!("{prefix}::"));
-    let best = FLOORS.iter().filter(|(prefix, _)| matches(prefix)).max_by_key(|(prefix, _)| prefix.len());
-    best.unwrap_or_else(|| panic!("module {module} stands on no floor: add it to FLOORS in tests/it/tidy.rs")).1
+    let best = FLOORS
+        .iter()
+        .filter(|(prefix, _)| matches(prefix))
+        .max_by_key(|(prefix, _)| prefix.len());
+    best.unwrap_or_else(|| panic!("module {module} stands on no floor: add it to FLOORS in tests/it/tidy.rs"))
+        .1
 }
 
 /// Every module path that `source` names through `crate::` or `super::`, comments left out.
@@ -90,7 +113,11 @@ fn imports(source: &Source) -> BTreeSet<String> {
         for (position, _) in line.match_indices("crate::") {
             expand("", &line[position + "crate::".len()..], &mut found);
         }
-        if let Some(rest) = line.trim_start().strip_prefix("use super::").or_else(|| line.trim_start().strip_prefix("pub use super::")) {
+        if let Some(rest) = line
+            .trim_start()
+            .strip_prefix("use super::")
+            .or_else(|| line.trim_start().strip_prefix("pub use super::"))
+        {
             let parent = source.module.rsplit_once("::").map_or("", |(parent, _)| parent);
             expand(parent, rest, &mut found);
         }
@@ -100,14 +127,25 @@ fn imports(source: &Source) -> BTreeSet<String> {
 
 /// Code joined to statements, so that a `use` over several lines is one.
 fn statements(code: &str) -> Vec<String> {
-    let without_comments: String = code.lines().map(|line| line.split("//").next().unwrap_or("")).collect::<Vec<_>>().join(" ");
+    let without_comments: String = code
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or(""))
+        .collect::<Vec<_>>()
+        .join(" ");
     without_comments.split(';').map(str::to_owned).collect()
 }
 
 fn expand(prefix: &str, rest: &str, found: &mut BTreeSet<String>) {
-    let end = rest.find(|character: char| !(character.is_ascii_alphanumeric() || character == '_' || character == ':')).unwrap_or(rest.len());
+    let end = rest
+        .find(|character: char| !(character.is_ascii_alphanumeric() || character == '_' || character == ':'))
+        .unwrap_or(rest.len());
     let head = rest[..end].trim_end_matches("::");
-    let path = [prefix, head].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("::");
+    let path = [prefix, head]
+        .iter()
+        .filter(|part| !part.is_empty())
+        .copied()
+        .collect::<Vec<_>>()
+        .join("::");
     if !rest[end..].starts_with('{') {
         found.insert(path);
         return;
@@ -159,14 +197,24 @@ fn arrows_only_run_down() {
 fn one_advertiser_never_imports_another() {
     let mut problems = Vec::new();
     for source in sources() {
-        let Some(own) = source.module.strip_prefix("advertiser::").and_then(|rest| rest.split("::").next()) else { continue };
+        let Some(own) = source.module.strip_prefix("advertiser::").and_then(|rest| rest.split("::").next()) else {
+            continue;
+        };
         for import in imports(&source) {
             let other = import.strip_prefix("advertiser::").and_then(|rest| rest.split("::").next());
             if other.is_some_and(|other| other != own && root().join("src/advertiser").join(other).is_dir()) {
                 problems.push(format!("{} imports {import}", source.path.display()));
             }
-            if import.starts_with("scheduler::") && !matches!(import.rsplit("::").next(), Some("Decision" | "Intent" | "Withdrawal" | "CostClass" | "decision")) {
-                problems.push(format!("{} imports {import}: an advertiser knows the scheduler's decision and nothing else", source.path.display()));
+            if import.starts_with("scheduler::")
+                && !matches!(
+                    import.rsplit("::").next(),
+                    Some("Decision" | "Intent" | "Withdrawal" | "CostClass" | "decision")
+                )
+            {
+                problems.push(format!(
+                    "{} imports {import}: an advertiser knows the scheduler's decision and nothing else",
+                    source.path.display()
+                ));
             }
         }
     }
@@ -176,7 +224,10 @@ fn one_advertiser_never_imports_another() {
 #[test]
 fn machines_do_not_know_the_outside_world() {
     let mut problems = Vec::new();
-    for source in sources().iter().filter(|source| source.module != "lib" && floor_of(&source.module) <= 2) {
+    for source in sources()
+        .iter()
+        .filter(|source| source.module != "lib" && floor_of(&source.module) <= 2)
+    {
         for statement in statements(&source.code) {
             for word in OUTSIDE {
                 let named = statement.match_indices(word).any(|(at, _)| {
@@ -197,7 +248,11 @@ fn machines_do_not_know_the_outside_world() {
 fn unsafe_code_stands_in_io_sys_alone_and_gives_its_reason() {
     let mut problems = Vec::new();
     for source in sources() {
-        let uses = source.code.lines().filter(|line| !line.trim_start().starts_with("//") && line.contains("unsafe {")).count();
+        let uses = source
+            .code
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//") && line.contains("unsafe {"))
+            .count();
         let reasons = source.code.matches("// SAFETY:").count();
         if source.module.starts_with("io::sys") {
             if uses > reasons {
@@ -227,10 +282,18 @@ fn every_file_says_what_it_is_and_stays_short() {
 
 #[test]
 fn the_means_of_claim_19_bear_their_names() {
-    let named = [("dns", "Service process (300)"), ("monitor", "Monitoring means (304)"), ("scheduler", "Service scheduling means (306)"), ("advertiser", "Sending means (308)")];
+    let named = [
+        ("dns", "Service process (300)"),
+        ("monitor", "Monitoring means (304)"),
+        ("scheduler", "Service scheduling means (306)"),
+        ("advertiser", "Sending means (308)"),
+    ];
     for (module, name) in named {
         let text = fs::read_to_string(root().join("src").join(module).join("mod.rs")).unwrap();
-        assert!(text.starts_with(&format!("//! {name}")), "src/{module}/mod.rs does not begin with {name}");
+        assert!(
+            text.starts_with(&format!("//! {name}")),
+            "src/{module}/mod.rs does not begin with {name}"
+        );
     }
 }
 
@@ -248,7 +311,9 @@ fn the_paths_and_tests_that_the_documents_name_exist() {
     for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
         let text = fs::read_to_string(root().join(document)).unwrap();
         for word in text.split('`').skip(1).step_by(2) {
-            let is_path = ["src/", "tests/", "docs/", "zones/", "docker/", "bench/"].iter().any(|start| word.starts_with(start));
+            let is_path = ["src/", "tests/", "docs/", "zones/", "docker/", "bench/"]
+                .iter()
+                .any(|start| word.starts_with(start));
             if is_path && !word.contains(['*', '{', ' ', 'N']) && !root().join(word).exists() {
                 problems.push(format!("{document} names {word}, which is not there"));
             }
