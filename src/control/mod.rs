@@ -12,6 +12,7 @@ pub mod web;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 
 pub use metrics::Measurements;
 
@@ -54,10 +55,10 @@ pub type Reply = Result<serde_json::Value, String>;
 /// Whoever carries commands out; `app` implements it over the herald loop's inbox.
 pub trait Operator: Send + Sync + 'static {
     /// Hands a command over; the answer comes through `reply`.
-    fn submit(&self, command: Command, reply: tokio::sync::oneshot::Sender<Reply>);
+    fn submit(&self, command: Command, reply: oneshot::Sender<Reply>);
 
-    /// Everything that `/metrics` shows, as it is now.
-    fn measurements(&self) -> Measurements;
+    /// Asks for everything that `/metrics` shows.
+    fn measure(&self, reply: oneshot::Sender<Measurements>);
 }
 
 /// `Option<Duration>` as the config writes durations.

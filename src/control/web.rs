@@ -12,6 +12,7 @@ use axum::response::{Html, IntoResponse, Json, Response};
 use axum::routing::get;
 use serde::Serialize;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::socket::ask;
@@ -20,6 +21,7 @@ use super::{Command, Operator, Reply, metrics};
 
 /// A server that does not tell its status by then is not healthy.
 const PATIENCE: Duration = Duration::from_secs(2);
+const NO_ANSWER: &str = "the server does not answer";
 
 /// Why the web part cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -116,8 +118,12 @@ async fn status(Shared(operator): Shared<Arc<dyn Operator>>) -> Response {
 }
 
 async fn show_metrics(Shared(operator): Shared<Arc<dyn Operator>>) -> Response {
-    let text = metrics::render(&operator.measurements());
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
+    let (reply, answer) = oneshot::channel();
+    operator.measure(reply);
+    match timeout(PATIENCE, answer).await {
+        Ok(Ok(measured)) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(&measured)).into_response(),
+        Ok(Err(_)) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, NO_ANSWER).into_response(),
+    }
 }
 
 async fn nothing() -> Response {
@@ -126,6 +132,6 @@ async fn nothing() -> Response {
 }
 
 async fn ask_status(operator: &dyn Operator) -> Reply {
-    let late = |_| Err("the server does not answer".to_owned());
+    let late = |_| Err(NO_ANSWER.to_owned());
     timeout(PATIENCE, ask(operator, Command::Status)).await.unwrap_or_else(late)
 }
