@@ -237,7 +237,7 @@ mod tests {
             let signals = Signals::open().unwrap();
             assert_eq!(signals.next_asked().unwrap(), None);
             // To this thread alone: the others of the test program have not blocked it.
-            nix::sys::pthread::pthread_kill(nix::sys::pthread::pthread_self(), Number::SIGHUP).unwrap();
+            nix::sys::signal::raise(Number::SIGHUP).unwrap();
             let mut driver = Driver::new().unwrap();
             driver.watch(&signals, Token(2)).unwrap();
             let mut told = 0;
