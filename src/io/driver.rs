@@ -348,6 +348,7 @@ impl Source {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv6Addr, UdpSocket};
     use std::time::Duration;
 
     use super::*;
@@ -401,6 +402,81 @@ mod tests {
         }
         driver.unwatch(&reader).unwrap();
         driver.wait(Some(clock::now()), |ready| panic!("{ready:?}")).unwrap();
+    }
+
+    #[test]
+    fn a_flood_is_handed_over_in_portions_and_answered_beyond_the_link() {
+        let other = UdpSocket::bind("[::1]:0").unwrap();
+        let free = UdpSocket::bind("[::]:0").unwrap().local_addr().unwrap().port();
+        let mut driver = Driver::new().unwrap();
+        let channel = Channel::Udp {
+            interface: "lo".into(),
+            port: free,
+            hop_limit: 77,
+            groups: Vec::new(),
+        };
+        let handle = driver.open(&[channel]).unwrap()[0];
+        for number in 0..=BUDGET {
+            other.send_to(&[number as u8], (Ipv6Addr::LOCALHOST, free)).unwrap();
+        }
+        let mut portions = Vec::new();
+        for _ in 0..2 {
+            let mut portion = 0;
+            driver
+                .wait(None, |ready| {
+                    let Ready::Datagram(from, datagram) = ready else {
+                        panic!("{ready:?}")
+                    };
+                    assert_eq!(
+                        (from, datagram.destination, datagram.source),
+                        (handle, Ipv6Addr::LOCALHOST, Ipv6Addr::LOCALHOST)
+                    );
+                    assert_eq!(datagram.source_port, other.local_addr().unwrap().port());
+                    assert_eq!((datagram.hop_limit, datagram.payload.len()), (64, 1));
+                    portion += 1;
+                })
+                .unwrap();
+            portions.push(portion);
+        }
+        assert_eq!(portions, [BUDGET, 1]);
+
+        let answer = OutDatagram {
+            source: None,
+            destination: Ipv6Addr::LOCALHOST,
+            port: other.local_addr().unwrap().port(),
+            link_layer: None,
+            payload: b"answer".to_vec(),
+        };
+        driver.send(handle, &answer).unwrap();
+        let mut buffer = [0; 16];
+        let (length, from) = other.recv_from(&mut buffer).unwrap();
+        assert_eq!((&buffer[..length], from.port()), (&b"answer"[..], free));
+
+        let group = OutDatagram {
+            destination: "ff12::4844".parse().unwrap(),
+            ..answer
+        };
+        assert_eq!(
+            driver.send(handle, &group),
+            Err(SendError::InterfaceDown),
+            "nothing is known of the link yet"
+        );
+        driver.close(&[handle]);
+        assert_eq!(driver.send(handle, &group), Err(SendError::Kernel(Errno::BADF.raw_os_error())));
+    }
+
+    #[test]
+    fn a_channel_that_cannot_be_opened_takes_the_others_with_it() {
+        let mut driver = Driver::new().unwrap();
+        let channel = |interface: &str, port| Channel::Udp {
+            interface: interface.into(),
+            port,
+            hop_limit: 255,
+            groups: Vec::new(),
+        };
+        let error = driver.open(&[channel("lo", 0), channel("no-such-link", 0)]).unwrap_err();
+        assert!(matches!(error, OpenError::NoInterface { interface } if interface == "no-such-link"));
+        assert!(driver.ports.iter().all(Option::is_none));
     }
 
     #[test]
