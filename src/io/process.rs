@@ -5,7 +5,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
 
 use nix::sys::signal::{SigSet, Signal as Number};
@@ -131,13 +131,13 @@ pub fn own_pid() -> Pid {
 
 /// Reaps one child that has ended, whoever's it was: for process 1 of a container, which inherits the orphans.
 ///
-/// `None` when no child has ended.
+/// `None` when no child has ended. It takes [`Child`]s too: there, use either this or [`Child::try_wait`].
 ///
 /// # Errors
 /// The kernel's.
-pub fn reap_one() -> io::Result<Option<Pid>> {
+pub fn reap_one() -> io::Result<Option<(Pid, ExitStatus)>> {
     match rustix::process::wait(WaitOptions::NOHANG) {
-        Ok(ended) => Ok(ended.map(|(pid, _)| pid)),
+        Ok(ended) => Ok(ended.map(|(pid, status)| (pid, ExitStatus::from_raw(status.as_raw())))),
         Err(rustix::io::Errno::CHILD) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn a_child_is_this_program_in_a_group_of_its_own() {
         let mut driver = Driver::new().unwrap();
-        let mut child = spawn_again(["--list", "--quiet"]).unwrap();
+        let mut child = spawn_again(["--list", "no test has this name"]).unwrap();
         driver.watch(child.process(), Token(1)).unwrap();
         assert_ne!(child.process().pid(), own_pid());
         let mut ended = false;
