@@ -1,5 +1,8 @@
 //! Control: the admin socket, the web part, and what they show.
+//!
+//! Everything is asked of an [`Operator`]: nothing here knows how the server works.
 
+pub mod config;
 /// What an operator can ask of a running server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {

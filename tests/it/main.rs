@@ -1,1 +1,3 @@
-//! The tests that need no privileges: simulation, scenarios, vectors, real sockets on loopback, the tidy test.
+//! The tests that need no privileges: simulation, real sockets on loopback, configuration, the tidy test.
+
+mod tidy;

@@ -1,1 +1,5 @@
 //! Neighbor Discovery as the advertisement (claims 1 to 9): unsolicited Neighbor Advertisements, Override set.
+
+pub mod config;
+
+pub use config::Config;
