@@ -7,8 +7,14 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures and logs are printed for people")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod failover;
+mod faults;
 mod harness;
+mod hostile;
 mod instruments;
+mod one_server;
+mod rotate;
+mod standby;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
@@ -40,6 +46,33 @@ fn trials() -> Vec<Trial> {
             instruments_move_a_routers_entry,
             instruments_count_losses_duplicates_and_shares,
             instruments_make_a_switch_forget;
+        one_server: claim_1_4_18_one_server_router_learns_its_mac,
+            claim_2_a_solicitation_is_answered,
+            claim_2_solicited_start_is_silent_until_asked;
+        failover: claim_3_9_planned_leave_loses_no_query,
+            claim_3_planned_leave_across_a_forgetful_switch_loses_no_query,
+            claim_9_killed_holder_is_replaced,
+            claim_9_killed_holder_and_one_more_are_replaced,
+            claim_3_take_over_with_a_failed_entry_is_believed,
+            claim_3_take_over_with_an_absent_entry_is_believed,
+            claim_3_take_over_with_dropped_advertisements_is_believed,
+            claim_3_a_healed_partition_leaves_one_holder,
+            claim_3_a_strangers_advertisement_is_overridden,
+            claim_2_a_rebooted_router_is_served_again,
+            claim_1_two_routers_are_both_served,
+            claim_15_members_leave_a_stock_routers_entry_where_it_is;
+        rotate: claim_6_turns_share_equally,
+            claim_6_turns_share_by_weight,
+            claim_6_a_dead_servers_turns_are_taken_over;
+        standby: claim_7_8_idle_standby_is_silent_and_wakes,
+            claim_8_a_query_after_the_idle_holders_death_is_answered;
+        faults: claim_9_link_down_withdraws_and_up_advertises_again,
+            claim_9_lost_carrier_hands_over_and_comes_back_in_standby,
+            claim_9_address_deleted_by_hand_withdraws,
+            claim_9_lone_server_without_its_address_is_silent_until_it_is_back,
+            a_service_without_capabilities_is_refused_by_name;
+        hostile: claim_2_malformed_packets_are_dropped_and_counted,
+            claim_2_random_packets_change_nothing;
     ]
 }
 

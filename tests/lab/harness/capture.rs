@@ -105,6 +105,14 @@ impl Frame {
         matches!(&self.message, Message::Solicitation { target: asked, .. } if *asked == target)
     }
 
+    /// True if it is the unicast advertisement that answers the solicitation `asked`.
+    pub(crate) fn answers(&self, asked: &Self) -> bool {
+        let Message::Solicitation { target, .. } = asked.message else {
+            return false;
+        };
+        self.is_advertisement_of(target) && self.destination == asked.source && self.to == asked.from && self.at >= asked.at
+    }
+
     /// True if it is Neighbor Discovery that has to do with `address`: as target, or as the source of a solicitation.
     pub(crate) fn concerns(&self, address: Ipv6Addr) -> bool {
         match &self.message {
@@ -137,8 +145,8 @@ impl Capture {
             .ports()
             .iter()
             .map(|port| {
-                let index = name_to_index(&socket, &port.name).expect("a port of the switch exists");
-                (index as usize, port.name.clone())
+                let index = name_to_index(&socket, port).expect("a port of the switch exists");
+                (index as usize, port.clone())
             })
             .collect::<Vec<_>>();
         let shared = Arc::new(Shared::default());

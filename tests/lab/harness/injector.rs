@@ -41,13 +41,6 @@ impl Injector {
         }
     }
 
-    /// Binds the ICMPv6 source address.
-    pub(crate) fn set_source(&self, source: Ipv6Addr) {
-        self.icmp
-            .bind(&self.address(source, 0).into())
-            .expect("the source is an address of the interface");
-    }
-
     /// Sends an ICMPv6 message; its checksum field is filled in by the kernel.
     pub(crate) fn send_icmp(&self, destination: Ipv6Addr, message: &[u8]) {
         self.icmp

@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -65,13 +65,6 @@ impl Namespace {
     #[track_caller]
     pub(crate) fn run(&self, tool: &str, arguments: &[&str]) -> String {
         self.enter(|| run(Command::new(tool).args(arguments)))
-    }
-
-    /// Starts a child process inside.
-    pub(crate) fn spawn(&self, command: &mut Command) -> Child {
-        let description = format!("{command:?}");
-        self.enter(|| command.spawn())
-            .unwrap_or_else(|error| panic!("{description}: {error}"))
     }
 
     /// Writes a kernel setting, named as below `/proc/sys`, inside.

@@ -10,18 +10,23 @@
 
 use std::net::Ipv6Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use heraldns::base::address::{LinkLayerAddress, ServiceAddress};
+use heraldns::base::address::{LinkLayerAddress, solicited_node};
 
-use super::capture::Capture;
+use super::capture::{Capture, Frame};
+use super::clock;
 use super::command::ip_batch;
 use super::host::Host;
+use super::injector::{Injector, solicitation};
 use super::namespace::Namespace;
 use super::router::Router;
 use super::switch::Switch;
 
 /// The service-specific anycast address of every test.
 pub(crate) const SERVICE: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 5, 0, 0, 0, 0, 0x53);
+
+const SOON: Duration = Duration::from_secs(3);
 
 static LABS: AtomicUsize = AtomicUsize::new(0);
 
@@ -70,9 +75,18 @@ impl Network {
         &self.routers[0]
     }
 
-    /// The service address as heraldns' own type.
-    pub(crate) fn service() -> ServiceAddress {
-        ServiceAddress::new(SERVICE).expect("a documentation address is a unicast address")
+    /// `asker` solicits the service address by multicast: the solicitation, and the first unicast answer to it.
+    #[track_caller]
+    pub(crate) fn solicit(&self, asker: &Injector, source_mac: Option<LinkLayerAddress>) -> (Frame, Frame) {
+        let begin = clock::now();
+        asker.send_icmp(solicited_node(SERVICE), &solicitation(SERVICE, source_mac));
+        let asked = self
+            .capture
+            .wait_for(SOON, "the solicitation", begin, |frame| frame.solicits(SERVICE));
+        let answer = self
+            .capture
+            .wait_for(SOON, "an answer to the asker", begin, |frame| frame.answers(&asked));
+        (asked, answer)
     }
 }
 

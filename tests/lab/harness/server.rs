@@ -145,11 +145,12 @@ impl<'network> Server<'network> {
     /// `heraldns status --json`, or nothing while it does not answer.
     pub(crate) fn status(&self) -> Option<Value> {
         let output = output(Command::new(PROGRAM).args(["status", "--json", "--socket"]).arg(self.socket()));
-        if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stdout);
+        if text.trim().is_empty() {
             return None;
         }
-        let status = serde_json::from_slice(&output.stdout);
-        Some(status.unwrap_or_else(|error| panic!("status --json of {} is no JSON: {error}", self.identity)))
+        let status = serde_json::from_str(&text);
+        Some(status.unwrap_or_else(|error| panic!("status --json of {}: {error} in {text}", self.identity)))
     }
 
     /// `state` of its status; empty while it does not answer.

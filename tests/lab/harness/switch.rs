@@ -5,23 +5,14 @@ use std::process::Command;
 
 use heraldns::base::address::LinkLayerAddress;
 
-use super::command::{ip_batch, run};
+use super::command::{ip_batch, output, run};
 use super::namespace::Namespace;
 
 /// A snooping switch. Ports are named `h1`, `h2`, ... for hosts and `r1`, `r2` for routers.
 #[derive(Debug)]
 pub(crate) struct Switch {
     namespace: Namespace,
-    ports: Vec<Port>,
-}
-
-/// A port of the switch and the one station behind it.
-#[derive(Clone, Debug)]
-pub(crate) struct Port {
-    /// Its name in the switch.
-    pub(crate) name: String,
-    /// The link-layer address of the station.
-    pub(crate) station: LinkLayerAddress,
+    ports: Vec<String>,
 }
 
 impl Switch {
@@ -55,17 +46,14 @@ impl Switch {
             ],
         );
         ip_batch(self.namespace.name(), &[format!("link set {port} master br0 up")]);
-        self.ports.push(Port {
-            name: port.to_owned(),
-            station,
-        });
+        self.ports.push(port.to_owned());
     }
 
     pub(crate) fn namespace(&self) -> &Namespace {
         &self.namespace
     }
 
-    pub(crate) fn ports(&self) -> &[Port] {
+    pub(crate) fn ports(&self) -> &[String] {
         &self.ports
     }
 
@@ -74,17 +62,24 @@ impl Switch {
         run(&mut self.namespace.ip(&["link", "set", "br0", "type", "bridge", "fdb_flush"]));
     }
 
+    /// Forgets that `station` is behind `port`, if it is known.
+    pub(crate) fn forget(&self, port: &str, station: LinkLayerAddress) {
+        let station = station.to_string();
+        let arguments = ["-netns", self.namespace.name(), "fdb", "del", &station, "dev", port, "master"];
+        let _may_be_unknown = output(Command::new("bridge").args(arguments));
+    }
+
     /// Whether frames for an unknown station go out of every port. Without, as in many fabrics, they are dropped.
     pub(crate) fn set_flooding(&self, flooding: bool) {
         for port in &self.ports {
-            self.set_port(&port.name, "flood", flooding);
+            self.set_port(port, "flood", flooding);
         }
     }
 
     /// Cuts the hosts off from one another; the routers still reach each of them.
     pub(crate) fn set_partition(&self, partitioned: bool) {
-        for port in self.ports.iter().filter(|port| port.name.starts_with('h')) {
-            self.set_port(&port.name, "isolated", partitioned);
+        for port in self.ports.iter().filter(|port| port.starts_with('h')) {
+            self.set_port(port, "isolated", partitioned);
         }
     }
 
@@ -102,7 +97,7 @@ impl Switch {
     pub(crate) fn members(&self, group: Ipv6Addr) -> Vec<String> {
         let group = format!(" grp {group} ");
         let table = self.bridge(&["mdb", "show", "dev", "br0"]);
-        let mut ports: Vec<String> = self.ports.iter().map(|port| port.name.clone()).collect();
+        let mut ports: Vec<String> = self.ports.clone();
         ports.retain(|port| {
             table
                 .lines()
