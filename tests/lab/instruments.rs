@@ -8,6 +8,7 @@ use heraldns::base::address::{ALL_NODES, solicited_node};
 
 use crate::harness::capture::Message;
 use crate::harness::clock::{millis, now, wait_for};
+use crate::harness::figures;
 use crate::harness::injector::{Injector, advertisement};
 use crate::harness::network::{Network, SERVICE, client_address};
 use crate::harness::probe::Probe;
@@ -109,7 +110,7 @@ pub(crate) fn instruments_count_losses_duplicates_and_shares() {
         probe.wait_for_answered(500, SOON);
         probe.stop()
     });
-    println!("figure: calibration: {report}");
+    figures::print("calibration", &report);
     assert!(
         (150..=250).contains(&report.lost()),
         "about 200 queries fell into the pause: {}",
