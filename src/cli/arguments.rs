@@ -1,5 +1,6 @@
 //! The arguments, as clap reads them.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,16 +31,6 @@ pub(super) enum Action {
     CheckConfig {
         /// The TOML file
         file: PathBuf,
-    },
-    /// Check a zone file: every error with its place, or "ok" with counts
-    CheckZone {
-        /// The zone's name, as in example.com.
-        name: String,
-        /// The zone file
-        file: PathBuf,
-        /// Print the zone in canonical form
-        #[arg(long)]
-        print: bool,
     },
     /// Show what a running server does: state, addresses, peers
     Status {
@@ -86,16 +77,41 @@ pub(super) enum Action {
     },
 }
 
-#[derive(Args, Clone, Debug, Default)]
-pub(super) struct ServeArguments {
-    /// The TOML file; without it: the zones of the folder zones/ on 127.0.0.1:5300 and [::1]:5300
-    #[arg(long, value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
-    /// How log lines look
-    #[arg(long, value_enum, default_value_t)]
-    pub(super) log_format: LogFormat,
+impl Default for Action {
+    fn default() -> Self {
+        Self::Serve(ServeArguments::default())
+    }
 }
 
+/// How a server is started.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServeArguments {
+    /// The TOML file; without it: the zones of the folder zones/ on 127.0.0.1:5300 and [::1]:5300
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How log lines look
+    #[arg(long, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+}
+
+impl ServeArguments {
+    /// The arguments by which the guardian starts the main process.
+    #[must_use]
+    pub fn main_process_arguments(&self) -> Vec<OsString> {
+        let format = match self.log_format {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        };
+        let mut arguments: Vec<OsString> = ["main-process", "--log-format", format].map(OsString::from).into();
+        if let Some(config) = &self.config {
+            arguments.push("--config".into());
+            arguments.push(config.into());
+        }
+        arguments
+    }
+}
+
+/// Which running server is meant.
 #[derive(Args, Clone, Debug)]
 pub(super) struct ServerArguments {
     /// Admin socket of the server; default: where a server of this user has it
@@ -111,4 +127,32 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_main_process_gets_the_same_arguments() {
+        for arguments in [
+            ServeArguments::default(),
+            ServeArguments {
+                config: Some("a b.toml".into()),
+                log_format: LogFormat::Json,
+            },
+        ] {
+            let program = std::iter::once(OsString::from("heraldns"));
+            let parsed = Arguments::try_parse_from(program.chain(arguments.main_process_arguments())).unwrap();
+            let Some(Action::MainProcess(parsed)) = parsed.command else {
+                panic!("{parsed:?} is not the main process");
+            };
+            assert_eq!(parsed, arguments);
+        }
+    }
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
+    }
 }

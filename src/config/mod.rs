@@ -17,8 +17,9 @@ use std::path::{Path, PathBuf};
 use figment::value::{Dict, Value};
 use toml_edit::Document;
 
+use crate::advertiser::{nd, peers};
 use crate::base::problem::Problem;
-use crate::{control, scheduler};
+use crate::{control, dns, scheduler};
 use layers::Layers;
 use places::Places;
 use reader::{Misfit, Reader};
@@ -31,6 +32,8 @@ pub use settings::Settings;
 pub struct Config {
     /// This server's name; empty: the host's.
     pub identity: String,
+    /// `[dns]`.
+    pub dns: dns::config::Config,
     /// `[zones]`.
     pub zones: zones::DirectoryConfig,
     /// `[[zone]]`.
@@ -39,6 +42,10 @@ pub struct Config {
     pub service: Option<service::Config>,
     /// `[scheduler]`.
     pub scheduler: scheduler::config::Config,
+    /// `[peers]`.
+    pub peers: peers::config::Config,
+    /// `[[advertiser]]`.
+    pub advertiser: Vec<AdvertiserConfig>,
     /// `[state]`.
     pub state: StateConfig,
     /// `[control]`.
@@ -46,6 +53,19 @@ pub struct Config {
     /// `[web]`.
     pub web: control::config::WebConfig,
 }
+
+/// The keys of one `[[advertiser]]`: those of its protocol.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "protocol", rename_all = "lowercase")]
+pub enum AdvertiserConfig {
+    /// Neighbor Discovery.
+    Nd(nd::config::Config),
+}
+
+/// The values of `protocol`.
+const PROTOCOLS: [&str; 1] = ["nd"];
+/// Protocols that this version does not speak.
+const LATER_PROTOCOLS: [&str; 1] = ["ospf"];
 
 /// The keys of `[state]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -55,7 +75,19 @@ pub struct StateConfig {
     pub directory: PathBuf,
 }
 
-const KEYS: [&str; 8] = ["identity", "zones", "zone", "service", "scheduler", "state", "control", "web"];
+const KEYS: [&str; 11] = [
+    "identity",
+    "dns",
+    "zones",
+    "zone",
+    "service",
+    "scheduler",
+    "peers",
+    "advertiser",
+    "state",
+    "control",
+    "web",
+];
 
 /// A configuration that cannot be used: everything that is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,6 +205,7 @@ impl Config {
         for (key, value) in values {
             match key.as_str() {
                 "identity" => config.identity = reader.text("identity", &value),
+                "dns" => config.dns = reader.table("dns", value),
                 "zones" => config.zones = reader.table("zones", value),
                 "zone" => {
                     config.zone = reader
@@ -183,6 +216,8 @@ impl Config {
                 }
                 "service" => config.service = Some(reader.table("service", value)),
                 "scheduler" => config.scheduler = reader.table("scheduler", value),
+                "peers" => config.peers = reader.table("peers", value),
+                "advertiser" => config.advertiser = Self::read_advertisers(reader, value),
                 "state" => config.state = reader.table("state", value),
                 "control" => config.control = reader.table("control", value),
                 "web" => config.web = reader.table("web", value),
@@ -190,6 +225,41 @@ impl Config {
             }
         }
         config
+    }
+
+    /// Advertisers whose protocol is unknown are reported and left out.
+    fn read_advertisers(reader: &mut Reader, value: Value) -> Vec<AdvertiserConfig> {
+        let tables = reader.tables("advertiser", value).into_iter();
+        tables
+            .filter_map(|(path, table)| AdvertiserConfig::read(reader, &path, table))
+            .collect()
+    }
+}
+
+impl AdvertiserConfig {
+    fn read(reader: &mut Reader, path: &str, table: Value) -> Option<Self> {
+        let mut entries = reader.entries(path, table)?;
+        let key = format!("{path}.protocol");
+        let known = format!("write protocol = \"nd\"; known here: {}", PROTOCOLS.join(", "));
+        let Some(protocol) = entries.remove("protocol") else {
+            reader.misfit(&key, "the advertiser has no protocol", known);
+            return None;
+        };
+        match protocol.as_str() {
+            Some("nd") => Some(Self::Nd(reader.table(path, Value::from(entries)))),
+            Some(later) if LATER_PROTOCOLS.contains(&later) => {
+                reader.misfit(&key, format!("protocol '{later}' is not in this version"), known);
+                None
+            }
+            Some(unknown) => {
+                reader.misfit(&key, format!("unknown protocol '{unknown}'"), reader::suggest(unknown, &PROTOCOLS));
+                None
+            }
+            None => {
+                reader.misfit(&key, "the protocol is no text", known);
+                None
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::base::problem::Problem;
+use crate::dns::name::Name;
 
 /// The keys of `[zones]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,8 +44,8 @@ pub struct ZoneConfig {
 /// One zone and its file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ZoneFile {
-    /// In lower case, with the final dot.
-    pub name: String,
+    /// In lower case.
+    pub name: Name,
     /// As it can be opened from the current directory.
     pub file: PathBuf,
 }
@@ -85,7 +86,7 @@ impl ZoneSources {
     /// # Errors
     /// A folder that cannot be read, or a zone with two files.
     pub fn find(&self) -> Result<Vec<ZoneFile>, FindError> {
-        let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
+        let mut found: BTreeMap<Name, PathBuf> = BTreeMap::new();
         let mut add = |zone: ZoneFile| match found.get(&zone.name) {
             Some(first) => Err(FindError::Twice {
                 name: zone.name,
@@ -118,17 +119,17 @@ impl ZoneSources {
                 if depth > 0 {
                     self.walk(&path, depth - 1, files)?;
                 }
-            } else if let Some(name) = self.zone_name(&path) {
+            } else if let Some(name) = self.name_of(&path) {
                 files.push(ZoneFile { name, file: path });
             }
         }
         Ok(())
     }
 
-    fn zone_name(&self, file: &Path) -> Option<String> {
+    fn name_of(&self, file: &Path) -> Option<Name> {
         let name = file.file_name()?.to_str()?;
         let name = name.strip_prefix(&self.prefix)?.strip_suffix(&self.suffix)?;
-        normalize(name).ok()
+        zone_name(name).ok()
     }
 }
 
@@ -147,7 +148,7 @@ pub enum FindError {
     #[error("zone {name} has two files: {first} and {second}", first = first.display(), second = second.display())]
     Twice {
         /// The zone.
-        name: String,
+        name: Name,
         /// The file that was found first.
         first: PathBuf,
         /// The other one.
@@ -191,7 +192,7 @@ fn check_directory(folder: &Path, sources: &ZoneSources, problems: &mut Vec<Prob
 fn check_listed(zones: &[ZoneConfig], base: &Path, problems: &mut Vec<Problem>) -> Vec<ZoneFile> {
     let mut listed: Vec<ZoneFile> = Vec::new();
     for (index, zone) in zones.iter().enumerate() {
-        let name = match normalize(&zone.name) {
+        let name = match zone_name(&zone.name) {
             Ok(name) => name,
             Err(what) => {
                 let cure = "write the zone's name, as in name = \"example.com.\"";
@@ -225,22 +226,15 @@ fn check_listed(zones: &[ZoneConfig], base: &Path, problems: &mut Vec<Problem>) 
     listed
 }
 
-/// A zone's name in lower case with its final dot; what is wrong, if it cannot be one.
-fn normalize(name: &str) -> Result<String, String> {
-    const LONGEST_NAME: usize = 254;
-    const LONGEST_LABEL: usize = 63;
-    if name == "." {
-        return Ok(name.to_owned());
-    }
-    let bare = name.strip_suffix('.').unwrap_or(name);
-    if bare.is_empty() {
+/// A zone's name in lower case; what is wrong, if it cannot be one.
+fn zone_name(text: &str) -> Result<Name, String> {
+    if text.is_empty() {
         return Err("the zone has no name".to_owned());
     }
-    let label_fits = |label: &str| (1..=LONGEST_LABEL).contains(&label.len()) && label.bytes().all(|byte| byte.is_ascii_graphic());
-    if bare.len() >= LONGEST_NAME || !bare.split('.').all(label_fits) {
-        return Err(format!("'{name}' is no domain name"));
+    match text.parse::<Name>() {
+        Ok(name) => Ok(name.to_lower()),
+        Err(error) => Err(format!("'{text}' is no domain name: {error}")),
     }
-    Ok(format!("{}.", bare.to_ascii_lowercase()))
 }
 
 #[cfg(test)]
@@ -266,7 +260,7 @@ mod tests {
         }
         let (sources, problems) = sources(folder.path(), &[]);
         assert_eq!(problems, []);
-        let names: Vec<_> = sources.find().unwrap().into_iter().map(|zone| zone.name).collect();
+        let names: Vec<_> = sources.find().unwrap().into_iter().map(|zone| zone.name.to_string()).collect();
         assert_eq!(names, ["example.com.", "example.net."]);
     }
 
@@ -286,11 +280,11 @@ mod tests {
 
     #[test]
     fn names_are_lower_case_and_absolute() {
-        assert_eq!(normalize("Example.COM"), Ok("example.com.".to_owned()));
-        assert_eq!(normalize("."), Ok(".".to_owned()));
+        assert_eq!(zone_name("Example.COM").unwrap().to_string(), "example.com.");
+        assert!(zone_name(".").unwrap().is_root());
         let too_long_a_label = "x".repeat(64);
-        for refused in ["", "..", "a..b", "a b", too_long_a_label.as_str()] {
-            assert!(normalize(refused).is_err(), "{refused}");
+        for refused in ["", "..", "a..b", too_long_a_label.as_str()] {
+            assert!(zone_name(refused).is_err(), "{refused}");
         }
     }
 }

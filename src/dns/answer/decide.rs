@@ -1,0 +1,238 @@
+//! The one DNS decision: zones and a question in, a [`Plan`] out (RFC 1034 §4.3.2 as amended by 2308, 4592, 6672, 8482).
+//!
+//! Pure: no clock, no I/O, no state. Every transport, the probe and the tests call this one function.
+//!
+//! ```text
+//! zone of the name -> deepest existing node
+//!   a cut, or below one ------------------------ referral (DS at the cut itself: answered here)
+//!   the name itself ---------------------------- its RRset | CNAME: follow | NODATA
+//!   above the name, with DNAME ----------------- DNAME and its CNAME: follow | YXDOMAIN
+//!   above the name, with a wildcard below ------ the wildcard's RRset | CNAME: follow | NODATA
+//!   above the name ----------------------------- NXDOMAIN
+//! ```
+
+use super::message::Question;
+use super::plan::{Authority, Content, Denial, Link, Negative, Owner, Plan, Referral};
+use crate::dns::name::{self, MAX_NAME, Name};
+use crate::dns::types::{RecordType, ResponseCode};
+use crate::dns::zone::{Node, NodeKind, Rrset, Zone, ZoneSet};
+
+/// Types that stand for all others when any type is asked for (RFC 8482 §4.1), the first that exists.
+const ANY_PREFERENCE: [RecordType; 5] = [RecordType::CNAME, RecordType::A, RecordType::AAAA, RecordType::MX, RecordType::SOA];
+
+/// Decides what is answered to a question of class IN.
+#[must_use]
+pub fn answer<'z>(zones: &'z ZoneSet, question: &Question, dnssec_ok: bool) -> Plan<'z> {
+    let mut search = Search::new(zones, question, dnssec_ok);
+    if matches!(question.record_type, RecordType::AXFR | RecordType::IXFR) {
+        return search.plan;
+    }
+    let Some(mut zone) = search.zone_of_name() else {
+        return search.plan;
+    };
+    search.plan.response_code = ResponseCode::NO_ERROR;
+    search.plan.authoritative = true;
+    while let Some(target) = search.look_up(zone) {
+        if search.plan.answer.room() < 2 || search.has_been_at(target) {
+            break;
+        }
+        search.move_to(target);
+        match search.zone_of_name() {
+            Some(next) => zone = next,
+            None => break,
+        }
+    }
+    search.plan
+}
+
+/// The walk along a chain of aliases.
+struct Search<'z, 'q> {
+    zones: &'z ZoneSet,
+    question: &'q Question,
+    plan: Plan<'z>,
+    /// The name looked for now, as the answer section will show it, and in lower case.
+    owner: Owner<'z>,
+    name: [u8; MAX_NAME],
+    length: usize,
+}
+
+impl<'z, 'q> Search<'z, 'q> {
+    fn new(zones: &'z ZoneSet, question: &'q Question, dnssec_ok: bool) -> Self {
+        let mut name = [0; MAX_NAME];
+        let length = question.name().len();
+        name[..length].copy_from_slice(question.name());
+        let mut plan = Plan::empty(ResponseCode::REFUSED);
+        plan.dnssec_ok = dnssec_ok;
+        Self {
+            zones,
+            question,
+            plan,
+            owner: Owner::Question,
+            name,
+            length,
+        }
+    }
+
+    fn name(&self) -> &[u8] {
+        &self.name[..self.length]
+    }
+
+    fn record_type(&self) -> RecordType {
+        self.question.record_type
+    }
+
+    /// The zone that answers for the name; for the DS of a zone's apex its parent, if that is served here (RFC 4035 §3.1.4.1).
+    fn zone_of_name(&self) -> Option<&'z Zone> {
+        let zone = self.zones.find(self.name())?;
+        if self.record_type() == RecordType::DS && zone.apex().as_wire().len() == self.length {
+            return Some(self.zones.find_above(self.name()).unwrap_or(zone));
+        }
+        Some(zone)
+    }
+
+    /// Looks for the name in its zone; says which name to look for next, if it is an alias.
+    fn look_up(&mut self, zone: &'z Zone) -> Option<Owner<'z>> {
+        let found = zone.closest_encloser(self.name())?;
+        let governing = governing_node(found);
+        let is_the_name = governing.name().len() == self.length;
+        match governing.kind() {
+            NodeKind::Delegation if is_the_name && self.record_type() == RecordType::DS => self.answer_from(zone, governing, None),
+            NodeKind::Delegation => self.refer(zone, governing),
+            NodeKind::Authoritative | NodeKind::EmptyNonTerminal | NodeKind::Occluded if is_the_name => {
+                self.answer_from(zone, governing, None)
+            }
+            NodeKind::Authoritative | NodeKind::EmptyNonTerminal | NodeKind::Occluded => self.look_below(zone, governing),
+        }
+    }
+
+    /// The name does not exist; `encloser` is the deepest name above it that does.
+    fn look_below(&mut self, zone: &'z Zone, encloser: Node<'z>) -> Option<Owner<'z>> {
+        if let Some(dname) = encloser.rrset(RecordType::DNAME) {
+            return self.redirect(encloser, dname);
+        }
+        match encloser.wildcard() {
+            Some(wildcard) => self.answer_from(zone, wildcard, Some(encloser)),
+            None => {
+                self.plan.response_code = ResponseCode::NX_DOMAIN;
+                self.deny(
+                    zone,
+                    Denial::NoName {
+                        closest_encloser: encloser,
+                    },
+                )
+            }
+        }
+    }
+
+    /// Answers with the data of `node`, which is the name's own or, with a closest encloser, the wildcard that stands for it.
+    fn answer_from(&mut self, zone: &'z Zone, node: Node<'z>, closest_encloser: Option<Node<'z>>) -> Option<Owner<'z>> {
+        let wildcard = closest_encloser.map(|_| node);
+        let mut push = |content| {
+            let owner = self.owner;
+            self.plan.answer.push(Link { owner, content, wildcard });
+        };
+        let found = match self.question.record_type {
+            RecordType::ANY => one_of_any(node).map(Content::Records),
+            RecordType::RRSIG => node
+                .rrsets()
+                .find(|rrset| rrset.signatures().next().is_some())
+                .map(Content::Signatures),
+            record_type => node.rrset(record_type).map(Content::Records),
+        };
+        if let Some(content) = found {
+            push(content);
+            return None;
+        }
+        if let Some(alias) = node.rrset(RecordType::CNAME)
+            && let Some(target) = alias.records().next()
+        {
+            push(Content::Records(alias));
+            return Some(Owner::Known(target));
+        }
+        let denial = match closest_encloser {
+            None => Denial::NoData { node },
+            Some(closest_encloser) => Denial::WildcardNoData {
+                closest_encloser,
+                wildcard: node,
+            },
+        };
+        self.deny(zone, denial)
+    }
+
+    /// The name is below a DNAME: its labels go before the DNAME's target (RFC 6672 §3.1).
+    fn redirect(&mut self, node: Node<'z>, dname: Rrset<'z>) -> Option<Owner<'z>> {
+        let owner = Owner::Known(node.name());
+        if !self.plan.answer.links().any(|link| link.owner == owner && link.content.is_dname()) {
+            let content = Content::Records(dname);
+            self.plan.answer.push(Link {
+                owner,
+                content,
+                wildcard: None,
+            });
+        }
+        let kept = self.length - node.name().len();
+        let target = dname.records().next()?;
+        let Ok(made) = Name::from_wire(&[&self.name[..kept], target].concat()) else {
+            self.plan.response_code = ResponseCode::YX_DOMAIN;
+            return None;
+        };
+        let target = self.plan.answer.made.len();
+        self.plan.answer.made.push(made);
+        self.plan.answer.push(Link {
+            owner: self.owner,
+            content: Content::Alias { ttl: dname.ttl(), target },
+            wildcard: None,
+        });
+        let is_answered = matches!(self.record_type(), RecordType::CNAME | RecordType::ANY);
+        (!is_answered).then_some(Owner::Made(target))
+    }
+
+    fn refer(&mut self, zone: &'z Zone, cut: Node<'z>) -> Option<Owner<'z>> {
+        self.plan.authoritative = !self.plan.answer.is_empty();
+        self.plan.authority = Authority::Referral(Referral { zone, cut });
+        None
+    }
+
+    fn deny(&mut self, zone: &'z Zone, denial: Denial<'z>) -> Option<Owner<'z>> {
+        self.plan.authority = Authority::Negative(Negative { zone, denial });
+        None
+    }
+
+    /// True if the chain has already left this name by an alias: it is a loop.
+    fn has_been_at(&self, target: Owner<'z>) -> bool {
+        let target = self.wire_name(target);
+        let mut aliases = self.plan.answer.links().filter(|link| !link.content.is_dname());
+        aliases.any(|link| name::equal(self.wire_name(link.owner), target))
+    }
+
+    fn move_to(&mut self, target: Owner<'z>) {
+        let mut buffer = [0; MAX_NAME];
+        self.length = name::lower_into(self.wire_name(target), &mut buffer).len();
+        self.name = buffer;
+        self.owner = target;
+    }
+
+    fn wire_name(&self, owner: Owner<'z>) -> &[u8] {
+        match owner {
+            Owner::Question => self.question.name(),
+            Owner::Known(wire) => wire,
+            Owner::Made(index) => self.plan.answer.made[index].as_wire(),
+        }
+    }
+}
+
+/// The node that says how names at or below `node` are answered: `node`, or the cut or DNAME that occludes it.
+fn governing_node(node: Node<'_>) -> Node<'_> {
+    let mut governing = node;
+    while governing.kind() == NodeKind::Occluded
+        && let Some(parent) = governing.parent()
+    {
+        governing = parent;
+    }
+    governing
+}
+
+fn one_of_any(node: Node<'_>) -> Option<Rrset<'_>> {
+    let preferred = ANY_PREFERENCE.iter().find_map(|record_type| node.rrset(*record_type));
+    preferred.or_else(|| node.rrsets().next())
+}
