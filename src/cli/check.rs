@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{fail, print};
+use super::{REFUSED, fail, print};
 use crate::config;
 
 pub(super) fn check_config(file: &Path) -> ExitCode {
@@ -12,6 +12,6 @@ pub(super) fn check_config(file: &Path) -> ExitCode {
             print("ok\n");
             ExitCode::SUCCESS
         }
-        Err(refused) => fail(&refused),
+        Err(refused) => fail(REFUSED, &refused),
     }
 }

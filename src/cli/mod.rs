@@ -8,6 +8,7 @@ mod logging;
 mod operate;
 mod show;
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -18,6 +19,8 @@ use arguments::{Action, Arguments};
 
 pub use arguments::{LogFormat, ServeArguments};
 
+/// The exit code when something was refused or is unhealthy.
+const REFUSED: u8 = 1;
 /// The exit code of wrong usage; clap's own too.
 const USAGE: u8 = 2;
 
@@ -40,11 +43,11 @@ pub fn run() -> ExitCode {
 
 fn serve(arguments: &ServeArguments, process: fn(config::Settings, &ServeArguments) -> ExitCode) -> ExitCode {
     if let Err(error) = logging::start(arguments.log_format) {
-        return fail_with(USAGE, &error);
+        return fail(USAGE, &error);
     }
     match config::load(arguments.config.as_deref()) {
         Ok(settings) => process(settings, arguments),
-        Err(refused) => fail_with(1, &refused),
+        Err(refused) => fail(REFUSED, &refused),
     }
 }
 
@@ -53,15 +56,12 @@ fn print(text: &str) {
     let _ = io::stdout().lock().write_all(text.as_bytes());
 }
 
-fn fail(error: &dyn std::fmt::Display) -> ExitCode {
-    fail_with(1, error)
-}
-
-fn fail_with(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
+/// Says on stderr what is wrong; `error` begins with its place, or with `error:` if it has none.
+fn fail(code: u8, error: &dyn Display) -> ExitCode {
     let _ = writeln!(io::stderr().lock(), "{error}");
     ExitCode::from(code)
 }
 
 fn done_if(done: bool) -> ExitCode {
-    if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if done { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) }
 }
