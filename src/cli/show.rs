@@ -22,7 +22,7 @@ pub(super) fn status(status: &Status) -> String {
     let zones = status.zones;
     let _ = write!(
         text,
-        "\nqueries  {} in total, {:.1}/s; load {}\nzones    {} loaded, {} failed, {} records\nprocess  version {}, {}\n",
+        "\nqueries  {}, {:.1}/s; load {}\nzones    {} loaded, {} failed, {} records\nprocess  version {}, {}\n",
         queries.total,
         queries.per_second,
         percent(status.load),
@@ -255,7 +255,7 @@ mod tests {
         s1 is active: holder of 2001:db8:5::53 (since 2026-01-01T00:00:00Z)
           ! zone example.org.: no file
 
-        queries  1234 in total, 17.2/s; load 31%
+        queries  1234, 17.2/s; load 31%
         zones    2 loaded, 1 failed, 40 records
         process  version 0.1.0, main 101, guardian 100
 
@@ -285,7 +285,7 @@ mod tests {
         assert_snapshot!(status(&alone), @"
         s1 is active: holder of 2001:db8:5::53 (since 2026-01-01T00:00:00Z)
 
-        queries  1234 in total, 17.2/s; load 31%
+        queries  1234, 17.2/s; load 31%
         zones    2 loaded, 1 failed, 40 records
         process  version 0.1.0, main 101, guardian 100
         ");
