@@ -29,8 +29,7 @@ pub(super) fn check_zone(name: &str, file: &Path, print_zone: bool) -> ExitCode 
         Ok(text) => text,
         Err(error) => return fail(REFUSED, &format_args!("{}: error: {}", file.display(), error.source)),
     };
-    let mut include = |included: &str| files::read(&files::included(file, included)).map_err(|error| error.to_string());
-    match zone::load(&apex, &file.display().to_string(), &text, &mut include) {
+    match zone::load(&apex, &file.display().to_string(), &text, &mut files::includes_of(file)) {
         Err(errors) => fail(REFUSED, &lines(&errors)),
         Ok(Loaded { zone, warnings }) => {
             if !warnings.is_empty() {

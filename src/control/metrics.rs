@@ -126,7 +126,10 @@ fn write_peer_messages(page: &mut Page, status: &Status) {
     page.counter("peer_messages_sent", "Peer messages sent", messages.sent);
     page.counter("peer_message_errors", "Peer messages that could not be sent", messages.errors);
     page.counter("peer_messages_received", "Peer messages that were believed", messages.received);
-    let dropped = messages.dropped.iter().map(|(cause, count)| (vec![("cause", cause.clone())], *count));
+    let dropped = messages
+        .dropped
+        .iter()
+        .map(|(cause, count)| (vec![("cause", cause.clone())], *count));
     page.counters("peer_messages_dropped", "Peer messages that were not believed", dropped);
 }
 
