@@ -13,12 +13,18 @@ const FILE: &str = "boot";
 pub(super) fn count(directory: Option<&Path>) -> u64 {
     let wall_clock = u64::try_from(clock::wall_clock().as_millisecond()).unwrap_or(0);
     let file = directory.unwrap_or(Path::new(DEFAULT_DIRECTORY)).join(FILE);
-    let last: u64 = fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    let last: u64 = fs::read_to_string(&file)
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(0);
     let boot = wall_clock.max(last + 1);
     match keep(&file, boot) {
         Ok(()) => {}
         Err(error) if directory.is_some() => {
-            tracing::warn!("[state] directory: {}: {error}; the wall clock tells this start from earlier ones", file.display());
+            tracing::warn!(
+                "[state] directory: {}: {error}; the wall clock tells this start from earlier ones",
+                file.display()
+            );
         }
         Err(error) => tracing::debug!("{}: {error}; the wall clock tells this start from earlier ones", file.display()),
     }
@@ -42,7 +48,11 @@ mod tests {
         let first = count(Some(folder.path()));
         assert!(count(Some(folder.path())) > first);
         fs::write(folder.path().join(FILE), "99999999999999\n").unwrap();
-        assert_eq!(count(Some(folder.path())), 100_000_000_000_000, "a wall clock that was set back does not matter");
+        assert_eq!(
+            count(Some(folder.path())),
+            100_000_000_000_000,
+            "a wall clock that was set back does not matter"
+        );
         fs::write(folder.path().join(FILE), "not a number").unwrap();
         assert!(count(Some(folder.path())) >= first);
     }

@@ -130,7 +130,10 @@ impl Herald {
         let ready = |peer: &&Peer| peer.on_link && peer.statement.state.is_ready();
         let chosen = match named {
             Some(hash) => peers.iter().find(|peer| peer.hash == hash),
-            None => peers.iter().filter(ready).max_by_key(|peer| (peer.statement.health, peer.statement.weight, peer.hash)),
+            None => peers
+                .iter()
+                .filter(ready)
+                .max_by_key(|peer| (peer.statement.health, peer.statement.weight, peer.hash)),
         };
         chosen.map(|peer| peer.statement.identity.clone())
     }
@@ -168,9 +171,10 @@ impl Herald {
             None => self.journal.entries().rev().take(LAST_DECISIONS).rev().map(show_decision).collect(),
             Some(id) => {
                 let Some(entry) = self.journal.find(id) else {
-                    let kept = self.journal.entries().next().map_or_else(|| "none yet".to_owned(), |oldest| {
-                        format!("{} to {}", oldest.id, self.standing.decision)
-                    });
+                    let kept = self.journal.entries().next().map_or_else(
+                        || "none yet".to_owned(),
+                        |oldest| format!("{} to {}", oldest.id, self.standing.decision),
+                    );
                     return Err(format!("decision {id} is not known; known are: {kept}"));
                 };
                 vec![show_decision(entry)]

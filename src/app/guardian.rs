@@ -52,7 +52,15 @@ impl<'a> Guardian<'a> {
         let signals = Signals::open()?;
         let driver = Driver::new()?;
         driver.watch(&signals, SIGNALS)?;
-        let mut guardian = Self { arguments, signals, driver, main: None, restart: None, pause: FIRST_PAUSE, stopping: false };
+        let mut guardian = Self {
+            arguments,
+            signals,
+            driver,
+            main: None,
+            restart: None,
+            pause: FIRST_PAUSE,
+            stopping: false,
+        };
         guardian.start_main()?;
         Ok(guardian)
     }
@@ -60,7 +68,10 @@ impl<'a> Guardian<'a> {
     fn start_main(&mut self) -> std::io::Result<()> {
         let child = spawn_again(self.arguments)?;
         self.driver.watch(child.process(), MAIN)?;
-        self.main = Some(Main { child, started: clock::now() });
+        self.main = Some(Main {
+            child,
+            started: clock::now(),
+        });
         self.restart = None;
         Ok(())
     }

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::guardian::Watcher;
 use super::line::Line;
 use super::message::Message;
-use super::guardian::Watcher;
 use super::peering::{self, Identity};
 use super::shutdown::{Drain, Outcome, Receipt, Tally};
 use super::zones::ZoneKeeper;
@@ -141,13 +141,22 @@ impl Herald {
     pub(super) fn tally(&self) -> Tally {
         let figures = self.parts.monitor.figures();
         let total = figures.counts.total();
-        Tally { queries: figures.inflow, answered: total.accepted, refused: total.refused }
+        Tally {
+            queries: figures.inflow,
+            answered: total.accepted,
+            refused: total.refused,
+        }
     }
 
     fn wait(&mut self) -> io::Result<Woken> {
         let deadline = self.deadline();
         let mut woken = Woken::default();
-        let Parts { driver, advertisers, peers, .. } = &mut self.parts;
+        let Parts {
+            driver,
+            advertisers,
+            peers,
+            ..
+        } = &mut self.parts;
         let (outbox, outputs) = (&mut self.outbox, &mut self.outputs);
         driver.wait(Some(deadline), |ready| match ready {
             Ready::Woken => woken.inbox = true,
@@ -156,7 +165,10 @@ impl Herald {
             Ready::Descriptor(Token(_)) => {}
             Ready::Datagram(handle, datagram) => {
                 let now = clock::now();
-                if let Some((line, channel)) = peers.as_mut().and_then(|line| line.channel_of(handle).map(|channel| (line, channel))) {
+                if let Some((line, channel)) = peers
+                    .as_mut()
+                    .and_then(|line| line.channel_of(handle).map(|channel| (line, channel)))
+                {
                     line.machine.handle(Input::Datagram(channel, datagram), now, outbox);
                     outputs.extend(outbox.drain().map(|output| (Speaker::Peers, output)));
                 }
@@ -173,7 +185,9 @@ impl Herald {
     fn deadline(&self) -> Timestamp {
         let advertisers = self.parts.advertisers.iter().map(|line| line.machine.deadline());
         let peers = self.parts.peers.as_ref().and_then(|line| line.machine.deadline());
-        advertisers.fold(peers, earliest).map_or(self.next_look, |deadline| deadline.min(self.next_look))
+        advertisers
+            .fold(peers, earliest)
+            .map_or(self.next_look, |deadline| deadline.min(self.next_look))
     }
 
     fn attend(&mut self, woken: &Woken) {
@@ -192,11 +206,20 @@ impl Herald {
 
     fn tick(&mut self) {
         let now = clock::now();
-        if self.parts.peers.as_ref().is_some_and(|line| line.machine.deadline().is_some_and(|deadline| deadline <= now)) {
+        if self
+            .parts
+            .peers
+            .as_ref()
+            .is_some_and(|line| line.machine.deadline().is_some_and(|deadline| deadline <= now))
+        {
             self.hand_to_peers(&Input::Tick, now);
         }
         for index in 0..self.parts.advertisers.len() {
-            if self.parts.advertisers[index].machine.deadline().is_some_and(|deadline| deadline <= now) {
+            if self.parts.advertisers[index]
+                .machine
+                .deadline()
+                .is_some_and(|deadline| deadline <= now)
+            {
                 self.hand_to(index, &Input::Tick, now);
             }
         }
@@ -244,7 +267,8 @@ impl Herald {
         }
         for index in 0..self.parts.advertisers.len() {
             self.parts.advertisers[index].machine.apply(&decision, now, &mut self.outbox);
-            self.outputs.extend(self.outbox.drain().map(|output| (Speaker::Advertiser(index), output)));
+            self.outputs
+                .extend(self.outbox.drain().map(|output| (Speaker::Advertiser(index), output)));
         }
         self.decision = Some(decision);
         self.carry_out();
@@ -257,7 +281,13 @@ impl Herald {
         let state = peering::shown_state(&self.standing, &reports);
         if state != self.shown.0 {
             let reason = peering::shown_reason(&self.standing, &reports, &self.parts.identity.services);
-            tracing::info!(state = state.name(), decision = self.standing.decision, "{} (was {}): {reason}", state.name(), self.shown.0.name());
+            tracing::info!(
+                state = state.name(),
+                decision = self.standing.decision,
+                "{} (was {}): {reason}",
+                state.name(),
+                self.shown.0.name()
+            );
             self.shown = (state, now);
         }
         let offered = self.parts.monitor.figures().offered;
@@ -363,7 +393,8 @@ impl Herald {
 
     fn hand_to(&mut self, index: usize, input: &Input<'_>, now: Timestamp) {
         self.parts.advertisers[index].machine.handle(input.clone(), now, &mut self.outbox);
-        self.outputs.extend(self.outbox.drain().map(|output| (Speaker::Advertiser(index), output)));
+        self.outputs
+            .extend(self.outbox.drain().map(|output| (Speaker::Advertiser(index), output)));
     }
 
     fn hand_to_peers(&mut self, input: &Input<'_>, now: Timestamp) {
@@ -375,7 +406,9 @@ impl Herald {
     /// Does what the machines want done.
     fn carry_out(&mut self) {
         for _ in 0..OUTPUTS_A_TURN {
-            let Some((speaker, output)) = self.outputs.pop_front() else { return };
+            let Some((speaker, output)) = self.outputs.pop_front() else {
+                return;
+            };
             match output {
                 Output::Event(Event::Wanted(wanted)) => {
                     tracing::debug!(?wanted, "asked for");

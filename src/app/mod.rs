@@ -20,8 +20,6 @@ use std::process::ExitCode;
 use crate::cli::ServeArguments;
 use crate::config::Settings;
 
-pub(crate) use zones::read as read_zone;
-
 /// The guardian: starts the main process with the same arguments and watches over it.
 ///
 /// The settings were read only to refuse a wrong configuration here, before anything is started.

@@ -31,13 +31,7 @@ pub(super) fn shown_state(standing: &Standing, reports: &[Report]) -> PeerState 
 }
 
 /// What this server tells its peers; the peers machine adds its link-layer address, link-local address and interval.
-pub(super) fn statement(
-    identity: &Identity,
-    standing: &Standing,
-    decision: &Decision,
-    reports: &[Report],
-    offered: f64,
-) -> Statement {
+pub(super) fn statement(identity: &Identity, standing: &Standing, decision: &Decision, reports: &[Report], offered: f64) -> Statement {
     let holder = reports.iter().find(|report| report.holder).or(reports.first());
     Statement {
         identity: identity.name.clone(),
@@ -64,7 +58,9 @@ pub(super) fn shown_reason(standing: &Standing, reports: &[Report], services: &[
     match standing.state {
         State::Serving if services.is_empty() => "serving; without a [service] nothing is advertised".to_owned(),
         State::Serving if reports.iter().any(|report| report.advertised) => format!("holder of {}", addresses()),
-        State::Serving => reports.first().map_or_else(|| standing.reason.to_string(), |report| report.detail.clone()),
+        State::Serving => reports
+            .first()
+            .map_or_else(|| standing.reason.to_string(), |report| report.detail.clone()),
         State::Idle if reports.iter().any(|report| report.holder) => format!("holder of {}; {}", addresses(), standing.reason),
         State::Starting | State::Idle | State::Draining | State::Withdrawn(_) | State::Stopping => standing.reason.to_string(),
     }

@@ -23,8 +23,8 @@ use crate::advertiser::Advertiser;
 use crate::advertiser::peers::wire::Key;
 use crate::advertiser::peers::{self, Peers};
 use crate::base::machine::{Channel, Machine};
-use crate::config::service::Service as ServiceSettings;
 use crate::config::Settings;
+use crate::config::service::Service as ServiceSettings;
 use crate::control::{self, Operator};
 use crate::dns::counters::Counters;
 use crate::dns::server::{Limits, Listener, ServeError, Service, Shared};
@@ -49,7 +49,9 @@ const RUNTIME_THREADS: usize = 2;
 pub(super) enum ServerError {
     #[error("a [service] needs {}, which this process does not have: start as root, or with AmbientCapabilities={} (systemd) or --cap-add (containers)", names(.0, " and "), names(.0, " "))]
     Capabilities(Vec<Capability>),
-    #[error("interface {interface} forwards packets and has addresses of its own ({addresses}): this host is a router on that link, and its kernel would answer for the routers' side; turn forwarding off (sysctl net.ipv6.conf.{interface}.forwarding=0) or leave out the nd advertiser")]
+    #[error(
+        "interface {interface} forwards packets and has addresses of its own ({addresses}): this host is a router on that link, and its kernel would answer for the routers' side; turn forwarding off (sysctl net.ipv6.conf.{interface}.forwarding=0) or leave out the nd advertiser"
+    )]
     IsRouter { interface: String, addresses: String },
     #[error(transparent)]
     Place(#[from] PlaceError),
@@ -77,7 +79,11 @@ fn names(capabilities: &[Capability], between: &str) -> String {
 pub(super) fn run(settings: Settings) -> Result<(), ServerError> {
     // Before any other thread: they inherit the blocked signals.
     let signals = Signals::open()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(RUNTIME_THREADS).thread_name("tokio").enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(RUNTIME_THREADS)
+        .thread_name("tokio")
+        .enable_all()
+        .build()?;
     if let Some(service) = &settings.service {
         check_privileges(service)?;
     }
@@ -91,7 +97,11 @@ pub(super) fn run(settings: Settings) -> Result<(), ServerError> {
     if let Err(error) = zones.reload(None) {
         tracing::error!("{error}");
     }
-    let holder = settings.service.as_ref().map(|service| AddressHolder::place(&service.addresses)).transpose()?;
+    let holder = settings
+        .service
+        .as_ref()
+        .map(|service| AddressHolder::place(&service.addresses))
+        .transpose()?;
     let ended = serve(&settings, signals, &runtime, shared, zones);
     if let Some(holder) = holder {
         holder.remove()?;
@@ -103,7 +113,13 @@ pub(super) fn run(settings: Settings) -> Result<(), ServerError> {
 fn serve(settings: &Settings, signals: Signals, runtime: &Runtime, shared: Arc<Shared>, zones: Arc<ZoneKeeper>) -> Result<(), ServerError> {
     let counters = Arc::new(Counters::new());
     let listeners = listeners(settings);
-    let service = Service::start(&listeners, shared, Arc::clone(&counters), Limits::of(&settings.dns), runtime.handle().clone())?;
+    let service = Service::start(
+        &listeners,
+        shared,
+        Arc::clone(&counters),
+        Limits::of(&settings.dns),
+        runtime.handle().clone(),
+    )?;
     let addresses: Vec<SocketAddr> = service.addresses().collect();
     let probe = Probe::start(&addresses, settings.identity.clone())?;
     let capacity = settings.service.as_ref().and_then(|service| service.capacity);
@@ -119,7 +135,10 @@ fn serve(settings: &Settings, signals: Signals, runtime: &Runtime, shared: Arc<S
         link: None,
         monitor: Monitor::new(counters, probe.record(), capacity, std::process::id()),
         zones: Arc::clone(&zones),
-        policy: Policy { standby_after: settings.scheduler.standby_after, hold: settings.scheduler.hold },
+        policy: Policy {
+            standby_after: settings.scheduler.standby_after,
+            hold: settings.scheduler.hold,
+        },
         drain_timeout: settings.scheduler.drain_timeout,
         identity: identity(settings),
     };
@@ -143,17 +162,25 @@ fn serve(settings: &Settings, signals: Signals, runtime: &Runtime, shared: Arc<S
 }
 
 fn listeners(settings: &Settings) -> Vec<Listener> {
-    let unicast = settings.dns.listen.iter().map(|address| Listener { address: *address, service: false });
+    let unicast = settings.dns.listen.iter().map(|address| Listener {
+        address: *address,
+        service: false,
+    });
     let anycast = settings.service.iter().flat_map(|service| {
         let port = service.port.get();
-        service.addresses.iter().map(move |address| Listener { address: (address.get(), port).into(), service: true })
+        service.addresses.iter().map(move |address| Listener {
+            address: (address.get(), port).into(),
+            service: true,
+        })
     });
     unicast.chain(anycast).collect()
 }
 
 fn identity(settings: &Settings) -> Identity {
     let service = settings.service.as_ref();
-    let mut services: Vec<Ipv6Addr> = service.map_or(Vec::new(), |service| service.addresses.iter().map(|address| address.get()).collect());
+    let mut services: Vec<Ipv6Addr> = service.map_or(Vec::new(), |service| {
+        service.addresses.iter().map(|address| address.get()).collect()
+    });
     services.sort_unstable();
     Identity {
         name: settings.identity.clone(),
@@ -170,14 +197,26 @@ fn check_privileges(service: &ServiceSettings) -> Result<(), ServerError> {
         wanted.push(Capability::NetBindService);
     }
     let missing = missing(&wanted);
-    if missing.is_empty() { Ok(()) } else { Err(ServerError::Capabilities(missing)) }
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(ServerError::Capabilities(missing))
+    }
 }
 
 /// The advertisers, the peers, and the interface that they all stand on.
 fn put_on_the_link(parts: &mut Parts, settings: &Settings, service: &ServiceSettings) -> Result<(), ServerError> {
     let machines = advertisers(settings, service);
-    let peers = if settings.peers.enabled { Some(peers(settings, service)?) } else { None };
-    let channels = machines.iter().map(|machine| machine.channels()).chain(peers.iter().map(|machine| machine.channels())).flatten();
+    let peers = if settings.peers.enabled {
+        Some(peers(settings, service)?)
+    } else {
+        None
+    };
+    let channels = machines
+        .iter()
+        .map(|machine| machine.channels())
+        .chain(peers.iter().map(|machine| machine.channels()))
+        .flatten();
     let link = InterfaceMonitor::open(&service.interface, &groups(channels), &service.addresses)?;
     refuse_routers(&link)?;
     for machine in machines {
@@ -210,7 +249,10 @@ fn refuse_routers(link: &InterfaceMonitor) -> Result<(), ServerError> {
         return Ok(());
     }
     let addresses = addresses.iter().map(Ipv6Addr::to_string).collect::<Vec<_>>().join(", ");
-    Err(ServerError::IsRouter { interface: link.name().to_owned(), addresses })
+    Err(ServerError::IsRouter {
+        interface: link.name().to_owned(),
+        addresses,
+    })
 }
 
 fn advertisers(settings: &Settings, service: &ServiceSettings) -> Vec<Box<dyn Advertiser>> {
@@ -265,12 +307,21 @@ fn version() -> String {
 /// Says what is served, where, and what to try.
 fn announce(settings: &Settings, addresses: &[SocketAddr], parts: &Parts) {
     let numbers = parts.zones.numbers();
-    tracing::info!("{} serves {} zones with {} records as {}", version(), numbers.loaded, numbers.records, settings.identity);
+    tracing::info!(
+        "{} serves {} zones with {} records as {}",
+        version(),
+        numbers.loaded,
+        numbers.records,
+        settings.identity
+    );
     for address in addresses {
         tracing::info!("listening on {address}, UDP and TCP");
     }
     if let Some(web) = settings.web {
-        tracing::info!("status: http://{web}/ or heraldns status --socket {}", settings.control_socket.display());
+        tracing::info!(
+            "status: http://{web}/ or heraldns status --socket {}",
+            settings.control_socket.display()
+        );
     }
     let served = || parts.zones.list().into_iter().filter(|zone| zone.serial.is_some());
     let zone = served().find(|zone| !zone.name.ends_with(".arpa.")).or_else(|| served().next());

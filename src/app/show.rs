@@ -9,9 +9,9 @@ use crate::advertiser::Report;
 use crate::advertiser::peers::{Conflict, Peers};
 use crate::base::peer::{Peer, PeerState};
 use crate::base::time::Timestamp;
+use crate::control::Measurements;
 use crate::control::metrics::Listener;
 use crate::control::status::{self, PeerMessages, Status};
-use crate::control::Measurements;
 use crate::dns::counters::{Drop, QUERY_TYPES, Tally, Transport};
 use crate::dns::types::ResponseCode;
 use crate::io::clock;
@@ -32,9 +32,25 @@ impl Herald {
             state: show_state(state),
             reason: peering::shown_reason(&self.standing, &reports, &self.parts.identity.services),
             since: clock::wall_clock_of(since).to_string(),
-            pids: status::Pids { guardian: self.parts.guardian.pid(), main: std::process::id() },
-            services: self.parts.identity.services.iter().map(|address| status::Service { address: *address, advertised, holder }).collect(),
-            queries: status::Queries { total: figures.queries, per_second: round(figures.queries_per_second) },
+            pids: status::Pids {
+                guardian: self.parts.guardian.pid(),
+                main: std::process::id(),
+            },
+            services: self
+                .parts
+                .identity
+                .services
+                .iter()
+                .map(|address| status::Service {
+                    address: *address,
+                    advertised,
+                    holder,
+                })
+                .collect(),
+            queries: status::Queries {
+                total: figures.queries,
+                per_second: round(figures.queries_per_second),
+            },
             load: round(figures.load),
             advertisers: reports.iter().map(show_advertiser).collect(),
             peers: self.known_peers().iter().map(|peer| show_peer(peer, clock::now())).collect(),
@@ -45,7 +61,12 @@ impl Herald {
     }
 
     fn problems(&self) -> Vec<String> {
-        let zones = self.parts.zones.list().into_iter().filter_map(|zone| Some(format!("zone {}: {}", zone.name, zone.error?)));
+        let zones = self
+            .parts
+            .zones
+            .list()
+            .into_iter()
+            .filter_map(|zone| Some(format!("zone {}: {}", zone.name, zone.error?)));
         let conflicts = self.parts.peers.iter().flat_map(|line| line.machine.conflicts()).map(show_conflict);
         zones.chain(conflicts).collect()
     }
@@ -59,7 +80,10 @@ impl Herald {
             listeners: figures.counts.listeners.iter().map(show_listener).collect(),
             queries_by_type: queries_by_type(&total),
             answers_by_code: answers_by_code(&total),
-            dropped: Drop::ALL.into_iter().map(|cause| (cause.name(), total.drops[cause as usize])).collect(),
+            dropped: Drop::ALL
+                .into_iter()
+                .map(|cause| (cause.name(), total.drops[cause as usize]))
+                .collect(),
             inflow: figures.inflow,
             answers_sent: total.accepted,
             answers_unsent: total.refused,
@@ -103,7 +127,12 @@ fn show_traffic(peers: &Peers) -> PeerMessages {
         sent: traffic.sent,
         errors: traffic.errors,
         received: traffic.received,
-        dropped: traffic.dropped.entries().iter().map(|(cause, count)| ((*cause).to_owned(), *count)).collect(),
+        dropped: traffic
+            .dropped
+            .entries()
+            .iter()
+            .map(|(cause, count)| ((*cause).to_owned(), *count))
+            .collect(),
     }
 }
 
@@ -147,7 +176,12 @@ fn show_peer(peer: &Peer, now: Timestamp) -> status::Peer {
 }
 
 pub(super) fn show_decision(entry: &Entry) -> status::Decision {
-    let ago = |time: Option<Timestamp>| time.map_or_else(|| "never".to_owned(), |time| format!("{} ms before", millis(entry.seen.at.since(time))));
+    let ago = |time: Option<Timestamp>| {
+        time.map_or_else(
+            || "never".to_owned(),
+            |time| format!("{} ms before", millis(entry.seen.at.since(time))),
+        )
+    };
     let health = |health: Health| match health {
         Health::Unknown => "unknown".to_owned(),
         Health::Healthy => "healthy".to_owned(),
@@ -168,7 +202,10 @@ pub(super) fn show_decision(entry: &Entry) -> status::Decision {
         from: entry.from.name().to_owned(),
         to: entry.to.name().to_owned(),
         reason: entry.reason.to_string(),
-        seen: seen.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<BTreeMap<_, _>>(),
+        seen: seen
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect::<BTreeMap<_, _>>(),
     }
 }
 

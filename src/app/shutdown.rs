@@ -58,7 +58,12 @@ pub(crate) struct Receipt {
 
 impl Drain {
     pub(crate) const fn begin(now: Timestamp, timeout: Duration, at_start: Tally) -> Self {
-        Self { began: now, timeout, at_start, withdrawn: None }
+        Self {
+            began: now,
+            timeout,
+            at_start,
+            withdrawn: None,
+        }
     }
 
     /// The outcome, once there is one. `withdrawn`: nothing that was advertised points here any more.
@@ -103,7 +108,11 @@ mod tests {
 
     #[test]
     fn the_receipt_counts_from_the_withdrawal() {
-        let start = Tally { queries: 100, answered: 90, refused: 10 };
+        let start = Tally {
+            queries: 100,
+            answered: 90,
+            refused: 10,
+        };
         let drain = Drain::begin(Timestamp::from_secs(10), Duration::from_secs(10), start);
         let after = Tally {
             queries: 107,
@@ -111,7 +120,10 @@ mod tests {
             refused: 10,
         };
         let receipt = drain.receipt(Timestamp::from_secs(12), Outcome::Quiet, after, Some(Timestamp::from_secs(11)));
-        assert_eq!((receipt.queries_after, receipt.refused_after, receipt.took), (7, 0, Duration::from_secs(2)));
+        assert_eq!(
+            (receipt.queries_after, receipt.refused_after, receipt.took),
+            (7, 0, Duration::from_secs(2))
+        );
         assert_eq!(receipt.last_query_after, Some(Duration::from_secs(1)));
     }
 }

@@ -4,7 +4,6 @@
 //! so. Loading happens on the caller's thread; the workers see one swap of a pointer.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -38,7 +37,12 @@ struct Book {
 impl ZoneKeeper {
     /// A keeper that has loaded nothing yet; what it loads is published in `shared`.
     pub(super) fn new(sources: ZoneSources, shared: Arc<Shared>) -> Self {
-        Self { sources, shared, loading: Mutex::new(()), books: Mutex::new(BTreeMap::new()) }
+        Self {
+            sources,
+            shared,
+            loading: Mutex::new(()),
+            books: Mutex::new(BTreeMap::new()),
+        }
     }
 
     /// Loads one zone again, or all of them; the answer tells of each how it went.
@@ -52,7 +56,9 @@ impl ZoneKeeper {
             let name = Name::from_text(wanted.as_bytes(), None).map_err(|error| format!("'{wanted}' is no zone name: {error}"))?;
             files.retain(|file| file.name == name);
             if files.is_empty() {
-                return Err(format!("zone {name} is not configured: its file is neither in [zones] directory nor in a [[zone]]"));
+                return Err(format!(
+                    "zone {name} is not configured: its file is neither in [zones] directory nor in a [[zone]]"
+                ));
             }
         }
         let loaded: Vec<(ZoneFile, Result<Arc<Zone>, String>)> = files.into_iter().map(|file| (file.clone(), load(&file))).collect();
@@ -63,7 +69,11 @@ impl ZoneKeeper {
     pub(super) fn reload_beside(self: &Arc<Self>) {
         let keeper = Arc::clone(self);
         let load = move || match keeper.reload(None) {
-            Ok(zones) => tracing::info!(loaded = zones.iter().filter(|zone| zone.error.is_none()).count(), of = zones.len(), "zones reloaded"),
+            Ok(zones) => tracing::info!(
+                loaded = zones.iter().filter(|zone| zone.error.is_none()).count(),
+                of = zones.len(),
+                "zones reloaded"
+            ),
             Err(error) => tracing::error!("reload: {error}"),
         };
         if let Err(error) = thread::Builder::new().name("reload".to_owned()).spawn(load) {
@@ -87,7 +97,10 @@ impl ZoneKeeper {
         ZoneNumbers {
             loaded: books.values().filter(|book| book.served.is_some()).count() as u64,
             failed: books.values().filter(|book| book.error.is_some()).count() as u64,
-            records: books.values().filter_map(|book| Some(book.served.as_ref()?.record_count() as u64)).sum(),
+            records: books
+                .values()
+                .filter_map(|book| Some(book.served.as_ref()?.record_count() as u64))
+                .sum(),
         }
     }
 
@@ -102,13 +115,23 @@ impl ZoneKeeper {
             let name = file.name.clone();
             let before = books.remove(&name).and_then(|book| book.served);
             let book = match result {
-                Ok(zone) => Book { file, served: Some(zone), error: None },
-                Err(error) => Book { file, served: before, error: Some(error) },
+                Ok(zone) => Book {
+                    file,
+                    served: Some(zone),
+                    error: None,
+                },
+                Err(error) => Book {
+                    file,
+                    served: before,
+                    error: Some(error),
+                },
             };
             shown.push(show(&name, &book));
             books.insert(name, book);
         }
-        self.shared.zones.store(Arc::new(ZoneSet::new(books.values().filter_map(|book| book.served.clone()).collect())));
+        self.shared.zones.store(Arc::new(ZoneSet::new(
+            books.values().filter_map(|book| book.served.clone()).collect(),
+        )));
         shown
     }
 
@@ -138,7 +161,12 @@ fn load(file: &ZoneFile) -> Result<Arc<Zone>, String> {
         tracing::error!(zone = %file.name, "{error}");
         error.to_string()
     })?;
-    match read(&file.name, &file.file, &text) {
+    match zone::load(
+        &file.name,
+        &file.file.display().to_string(),
+        &text,
+        &mut files::includes_of(&file.file),
+    ) {
         Ok(loaded) => {
             for warning in loaded.warnings.iter().take(LOGGED_ERRORS) {
                 tracing::warn!(zone = %file.name, "{warning}");
@@ -152,13 +180,11 @@ fn load(file: &ZoneFile) -> Result<Arc<Zone>, String> {
             }
             let first = errors.first().map_or_else(|| "unknown".to_owned(), ToString::to_string);
             let more = errors.len().saturating_sub(1);
-            Err(if more == 0 { first } else { format!("{first} (and {more} more: heraldns check-zone shows them)") })
+            Err(if more == 0 {
+                first
+            } else {
+                format!("{first} (and {more} more: heraldns check-zone shows them)")
+            })
         }
     }
-}
-
-/// Reads a zone's text; `$INCLUDE` is relative to the folder of the zone's file.
-pub(crate) fn read(name: &Name, file: &Path, text: &[u8]) -> Result<zone::Loaded, Vec<zone::ZoneError>> {
-    let mut include = |path: &str| files::read(&files::included(file, path)).map_err(|error| error.to_string());
-    zone::load(name, &file.display().to_string(), text, &mut include)
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::{REFUSED, USAGE, complain, fail, print};
+use crate::config;
 use crate::dns::name::Name;
 use crate::dns::zone::{self, Loaded, ZoneError};
 use crate::io::files;
-use crate::{app, config};
 
 pub(super) fn check_config(file: &Path) -> ExitCode {
     match config::load(Some(file)) {
@@ -29,7 +29,7 @@ pub(super) fn check_zone(name: &str, file: &Path, print_zone: bool) -> ExitCode 
         Ok(text) => text,
         Err(error) => return fail(REFUSED, &format_args!("{}: error: {}", file.display(), error.source)),
     };
-    match app::read_zone(&apex, file, &text) {
+    match zone::load(&apex, &file.display().to_string(), &text, &mut files::includes_of(file)) {
         Err(errors) => fail(REFUSED, &lines(&errors)),
         Ok(Loaded { zone, warnings }) => {
             if !warnings.is_empty() {
