@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::arguments::ServerArguments;
 use super::{REFUSED, done_if, print, show};
@@ -26,22 +25,19 @@ fn refuse(error: &dyn Display) -> ExitCode {
 }
 
 pub(super) fn status(server: ServerArguments, json: bool) -> ExitCode {
-    let value: Value = match server.ask(&Command::Status) {
-        Ok(value) => value,
+    let status: Status = match server.ask(&Command::Status) {
+        Ok(status) => status,
         Err(error) => return refuse(&error),
     };
     if json {
-        print(&format!("{value:#}\n"));
-    }
-    match serde_json::from_value::<Status>(value) {
-        Ok(status) => {
-            if !json {
-                print(&show::status(&status));
-            }
-            done_if(status.state.is_healthy())
+        match serde_json::to_string_pretty(&status) {
+            Ok(text) => print(&format!("{text}\n")),
+            Err(error) => return refuse(&error),
         }
-        Err(error) => refuse(&format!("the status cannot be read ({error}): is the server of another version?")),
+    } else {
+        print(&show::status(&status));
     }
+    done_if(status.state.is_healthy())
 }
 
 pub(super) fn zones(server: ServerArguments) -> ExitCode {

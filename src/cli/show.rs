@@ -93,13 +93,15 @@ pub(super) fn decisions(decisions: &[Decision]) -> String {
 
 pub(super) fn receipt(receipt: &DrainReceipt) -> String {
     let mut text = match (receipt.simulated, receipt.complete) {
-        (true, true) => "a drain would hand over\n".to_owned(),
+        (true, true) if receipt.successor.is_some() => "a drain would hand over\n".to_owned(),
+        (true, true) => "a drain would take nothing away: nothing is advertised\n".to_owned(),
         (true, false) => "a drain would leave nobody to serve\n".to_owned(),
         (false, true) => format!("drained in {} ms: quiet\n", receipt.took_ms),
         (false, false) => format!("drain ended after {} ms: queries still come\n", receipt.took_ms),
     };
-    let successor = receipt.successor.as_deref().unwrap_or("nobody that is known");
-    let _ = writeln!(text, "  takes over           {successor}");
+    if let Some(successor) = &receipt.successor {
+        let _ = writeln!(text, "  takes over           {successor}");
+    }
     if !receipt.simulated {
         let _ = writeln!(text, "  withdrawn after      {}", milliseconds(receipt.withdrawn_after_ms));
         let _ = writeln!(text, "  last query after     {}", milliseconds(receipt.last_query_after_ms));
@@ -366,7 +368,6 @@ mod tests {
         };
         assert_snapshot!(receipt(&alone), @"
         a drain would leave nobody to serve
-          takes over           nobody that is known
           ! no other server is ready
         ");
     }

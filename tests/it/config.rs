@@ -291,6 +291,19 @@ fn the_environment_lies_over_the_file() {
 }
 
 #[test]
+fn without_a_file_the_example_zones_are_served_on_loopback() {
+    let variables = [("HERALDNS_WEB__LISTEN", "")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    // Tests run in the package's folder, where the example zones are.
+    let settings = config::built_in(variables).unwrap();
+    let listen: Vec<String> = settings.dns.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["127.0.0.1:5300", "[::1]:5300"]);
+    assert!(settings.service.is_none() && settings.advertisers.is_empty());
+    assert_eq!(settings.web, None);
+    let zones = settings.zones.find().unwrap();
+    assert!(zones.iter().any(|zone| zone.name.to_string() == "example.com."), "{zones:?}");
+}
+
+#[test]
 fn a_mistake_in_the_environment_is_named_by_its_variable() {
     let variables = [
         ("HERALDNS_DNS__UDP_PAYLOAD", "many"),

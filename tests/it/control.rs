@@ -197,11 +197,11 @@ fn without_a_server_the_client_says_how_to_start_one() {
 }
 
 /// A served web part; it lives as long as the runtime.
-fn serve_web(state: State) -> (Runtime, SocketAddr) {
+fn serve_web(operator: impl Operator) -> (Runtime, SocketAddr) {
     let runtime = Runtime::new().unwrap();
     let listener = runtime.block_on(web::bind("127.0.0.1:0".parse().unwrap())).unwrap();
     let address = listener.local_addr().unwrap();
-    runtime.spawn(web::serve(listener, Arc::new(Scripted(state))));
+    runtime.spawn(web::serve(listener, Arc::new(operator)));
     (runtime, address)
 }
 
@@ -219,7 +219,7 @@ fn request(address: SocketAddr, method: &str, path: &str) -> (String, String) {
 #[test]
 fn health_follows_the_state() {
     for state in State::ALL {
-        let (_runtime, address) = serve_web(state);
+        let (_runtime, address) = serve_web(Scripted(state));
         let (line, body) = request(address, "GET", "/health");
         let healthy = matches!(state, State::Active | State::Standby);
         assert_eq!(line.contains(" 200 "), healthy, "{state}: {line}");
@@ -230,9 +230,28 @@ fn health_follows_the_state() {
     }
 }
 
+/// An operator that has ended: every question is dropped.
+struct Ended;
+
+impl Operator for Ended {
+    fn submit(&self, _command: Command, _reply: oneshot::Sender<Reply>) {}
+
+    fn measure(&self, _reply: oneshot::Sender<Measurements>) {}
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_not_healthy() {
+    let (_runtime, address) = serve_web(Ended);
+    for path in ["/health", "/api/status", "/metrics"] {
+        let (line, body) = request(address, "GET", path);
+        assert!(line.contains(" 503 "), "{path}: {line}");
+        assert!(!body.is_empty(), "{path}");
+    }
+}
+
 #[test]
 fn the_web_part_shows_the_status_and_changes_nothing() {
-    let (_runtime, address) = serve_web(State::Active);
+    let (_runtime, address) = serve_web(Scripted(State::Active));
     let (line, body) = request(address, "GET", "/api/status");
     assert!(line.contains(" 200 "), "{line}");
     assert_eq!(serde_json::from_str::<Status>(&body).unwrap(), status(State::Active));
@@ -246,14 +265,14 @@ fn the_web_part_shows_the_status_and_changes_nothing() {
 
 #[test]
 fn a_port_in_use_is_named() {
-    let (runtime, address) = serve_web(State::Active);
+    let (runtime, address) = serve_web(Scripted(State::Active));
     let error = runtime.block_on(web::bind(address)).expect_err("in use");
     assert!(error.to_string().starts_with(&format!("{address} is in use: ")), "{error}");
 }
 
 #[test]
 fn metrics_begin_with_the_program_s_name() {
-    let (_runtime, address) = serve_web(State::Active);
+    let (_runtime, address) = serve_web(Scripted(State::Active));
     let (line, body) = request(address, "GET", "/metrics");
     assert!(line.contains(" 200 "), "{line}");
     let samples = body.lines().filter(|line| !line.starts_with('#'));
