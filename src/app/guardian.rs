@@ -12,8 +12,6 @@ use crate::io::clock;
 use crate::io::driver::{Driver, Ready, Token};
 use crate::io::process::{Asked, Child, PidFd, Signal, Signals, own_pid, reap_one, spawn_again};
 
-/// Tells main who watches over it.
-const GUARDIAN: &str = "HERALDNS_GUARDIAN";
 const SIGNALS: Token = Token(0);
 const MAIN: Token = Token(1);
 /// Main is started again after so long, doubling with every death soon after a start.
@@ -60,8 +58,7 @@ impl<'a> Guardian<'a> {
     }
 
     fn start_main(&mut self) -> std::io::Result<()> {
-        let pid = own_pid().as_raw_nonzero().to_string();
-        let child = spawn_again(self.arguments, [(GUARDIAN, pid)])?;
+        let child = spawn_again(self.arguments)?;
         self.driver.watch(child.process(), MAIN)?;
         self.main = Some(Main { child, started: clock::now() });
         self.restart = None;
@@ -157,11 +154,9 @@ const PANIC: i32 = 101;
 pub(super) struct Watcher(Option<PidFd>);
 
 impl Watcher {
-    /// The parent process, if it is a guardian of ours.
+    /// The parent process: nobody else starts a main process.
     pub(super) fn find() -> Self {
-        let named: Option<i32> = std::env::var(GUARDIAN).ok().and_then(|pid| pid.parse().ok());
-        let parent = PidFd::of_parent().ok().flatten();
-        Self(parent.filter(|parent| named == Some(parent.pid().as_raw_nonzero().get())))
+        Self(PidFd::of_parent().ok().flatten())
     }
 
     /// Its process id, while it lives.

@@ -338,7 +338,14 @@ impl Herald {
         let tally = self.tally();
         let last_inflow = self.parts.monitor.last_inflow();
         let drain = self.drain.as_mut()?;
-        let outcome = if self.stop_at_once { Outcome::TimedOut } else { drain.outcome(now, withdrawn, last_inflow)? };
+        let outcome = if self.stop_at_once {
+            Outcome::TimedOut
+        } else if self.parts.advertisers.is_empty() {
+            // Nothing ever pointed here.
+            Outcome::Quiet
+        } else {
+            drain.outcome(now, withdrawn, last_inflow)?
+        };
         let receipt = drain.receipt(now, outcome, tally, last_inflow);
         self.drain = None;
         if self.order == Order::Stop {

@@ -132,11 +132,12 @@ fn serve(settings: &Settings, signals: Signals, runtime: &Runtime, shared: Arc<S
     let mut herald = Herald::new(parts);
     let receipt = herald.run()?;
     herald.hand_out(&receipt);
+    // Its queries would keep the sockets from ever being empty.
+    drop(probe);
     if !service.drain(EMPTYING) {
         tracing::warn!("queries still came when the sockets were closed");
     }
     drop(control);
-    drop(probe);
     tracing::info!("stopped");
     Ok(())
 }
@@ -271,7 +272,8 @@ fn announce(settings: &Settings, addresses: &[SocketAddr], parts: &Parts) {
     if let Some(web) = settings.web {
         tracing::info!("status: http://{web}/ or heraldns status --socket {}", settings.control_socket.display());
     }
-    let zone = parts.zones.list().into_iter().find(|zone| zone.serial.is_some());
+    let served = || parts.zones.list().into_iter().filter(|zone| zone.serial.is_some());
+    let zone = served().find(|zone| !zone.name.ends_with(".arpa.")).or_else(|| served().next());
     if let (Some(zone), Some(address)) = (zone, addresses.first()) {
         tracing::info!("try: dig @{} -p {} {} SOA", address.ip(), address.port(), zone.name);
     }

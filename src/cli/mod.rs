@@ -32,6 +32,7 @@ pub fn run() -> ExitCode {
         Action::Serve(arguments) => serve(&arguments, app::serve),
         Action::MainProcess(arguments) => serve(&arguments, app::main_process),
         Action::CheckConfig { file } => check::check_config(&file),
+        Action::CheckZone { name, file, print } => check::check_zone(&name, &file, print),
         Action::Status { json, server } => operate::status(server, json),
         Action::Zones { server } => operate::zones(server),
         Action::Explain { id, server } => operate::explain(server, id),
@@ -57,8 +58,12 @@ fn print(text: &str) {
 }
 
 /// Says on stderr what is wrong; `error` begins with its place, or with `error:` if it has none.
-fn fail(code: u8, error: &dyn Display) -> ExitCode {
+fn complain(error: &dyn Display) {
     let _ = writeln!(io::stderr().lock(), "{error}");
+}
+
+fn fail(code: u8, error: &dyn Display) -> ExitCode {
+    complain(error);
     ExitCode::from(code)
 }
 

@@ -21,7 +21,7 @@ pub(super) fn status(status: &Status) -> String {
     let zones = status.zones;
     let _ = write!(
         text,
-        "\nqueries  {} to the service addresses, {:.1}/s; load {}\nzones    {} loaded, {} failed, {} records\nprocess  version {}, {}\n",
+        "\nqueries  {}, {:.1}/s; load {}\nzones    {} loaded, {} failed, {} records\nprocess  version {}, {}\n",
         queries.total,
         queries.per_second,
         percent(status.load),

@@ -3,7 +3,7 @@
 //! Each key of a table is first tried alone, over the part's defaults: serde's own messages, one for each key.
 
 use figment::error::{Actual, Kind};
-use figment::value::{Dict, Value};
+use figment::value::{Dict, Tag, Value};
 use serde::de::DeserializeOwned;
 
 use crate::base::problem::Problem;
@@ -46,32 +46,32 @@ impl Reader {
 
     /// What fits of a value: of a list, the elements that do.
     fn fit<T: DeserializeOwned>(&mut self, table: &str, key: &str, value: Value) -> Option<Value> {
-        let Err(error) = try_alone::<T>(key, &value) else {
+        let Some(kind) = try_alone::<T>(key, &value) else {
             return Some(value);
         };
         let path = join(table, key);
-        match (value, error.kind) {
+        match (value, kind) {
             (_, Kind::UnknownField(field, known)) if field == key => self.unknown_key(table, key, known),
-            (Value::Array(tag, elements), _) if try_alone::<T>(key, &Value::Array(tag, Vec::new())).is_ok() => {
-                let mut fitting = Vec::new();
-                for (index, element) in elements.into_iter().enumerate() {
-                    match try_alone::<T>(key, &Value::Array(tag, vec![element.clone()])) {
-                        Ok(()) => fitting.push(element),
-                        Err(error) => {
-                            self.misfit(
-                                &format!("{path}[{index}]"),
-                                describe(&error.kind, Some(&element)),
-                                cure_for(&error.kind),
-                            );
-                            self.left_out.push((path.clone(), index));
-                        }
-                    }
-                }
-                return Some(Value::Array(tag, fitting));
+            (Value::Array(tag, elements), _) if try_alone::<T>(key, &Value::Array(tag, Vec::new())).is_none() => {
+                return Some(Value::Array(tag, self.fit_elements::<T>(&path, key, tag, elements)));
             }
             (value, kind) => self.misfit(&path, describe(&kind, Some(&value)), cure_for(&kind)),
         }
         None
+    }
+
+    fn fit_elements<T: DeserializeOwned>(&mut self, list: &str, key: &str, tag: Tag, elements: Vec<Value>) -> Vec<Value> {
+        let mut fitting = Vec::new();
+        for (index, element) in elements.into_iter().enumerate() {
+            match try_alone::<T>(key, &Value::Array(tag, vec![element.clone()])) {
+                None => fitting.push(element),
+                Some(kind) => {
+                    self.misfit(&format!("{list}[{index}]"), describe(&kind, Some(&element)), cure_for(&kind));
+                    self.left_out.push((list.to_owned(), index));
+                }
+            }
+        }
+        fitting
     }
 
     /// The tables of a list of tables with their paths: `advertiser[0]`, ...
@@ -145,9 +145,10 @@ impl Reader {
     }
 }
 
-fn try_alone<T: DeserializeOwned>(key: &str, value: &Value) -> Result<(), figment::Error> {
+/// Why a part does not take this value at this key, all other keys left out.
+fn try_alone<T: DeserializeOwned>(key: &str, value: &Value) -> Option<Kind> {
     let alone = Value::from(Dict::from([(key.to_owned(), value.clone())]));
-    alone.deserialize::<T>().map(drop)
+    alone.deserialize::<T>().err().map(|error| error.kind)
 }
 
 fn join(table: &str, key: &str) -> String {

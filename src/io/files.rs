@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-const EXTENSION: &str = "zone";
 /// Directories deeper than this are taken for a loop of links.
 const DEEPEST: usize = 32;
 
@@ -17,13 +16,13 @@ pub struct FileError {
     pub source: io::Error,
 }
 
-/// Every `*.zone` file in `directory` and below, sorted by path. Names that begin with a dot are left out.
+/// Every file in `directory` and below whose name is wanted, sorted by path. Names that begin with a dot are left out.
 ///
 /// # Errors
 /// The first directory that cannot be read.
-pub fn zone_files(directory: &Path) -> Result<Vec<PathBuf>, FileError> {
+pub fn files_below(directory: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>, FileError> {
     let mut found = Vec::new();
-    collect(directory, DEEPEST, &mut found)?;
+    collect(directory, DEEPEST, &is_wanted, &mut found)?;
     found.sort();
     Ok(found)
 }
@@ -45,7 +44,7 @@ pub fn included(from: &Path, name: &str) -> PathBuf {
     from.parent().unwrap_or(Path::new("")).join(name)
 }
 
-fn collect(directory: &Path, levels: usize, found: &mut Vec<PathBuf>) -> Result<(), FileError> {
+fn collect(directory: &Path, levels: usize, is_wanted: &dyn Fn(&str) -> bool, found: &mut Vec<PathBuf>) -> Result<(), FileError> {
     let failed = |source| FileError {
         path: directory.to_owned(),
         source,
@@ -60,8 +59,8 @@ fn collect(directory: &Path, levels: usize, found: &mut Vec<PathBuf>) -> Result<
         }
         // Follows links, so that a directory of links to zones works.
         if path.is_dir() {
-            collect(&path, levels - 1, found)?;
-        } else if path.extension().is_some_and(|extension| extension == EXTENSION) {
+            collect(&path, levels - 1, is_wanted, found)?;
+        } else if path.file_name().and_then(|name| name.to_str()).is_some_and(is_wanted) {
             found.push(path);
         }
     }
@@ -72,14 +71,18 @@ fn collect(directory: &Path, levels: usize, found: &mut Vec<PathBuf>) -> Result<
 mod tests {
     use super::*;
 
+    fn is_zone(name: &str) -> bool {
+        name.ends_with(".zone")
+    }
+
     #[test]
-    fn zone_files_come_sorted_from_all_levels() {
+    fn files_come_sorted_from_all_levels() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("sub/.git")).unwrap();
         for name in ["b.zone", "a.zone", "notes.txt", "sub/c.zone", ".hidden.zone", "sub/.git/d.zone"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
-        let found = zone_files(folder.path()).unwrap();
+        let found = files_below(folder.path(), is_zone).unwrap();
         let expected: Vec<_> = ["a.zone", "b.zone", "sub/c.zone"]
             .iter()
             .map(|name| folder.path().join(name))
@@ -90,7 +93,12 @@ mod tests {
     #[test]
     fn errors_name_the_path() {
         let missing = Path::new("no-such-folder");
-        assert!(zone_files(missing).unwrap_err().to_string().starts_with("no-such-folder: "));
+        assert!(
+            files_below(missing, is_zone)
+                .unwrap_err()
+                .to_string()
+                .starts_with("no-such-folder: ")
+        );
         assert!(
             read(&missing.join("x.zone"))
                 .unwrap_err()
@@ -103,7 +111,7 @@ mod tests {
     fn a_loop_of_links_ends() {
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(folder.path(), folder.path().join("again")).unwrap();
-        assert!(zone_files(folder.path()).is_err());
+        assert!(files_below(folder.path(), is_zone).is_err());
     }
 
     #[test]

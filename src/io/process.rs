@@ -104,22 +104,17 @@ impl Child {
 
 /// Starts this program again, in a process group of its own, so that a terminal's signals reach only us.
 ///
-/// It gets `environment` on top of ours, our standard streams and nothing else of our descriptors. It inherits our
+/// It gets our environment, our standard streams and nothing else of our descriptors. It inherits our
 /// blocked signals: it has to open [`Signals`] too, or they never reach it.
 ///
 /// # Errors
 /// The kernel's.
-pub fn spawn_again<A, K, V>(arguments: impl IntoIterator<Item = A>, environment: impl IntoIterator<Item = (K, V)>) -> io::Result<Child>
-where
-    A: AsRef<OsStr>,
-    K: AsRef<OsStr>,
-    V: AsRef<OsStr>,
-{
+pub fn spawn_again<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> io::Result<Child> {
     let mut command = Command::new(THIS_PROGRAM);
     if let Some(name) = std::env::args_os().next() {
         command.arg0(name);
     }
-    let handle = command.args(arguments).envs(environment).process_group(0).spawn()?;
+    let handle = command.args(arguments).process_group(0).spawn()?;
     let pid = Pid::from_child(&handle);
     // Nobody reaps it before we return, so the id is still its own.
     Ok(Child {
@@ -211,7 +206,7 @@ mod tests {
     #[test]
     fn a_child_is_this_program_in_a_group_of_its_own() {
         let mut driver = Driver::new().unwrap();
-        let mut child = spawn_again(["--list", "no test has this name"], [("HERALDNS_TEST", "1")]).unwrap();
+        let mut child = spawn_again(["--list", "no test has this name"]).unwrap();
         driver.watch(child.process(), Token(1)).unwrap();
         assert_ne!(child.process().pid(), own_pid());
         let mut ended = false;

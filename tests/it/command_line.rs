@@ -41,6 +41,7 @@ fn help_names_every_command() {
     Commands:
       serve         Serve the zones and advertise the service addresses
       check-config  Check a configuration: every error with its place, or "ok"
+      check-zone    Check a zone file: every error with its place, or "ok" with counts
       status        Show what a running server does: state, addresses, peers
       zones         List the zones of a running server
       explain       Tell why a running server advertises, or does not
@@ -113,6 +114,38 @@ fn check_config_says_ok_or_every_error() {
     bad.toml:5:1: error: unknown key 'port' in [dns]
       help: known here: listen, workers, udp-payload, rate-limit, cookie-secret-file, tcp-idle, tcp-connections, tcp-connections-per-client
     ");
+}
+
+const ZONE: &str = "$TTL 300\n@ SOA ns hostmaster 7 3600 900 604800 300\n@ NS ns\nns AAAA 2001:db8::1\n$INCLUDE more\n";
+
+#[test]
+fn check_zone_counts_or_names_every_error() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("good.zone"), ZONE).unwrap();
+    fs::write(folder.path().join("more"), "www A 192.0.2.1\n").unwrap();
+    let good = run(folder.path(), &["check-zone", "example.com", "good.zone"]);
+    assert_eq!(good.status.code(), Some(0), "{}", stderr(&good));
+    assert_snapshot!(stdout(&good), @"ok: zone example.com., serial 7, 4 records at 3 names");
+    let printed = run(folder.path(), &["check-zone", "--print", "example.com.", "good.zone"]);
+    assert_snapshot!(stdout(&printed), @"
+    example.com. 300 IN SOA ns.example.com. hostmaster.example.com. 7 3600 900 604800 300
+    example.com. 300 IN NS ns.example.com.
+    ns.example.com. 300 IN AAAA 2001:db8::1
+    www.example.com. 300 IN A 192.0.2.1
+    ");
+
+    fs::write(folder.path().join("more"), "www A 192.0.2\nwww AAA ::1\n").unwrap();
+    let bad = run(folder.path(), &["check-zone", "example.com", "good.zone"]);
+    assert_eq!((bad.status.code(), stdout(&bad).as_str()), (Some(1), ""));
+    assert_snapshot!(stderr(&bad), @"
+    more:1:7: error: A address: '192.0.2' is not an IPv4 address; write four numbers up to 255 with dots, as in 192.0.2.1
+    more:2:5: error: 'AAA' is not a record type; write [name] [TTL] [IN] type data, the type as a mnemonic such as A or as TYPE and its number
+    ");
+
+    let missing = run(folder.path(), &["check-zone", "example.com", "none.zone"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert_snapshot!(stderr(&missing), @"none.zone: error: No such file or directory (os error 2)");
+    assert_eq!(run(folder.path(), &["check-zone", "a..b", "good.zone"]).status.code(), Some(2));
 }
 
 #[test]

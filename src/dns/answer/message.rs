@@ -288,3 +288,140 @@ impl<'m> Reader<'m> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const QUESTION: &[u8] = b"\x03WwW\x07eXample\0\0\x01\0\x01";
+
+    fn message(flags: u16, counts: [u16; 4], sections: &[&[u8]]) -> Vec<u8> {
+        let mut octets = vec![0x12, 0x34];
+        octets.extend(flags.to_be_bytes());
+        counts.iter().for_each(|count| octets.extend(count.to_be_bytes()));
+        octets.extend(sections.concat());
+        octets
+    }
+
+    fn opt(payload: u16, ttl: u32, options: &[u8]) -> Vec<u8> {
+        let mut octets = vec![0, 0, 41];
+        octets.extend(payload.to_be_bytes());
+        octets.extend(ttl.to_be_bytes());
+        octets.extend((options.len() as u16).to_be_bytes());
+        octets.extend(options);
+        octets
+    }
+
+    fn parse(octets: &[u8]) -> Query {
+        Query::parse(octets).unwrap()
+    }
+
+    fn refusal(counts: [u16; 4], sections: &[&[u8]]) -> Option<ResponseCode> {
+        parse(&message(0, counts, sections)).refusal
+    }
+
+    #[test]
+    fn a_plain_query_is_read() {
+        let query = parse(&message(0x0110, [1, 0, 0, 0], &[QUESTION]));
+        let question = query.question.unwrap();
+        assert_eq!((query.id, query.refusal, query.edns), (0x1234, None, None));
+        assert_eq!(format!("{question:?}"), "www.example. IN A");
+        assert_eq!(query.repeated_flags(), 0x0110, "RD and CD are repeated");
+        assert_eq!(query.udp_limit(1232), 512);
+    }
+
+    #[test]
+    fn an_opt_record_is_read() {
+        let cookie_and_nsid = [0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 3, 0, 0];
+        let query = parse(&message(0, [1, 0, 0, 1], &[QUESTION, &opt(4096, 0x8000, &cookie_and_nsid)]));
+        let expected = Edns {
+            udp_payload: 4096,
+            version: 0,
+            dnssec_ok: true,
+            wants_nsid: true,
+        };
+        assert_eq!((query.edns, query.refusal), (Some(expected), None));
+        assert_eq!(query.udp_limit(1232), 1232);
+    }
+
+    #[test]
+    fn the_payload_size_is_never_below_512() {
+        for (offered, limit) in [(0, 512), (511, 512), (800, 800), (65_535, 1232)] {
+            let query = parse(&message(0, [1, 0, 0, 1], &[QUESTION, &opt(offered, 0, &[])]));
+            assert_eq!(query.udp_limit(1232), limit, "offered {offered}");
+        }
+    }
+
+    #[test]
+    fn records_before_the_opt_record_are_stepped_over() {
+        let soa = [b"\xc0\x0c\0\x06\0\x01\0\0\0\0\0\x02".as_slice(), &[0, 0]].concat();
+        let other = b"\x01a\xc0\x0c\0\x10\0\x01\0\0\0\0\0\0";
+        let query = parse(&message(0, [1, 0, 1, 2], &[QUESTION, &soa, other, &opt(1232, 0, &[])]));
+        assert!(query.refusal.is_none() && query.edns.is_some());
+    }
+
+    #[test]
+    fn some_messages_get_no_answer() {
+        let whole = message(0, [1, 0, 0, 0], &[QUESTION]);
+        for length in 0..HEADER {
+            assert_eq!(Query::parse(&whole[..length]).unwrap_err(), Drop::Short);
+        }
+        let response = message(0x8000, [1, 0, 0, 0], &[QUESTION]);
+        assert_eq!(Query::parse(&response).unwrap_err(), Drop::Response);
+    }
+
+    #[test]
+    fn malformed_messages_are_told_so() {
+        let malformed = Some(ResponseCode::FORM_ERR);
+        let edns = opt(1232, 0, &[]);
+        assert_eq!(refusal([0, 0, 0, 0], &[]), malformed, "no question");
+        assert_eq!(refusal([2, 0, 0, 0], &[QUESTION, QUESTION]), malformed, "two questions");
+        assert_eq!(refusal([1, 0, 0, 0], &[QUESTION, b"x"]), malformed, "trailing octets");
+        assert_eq!(refusal([1, 0, 0, 0], &[b"\xc0\x0c\0\x01\0\x01"]), malformed, "compressed question");
+        assert_eq!(
+            refusal([1, 0, 0, 0], &[b"\x01a\xc0\x0c\0\x01\0\x01"]),
+            malformed,
+            "question compressed in the middle"
+        );
+        assert_eq!(refusal([1, 0, 0, 0], &[b"\x41a\0\0\x01\0\x01"]), malformed, "unknown label type");
+        assert_eq!(refusal([1, 0, 0, 0], &[&[1; 300]]), malformed, "a name without an end");
+        assert_eq!(refusal([1, 0, 0, 1], &[QUESTION]), malformed, "a missing record");
+        assert_eq!(refusal([1, 0, 0, 2], &[QUESTION, &edns, &edns]), malformed, "two OPT records");
+        assert_eq!(refusal([1, 1, 0, 0], &[QUESTION, &edns]), malformed, "OPT in the answer section");
+        assert_eq!(refusal([1, 0, 0, 1], &[QUESTION, b"\x01a", &edns]), malformed, "OPT with an owner");
+        assert_eq!(
+            refusal([1, 0, 0, 1], &[QUESTION, &opt(1232, 0, &[0, 3, 0, 9])]),
+            malformed,
+            "an option beyond its end"
+        );
+    }
+
+    #[test]
+    fn other_opcodes_and_versions_are_refused() {
+        let update = parse(&message(0x2800, [1, 0, 0, 0], &[QUESTION]));
+        assert_eq!((update.opcode(), update.refusal), (Opcode::UPDATE, Some(ResponseCode::NOT_IMP)));
+        assert_eq!(parse(&message(0x7800, [0; 4], &[])).refusal, Some(ResponseCode::NOT_IMP));
+        assert_eq!(
+            refusal([1, 0, 0, 1], &[QUESTION, &opt(1232, 1 << 16, &[])]),
+            Some(ResponseCode::BAD_VERS)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_octets_panic(octets in proptest::collection::vec(any::<u8>(), 0..600)) {
+            let _ = Query::parse(&octets);
+        }
+
+        #[test]
+        fn no_changed_query_panics(at in 0_usize..60, value: u8, cut in 0_usize..60) {
+            let mut octets = message(0, [1, 0, 0, 1], &[QUESTION, &opt(1232, 0, &[0, 3, 0, 0, 0, 10, 0, 1, 7])]);
+            let length = octets.len();
+            octets[at % length] = value;
+            octets.truncate(length - cut % length);
+            let _ = Query::parse(&octets);
+        }
+    }
+}

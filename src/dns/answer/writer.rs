@@ -269,3 +269,101 @@ impl<'b> Writer<'b> {
         self.known_count = mark.known_count;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wire(text: &str) -> Vec<u8> {
+        text.parse::<name::Name>().unwrap().as_wire().to_vec()
+    }
+
+    fn written(names: &[&str]) -> Vec<u8> {
+        let mut buffer = [0; 600];
+        let mut writer = Writer::new(&mut buffer, 0);
+        for name in names {
+            writer.name(&wire(name)).unwrap();
+        }
+        let end = writer.len();
+        buffer[HEADER..end].to_vec()
+    }
+
+    #[test]
+    fn names_share_their_ends() {
+        assert_eq!(written(&["a.example.", "a.example."]), b"\x01a\x07example\0\xc0\x0c");
+        assert_eq!(written(&["a.example.", "b.a.example."]), b"\x01a\x07example\0\x01b\xc0\x0c");
+        assert_eq!(written(&["a.example.", "b.example."]), b"\x01a\x07example\0\x01b\xc0\x0e");
+        assert_eq!(
+            written(&["a.example.", "b.example.", "c.b.example."]),
+            b"\x01a\x07example\0\x01b\xc0\x0e\x01c\xc0\x17"
+        );
+        assert_eq!(written(&[".", "."]), b"\0\0", "the root is shorter than a pointer");
+    }
+
+    #[test]
+    fn case_does_not_keep_names_apart() {
+        assert_eq!(written(&["A.Example.", "a.eXAMPLE."]), b"\x01A\x07Example\0\xc0\x0c");
+    }
+
+    #[test]
+    fn names_of_one_length_are_told_apart_to_the_last_octet() {
+        assert_eq!(written(&["a.bc.", "abcd."]), b"\x01a\x02bc\0\x04abcd\0");
+        assert_eq!(written(&["bc.", "a.bc.", "abcd."]), b"\x02bc\0\x01a\xc0\x0c\x04abcd\0");
+        let mut buffer = [0; HEADER + 14];
+        let mut writer = Writer::new(&mut buffer, 0);
+        writer.name(&wire("bc.")).unwrap();
+        writer.name(&wire("a.bc.")).unwrap();
+        writer.name(&wire("abcd.")).unwrap();
+    }
+
+    #[test]
+    fn what_does_not_fit_leaves_no_trace() {
+        let mut buffer = [0; HEADER + 20];
+        let mut writer = Writer::new(&mut buffer, 0);
+        let head = RecordHead {
+            owner: &wire("a."),
+            record_type: RecordType::A,
+            ttl: 1,
+        };
+        let records = || [&[1; 4][..], &[2; 4]].into_iter();
+        assert_eq!(writer.records(Section::Answer, [(head, records())]), Err(Full));
+        assert_eq!(writer.len(), HEADER);
+        assert_eq!(writer.records(Section::Answer, [(head, records().take(1))]), Ok(()));
+        assert_eq!(writer.len(), HEADER + 17);
+        assert_eq!(buffer[6..8], [0, 1]);
+    }
+
+    #[test]
+    fn only_rdata_of_rfc_1035_is_compressed() {
+        let cases = [
+            (RecordType::MX, b"\0\x0a\x01m\x01a\0".as_slice(), b"\0\x0a\x01m\xc0\x0c".as_slice()),
+            (RecordType::NS, b"\x01a\0", b"\xc0\x0c"),
+            (RecordType::SRV, b"\0\0\0\0\0\x01\x01m\x01a\0", b"\0\0\0\0\0\x01\x01m\x01a\0"),
+            (RecordType::DNAME, b"\x01a\0", b"\x01a\0"),
+        ];
+        for (record_type, rdata, expected) in cases {
+            let mut buffer = [0; 100];
+            let mut writer = Writer::new(&mut buffer, 0);
+            let head = RecordHead {
+                owner: &wire("a."),
+                record_type,
+                ttl: 0,
+            };
+            writer.records(Section::Answer, [(head, [rdata].into_iter())]).unwrap();
+            let end = writer.len();
+            assert_eq!(&buffer[HEADER + 13..end], expected, "{record_type}");
+            assert_eq!(buffer[HEADER + 12], expected.len() as u8);
+        }
+    }
+
+    #[test]
+    fn pointers_reach_only_as_far_as_14_bits() {
+        let mut buffer = vec![0; 0x5000];
+        let mut writer = Writer::new(&mut buffer, 0);
+        writer.octets(&vec![0; 0x4000]).unwrap();
+        let start = writer.len();
+        writer.name(&wire("a.b.")).unwrap();
+        writer.name(&wire("a.b.")).unwrap();
+        assert_eq!(writer.len() - start, 10);
+    }
+}
