@@ -1,3 +1,4 @@
 //! The tests that need no privileges: simulation, real sockets on loopback, configuration, the tidy test.
 
+mod dns;
 mod tidy;
