@@ -38,10 +38,10 @@ pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     })
 }
 
-/// The file that `$INCLUDE name` in the zone file `from` means: relative to the directory of that file (RFC 1035 §5.1).
-#[must_use]
-pub fn included(from: &Path, name: &str) -> PathBuf {
-    from.parent().unwrap_or(Path::new("")).join(name)
+/// Reads what the zone file `zone` includes: names are relative to its directory (RFC 1035 §5.1 leaves that open).
+pub fn includes_of(zone: &Path) -> impl FnMut(&str) -> Result<Vec<u8>, String> + '_ {
+    let directory = zone.parent().unwrap_or(Path::new(""));
+    move |name| read(&directory.join(name)).map_err(|error| error.to_string())
 }
 
 fn collect(directory: &Path, levels: usize, is_wanted: &dyn Fn(&str) -> bool, found: &mut Vec<PathBuf>) -> Result<(), FileError> {
@@ -115,15 +115,17 @@ mod tests {
     }
 
     #[test]
-    fn includes_are_relative_to_the_file_that_includes() {
-        assert_eq!(
-            included(Path::new("zones/a/example.zone"), "hosts.txt"),
-            Path::new("zones/a/hosts.txt")
-        );
-        assert_eq!(included(Path::new("example.zone"), "hosts.txt"), Path::new("hosts.txt"));
-        assert_eq!(
-            included(Path::new("zones/example.zone"), "/etc/hosts.txt"),
-            Path::new("/etc/hosts.txt")
-        );
+    fn includes_are_relative_to_the_zone_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = folder.path().join("shared.txt");
+        fs::create_dir(folder.path().join("sub")).unwrap();
+        fs::write(&shared, "shared").unwrap();
+        fs::write(folder.path().join("sub/hosts.txt"), "hosts").unwrap();
+        let zone = folder.path().join("sub/example.zone");
+        let mut include = includes_of(&zone);
+        assert_eq!(include("hosts.txt").unwrap(), b"hosts");
+        assert_eq!(include("../shared.txt").unwrap(), b"shared");
+        assert_eq!(include(shared.to_str().unwrap()).unwrap(), b"shared");
+        assert!(include("shared.txt").unwrap_err().contains("sub/shared.txt: "));
     }
 }

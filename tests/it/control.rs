@@ -72,6 +72,7 @@ fn status(state: State) -> Status {
             load: 0.0,
             last_heard_ms: 120,
         }],
+        peer_messages: None,
         zones: ZoneNumbers {
             loaded: 2,
             failed: 0,
@@ -96,6 +97,9 @@ fn measurements(state: State) -> Measurements {
         answers_unsent: 0,
         answers_truncated: 1,
         decisions: 3,
+        inflow: 4,
+        memory: 9_000_000,
+        host_cpu: 0.25,
     }
 }
 

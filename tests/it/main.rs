@@ -5,4 +5,5 @@
 mod command_line;
 mod config;
 mod control;
+mod dns;
 mod tidy;
