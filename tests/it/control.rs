@@ -65,6 +65,7 @@ fn status(state: State) -> Status {
             detail: String::new(),
             dropped: BTreeMap::from([("hop-limit".to_owned(), 3)]),
         }],
+        peer_messages: None,
         peers: vec![Peer {
             identity: "s2".to_owned(),
             address: "fe80::2".parse().unwrap(),
@@ -72,7 +73,6 @@ fn status(state: State) -> Status {
             load: 0.0,
             last_heard_ms: 120,
         }],
-        peer_messages: None,
         zones: ZoneNumbers {
             loaded: 2,
             failed: 0,
@@ -97,9 +97,9 @@ fn measurements(state: State) -> Measurements {
         answers_unsent: 0,
         answers_truncated: 1,
         decisions: 3,
-        inflow: 4,
-        memory: 9_000_000,
-        host_cpu: 0.25,
+        inflow: 5,
+        memory: 1 << 20,
+        host_cpu: 0.5,
     }
 }
 
@@ -282,6 +282,7 @@ fn metrics_begin_with_the_program_s_name() {
     heraldns_decisions_total 3
     heraldns_dropped_total{cause="short"} 4
     heraldns_healthy 1.0
+    heraldns_host_cpu_ratio 0.5
     heraldns_load_ratio 0.25
     heraldns_packets_dropped_total{protocol="nd",cause="hop-limit"} 3
     heraldns_peers{state="active"} 0.0
@@ -294,9 +295,10 @@ fn metrics_begin_with_the_program_s_name() {
     heraldns_queries_by_type_total{type="AAAA"} 6
     heraldns_queries_by_type_total{type="other"} 1
     heraldns_queries_total{address="[::1]:5300",transport="udp"} 7
+    heraldns_resident_memory_bytes 1048576
     heraldns_service_advertised{address="2001:db8:5::53"} 1.0
     heraldns_service_holder{address="2001:db8:5::53"} 1.0
-    heraldns_service_queries_total 1234
+    heraldns_service_queries_total 5
     heraldns_state{state="active"} 1.0
     heraldns_state{state="draining"} 0.0
     heraldns_state{state="standby"} 0.0
