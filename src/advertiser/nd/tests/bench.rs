@@ -237,6 +237,10 @@ impl Bench {
         self.sent.iter().map(|sent| sent.at.as_micros() / 1_000).collect()
     }
 
+    pub(super) fn assert_silent(&self) {
+        assert!(self.sent.is_empty(), "at {}: {:?}", self.now, self.sent);
+    }
+
     fn collect(&mut self, mut out: Outbox) {
         for output in out.drain() {
             match output {

@@ -34,11 +34,12 @@ fn claim_2_without_a_link_layer_option_the_answer_goes_by_the_neighbour_cache() 
 #[test]
 fn claim_2_the_next_in_line_answers_if_the_holder_does_not() {
     let mut bench = Bench::follower(Config::default());
+    bench.run_until(1_010);
     bench.solicit_all();
-    bench.run_until(1_019);
-    assert_eq!(bench.times(), []);
-    bench.run_until(1_020);
-    assert_eq!(bench.times(), [1_020, 1_020]);
+    bench.run_until(1_029);
+    bench.assert_silent();
+    bench.run_until(1_030);
+    assert_eq!(bench.times(), [1_030, 1_030]);
     assert!(bench.sent[0].advertisement().solicited);
     assert!(bench.report().holder, "and is then the holder");
 }
@@ -50,7 +51,7 @@ fn claim_2_the_next_in_line_is_silent_if_the_holder_gives_a_sign() {
     bench.run_until(1_010);
     bench.hear_advertisement(2, mac(2), Some(information(2, 5, 1)));
     bench.run_until(1_800);
-    assert_eq!(bench.times(), []);
+    bench.assert_silent();
 }
 
 #[test]
@@ -92,7 +93,7 @@ fn what_is_not_to_be_answered_is_counted_by_cause() {
         payload: &payload,
     };
     bench.input(Input::Datagram(crate::advertiser::nd::sender::RAW, packet));
-    assert_eq!(bench.times(), []);
+    bench.assert_silent();
     let causes: Vec<_> = bench.report().dropped.into_iter().map(|(cause, _)| cause).collect();
     assert_eq!(
         causes,
