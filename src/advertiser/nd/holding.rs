@@ -61,7 +61,7 @@ pub(super) struct Holding {
     /// In idle standby: the last advertisement said so, and nothing more is sent.
     pub(super) idle: bool,
     pub(super) schedule: Schedule,
-    /// The last sign of a wrong holder that was answered.
+    /// The last sign of another holder that needs no answer any more.
     contradicted: Option<Timestamp>,
     queries_due: Option<Timestamp>,
 }
@@ -96,6 +96,7 @@ impl NeighborDiscovery {
     pub(super) fn start_holding(&mut self, now: Timestamp, out: &mut Outbox) {
         self.holding = Holding {
             schedule: Schedule::burst(now),
+            contradicted: Some(now),
             ..Holding::default()
         };
         for pending in self.responder.take_pending() {
