@@ -4,7 +4,7 @@
 //! signals arrive once. As process 1 of a container it also reaps orphans.
 
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::process::{ExitCode, ExitStatus};
 use std::time::Duration;
 
 use crate::base::time::Timestamp;
@@ -45,6 +45,8 @@ struct Guardian<'a> {
 struct Main {
     child: Child,
     started: Timestamp,
+    /// How it ended, if it was reaped among the orphans.
+    status: Option<ExitStatus>,
 }
 
 impl<'a> Guardian<'a> {
@@ -71,6 +73,7 @@ impl<'a> Guardian<'a> {
         self.main = Some(Main {
             child,
             started: clock::now(),
+            status: None,
         });
         self.restart = None;
         Ok(())
@@ -121,14 +124,15 @@ impl<'a> Guardian<'a> {
         Ok(())
     }
 
-    /// Process 1 inherits the orphans of its container. Main itself is reaped by its handle, once it has been seen to end.
+    /// Process 1 inherits the orphans of its container. Main can be among those that are reaped here; how it ended is kept.
     fn reap_orphans(&mut self) -> std::io::Result<()> {
-        let main_ended = match &self.main {
-            Some(main) => main.child.process().has_ended()?,
-            None => false,
-        };
-        if own_pid().is_init() && !main_ended {
-            while reap_one()?.is_some() {}
+        if !own_pid().is_init() {
+            return Ok(());
+        }
+        while let Some((pid, status)) = reap_one()? {
+            if let Some(main) = self.main.as_mut().filter(|main| main.child.process().pid() == pid) {
+                main.status = Some(status);
+            }
         }
         Ok(())
     }
@@ -137,8 +141,7 @@ impl<'a> Guardian<'a> {
     fn bury_main(&mut self) -> std::io::Result<Option<u8>> {
         let Some(mut main) = self.main.take() else { return Ok(None) };
         self.driver.unwatch(main.child.process())?;
-        // Without a status somebody else has reaped it: how it ended is not known, so it counts as a death.
-        let status = main.child.try_wait().ok().flatten();
+        let status = main.status.or_else(|| main.child.try_wait().ok().flatten());
         if let Some(code) = status.and_then(|status| status.code()).filter(|code| *code != PANIC) {
             return Ok(Some(u8::try_from(code).unwrap_or(1)));
         }

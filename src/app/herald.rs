@@ -77,6 +77,8 @@ pub(super) struct Herald {
     next_look: Timestamp,
     inflow_told: u64,
     next_link_check: Timestamp,
+    /// What was last wrong with reading or restoring the link, so that it is said once.
+    link_complaint: Option<String>,
     decision: Option<Decision>,
     peer_changes: u64,
     /// A second signal: no more waiting.
@@ -101,6 +103,7 @@ impl Herald {
             next_look: now,
             inflow_told: 0,
             next_link_check: now,
+            link_complaint: None,
             decision: None,
             peer_changes: 0,
             stop_at_once: false,
@@ -302,17 +305,20 @@ impl Herald {
     fn look_at_link(&mut self, all: bool) {
         let Some(link) = &mut self.parts.link else { return };
         let read = if all { link.check() } else { link.read_changes() };
-        let changed = read.unwrap_or_else(|error| {
-            tracing::warn!("{error}");
-            true
-        });
+        let mut complaint = read.as_ref().err().map(ToString::to_string);
+        let changed = read.unwrap_or(true);
+        // Even if nothing changed: what could not be restored is tried again.
         let reopened = self.parts.driver.follow(link.name(), link.state()).unwrap_or_else(|error| {
-            tracing::warn!("{error}");
+            complaint = Some(error.to_string());
             false
         });
         if reopened && let Err(error) = link.check() {
-            tracing::warn!("{error}");
+            complaint = Some(error.to_string());
         }
+        if let Some(text) = complaint.as_ref().filter(|_| complaint != self.link_complaint) {
+            tracing::warn!("{text}");
+        }
+        self.link_complaint = complaint;
         if !changed && !reopened && self.decision.is_some() {
             return;
         }

@@ -5,5 +5,6 @@
 mod command_line;
 mod config;
 mod control;
+mod dns;
 mod serve;
 mod tidy;

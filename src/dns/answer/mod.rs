@@ -5,9 +5,13 @@
 
 mod additional;
 mod decide;
+#[cfg(test)]
+mod fixture;
 mod message;
 mod plan;
 mod render;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use decide::answer;
