@@ -1,1 +1,527 @@
-//! Names of the DNS in wire form.
+//! Names of the DNS in uncompressed wire form (RFC 1035 §3.1): labels with their lengths, closed by the root's zero octet.
+//!
+//! [`Name`] owns its octets and keeps their case; it compares without regard to case and sorts in canonical order
+//! (RFC 4034 §6.1). The free functions do the same over borrowed octets, which must be a whole, valid, uncompressed name:
+//! that is what the zone store and the question of a parsed message hold. Compressed names do not come here.
+//!
+//! A length octet is at most 63, so no length octet is an ASCII letter: a wire name can be folded as a whole.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+/// Most octets of a name in wire form, the root's zero octet included.
+pub const MAX_NAME: usize = 255;
+/// Most octets of a label, its length octet not counted.
+pub const MAX_LABEL: usize = 63;
+/// Most labels of a name, the root's not counted.
+pub const MAX_LABELS: usize = 127;
+
+/// A domain name.
+#[derive(Clone)]
+pub struct Name(Box<[u8]>);
+
+/// Why text or octets are no name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// No octet at all.
+    #[error("a name was expected; the root is written '.', the origin '@'")]
+    Empty,
+    /// Two dots with nothing between them, or a leading dot.
+    #[error("empty label: a dot must follow at least one character")]
+    EmptyLabel,
+    /// A label with this many octets.
+    #[error("label of {0} octets: at most 63 are allowed")]
+    LabelTooLong(usize),
+    /// The whole name is too long.
+    #[error("name longer than 255 octets")]
+    NameTooLong,
+    /// A backslash that is followed by neither a character nor three digits up to 255.
+    #[error("bad escape: a backslash takes one character, or three digits from 000 to 255")]
+    BadEscape,
+    /// A relative name where no origin is known.
+    #[error("relative name without an origin: end it with a dot")]
+    NoOrigin,
+    /// Octets that end before the name does, go on after it, or hold a compression pointer.
+    #[error("octets that are no uncompressed name")]
+    Malformed,
+}
+
+impl Name {
+    /// The root.
+    #[must_use]
+    pub fn root() -> Self {
+        Self(Box::new([0]))
+    }
+
+    /// Reads the text form (RFC 1035 §5.1): `\.` and `\DDD` escapes, `@` for the origin, relative to `origin` without a last dot.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn from_text(text: &[u8], origin: Option<&Self>) -> Result<Self, NameError> {
+        let mut wire = Vec::with_capacity(text.len() + 2);
+        append_text(text, origin.map(Self::as_wire), &mut wire)?;
+        Ok(Self(wire.into_boxed_slice()))
+    }
+
+    /// Takes octets that are exactly one uncompressed name.
+    ///
+    /// # Errors
+    /// [`NameError::Malformed`] for anything else.
+    pub fn from_wire(wire: &[u8]) -> Result<Self, NameError> {
+        match wire_length(wire) {
+            Some(length) if length == wire.len() => Ok(Self(wire.into())),
+            _ => Err(NameError::Malformed),
+        }
+    }
+
+    /// The octets, root label included.
+    #[must_use]
+    pub fn as_wire(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The labels from left to right, without the root's.
+    #[must_use]
+    pub fn labels(&self) -> Labels<'_> {
+        labels(&self.0)
+    }
+
+    /// True for the root.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.0.len() == 1
+    }
+
+    /// The name without its first label; none for the root.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        parent(&self.0).map(|wire| Self(wire.into()))
+    }
+
+    /// True when `self` is `other` or below it.
+    #[must_use]
+    pub fn is_subdomain_of(&self, other: &Self) -> bool {
+        is_subdomain(&self.0, &other.0)
+    }
+
+    /// The same name in lower case.
+    #[must_use]
+    pub fn to_lower(&self) -> Self {
+        Self(self.0.to_ascii_lowercase().into_boxed_slice())
+    }
+}
+
+impl std::str::FromStr for Name {
+    type Err = NameError;
+
+    /// Reads the text of an absolute name; the last dot may be left out.
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::from_text(text.as_bytes(), Some(&Self::root()))
+    }
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for Name {}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for octet in &self.0 {
+            state.write_u8(octet.to_ascii_lowercase());
+        }
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> Ordering {
+        canonical_order(&self.0, &other.0)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        display(&self.0).fmt(formatter)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        display(&self.0).fmt(formatter)
+    }
+}
+
+/// The labels of a wire name from left to right, without the root's.
+#[derive(Clone, Debug)]
+pub struct Labels<'a>(&'a [u8]);
+
+/// The labels of a wire name from left to right, without the root's.
+#[must_use]
+pub fn labels(wire: &[u8]) -> Labels<'_> {
+    Labels(wire)
+}
+
+impl<'a> Iterator for Labels<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (&length, rest) = self.0.split_first()?;
+        if length == 0 {
+            return None;
+        }
+        let (label, rest) = rest.split_at_checked(usize::from(length))?;
+        self.0 = rest;
+        Some(label)
+    }
+}
+
+/// How many octets the uncompressed name at the start of `octets` has; none when there is no whole valid name.
+#[must_use]
+pub fn wire_length(octets: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let length = usize::from(*octets.get(at)?);
+        at += 1 + length;
+        if length > MAX_LABEL || at > MAX_NAME || at > octets.len() {
+            return None;
+        }
+        if length == 0 {
+            return Some(at);
+        }
+    }
+}
+
+/// The wire name without its first label; none for the root.
+#[must_use]
+pub fn parent(wire: &[u8]) -> Option<&[u8]> {
+    match wire.first() {
+        None | Some(0) => None,
+        Some(&length) => wire.get(1 + usize::from(length)..),
+    }
+}
+
+/// True when `wire` is `ancestor` or below it, without regard to case.
+#[must_use]
+pub fn is_subdomain(wire: &[u8], ancestor: &[u8]) -> bool {
+    let mut rest = wire;
+    while rest.len() > ancestor.len() {
+        let Some(up) = parent(rest) else { return false };
+        rest = up;
+    }
+    rest.eq_ignore_ascii_case(ancestor)
+}
+
+/// True when the two wire names are equal without regard to case.
+#[must_use]
+pub fn equal(one: &[u8], other: &[u8]) -> bool {
+    one.eq_ignore_ascii_case(other)
+}
+
+/// How many labels the wire name has, the root's not counted.
+#[must_use]
+pub fn count_labels(wire: &[u8]) -> usize {
+    labels(wire).count()
+}
+
+/// Canonical order (RFC 4034 §6.1): by labels from the right, each as lower-cased octets, a missing label first.
+#[must_use]
+pub fn canonical_order(one: &[u8], other: &[u8]) -> Ordering {
+    let (one_starts, one_count) = label_starts(one);
+    let (other_starts, other_count) = label_starts(other);
+    for depth in 1..=one_count.min(other_count) {
+        let one_label = label_at(one, one_starts[one_count - depth]);
+        let other_label = label_at(other, other_starts[other_count - depth]);
+        let order = compare_labels(one_label, other_label);
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+    one_count.cmp(&other_count)
+}
+
+/// Copies `wire` in lower case into `buffer` and returns the copy.
+#[must_use]
+pub fn lower_into<'b>(wire: &[u8], buffer: &'b mut [u8; MAX_NAME]) -> &'b [u8] {
+    let length = wire.len().min(MAX_NAME);
+    buffer[..length].copy_from_slice(&wire[..length]);
+    buffer[..length].make_ascii_lowercase();
+    &buffer[..length]
+}
+
+/// The text form of a wire name, absolute, with escapes.
+#[must_use]
+pub fn display(wire: &[u8]) -> DisplayName<'_> {
+    DisplayName(wire)
+}
+
+/// Shows a wire name; made by [`display`].
+#[derive(Clone, Copy, Debug)]
+pub struct DisplayName<'a>(&'a [u8]);
+
+impl fmt::Display for DisplayName<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+        if matches!(self.0, [] | [0, ..]) {
+            return formatter.write_char('.');
+        }
+        for label in labels(self.0) {
+            for &octet in label {
+                match octet {
+                    b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => write!(formatter, "\\{}", char::from(octet))?,
+                    b'!'..=b'~' => formatter.write_char(char::from(octet))?,
+                    _ => write!(formatter, "\\{octet:03}")?,
+                }
+            }
+            formatter.write_char('.')?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads the text form of a name and appends its wire form to `wire`; on an error `wire` is as before.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn append_text(text: &[u8], origin: Option<&[u8]>, wire: &mut Vec<u8>) -> Result<(), NameError> {
+    let start = wire.len();
+    let outcome = append_labels(text, origin, wire, start);
+    if outcome.is_err() {
+        wire.truncate(start);
+    }
+    outcome
+}
+
+fn append_labels(text: &[u8], origin: Option<&[u8]>, wire: &mut Vec<u8>, start: usize) -> Result<(), NameError> {
+    match text {
+        b"" => return Err(NameError::Empty),
+        b"." => {
+            wire.push(0);
+            return Ok(());
+        }
+        b"@" => {
+            wire.extend_from_slice(origin.ok_or(NameError::NoOrigin)?);
+            return Ok(());
+        }
+        _ => {}
+    }
+    let mut length_at = wire.len();
+    wire.push(0);
+    let mut rest = text;
+    while let Some((&octet, after)) = rest.split_first() {
+        rest = after;
+        match octet {
+            b'.' => {
+                close_label(wire, length_at)?;
+                length_at = wire.len();
+                wire.push(0);
+            }
+            b'\\' => {
+                let (escaped, after) = unescape(rest).ok_or(NameError::BadEscape)?;
+                wire.push(escaped);
+                rest = after;
+            }
+            _ => wire.push(octet),
+        }
+    }
+    if wire.len() - length_at > 1 {
+        close_label(wire, length_at)?;
+        wire.extend_from_slice(origin.ok_or(NameError::NoOrigin)?);
+    }
+    if wire.len() - start > MAX_NAME {
+        Err(NameError::NameTooLong)
+    } else {
+        Ok(())
+    }
+}
+
+fn close_label(wire: &mut [u8], length_at: usize) -> Result<(), NameError> {
+    match wire.len() - length_at - 1 {
+        0 => Err(NameError::EmptyLabel),
+        length if length > MAX_LABEL => Err(NameError::LabelTooLong(length)),
+        length => {
+            wire[length_at] = u8::try_from(length).unwrap_or(u8::MAX);
+            Ok(())
+        }
+    }
+}
+
+/// Reads what follows a backslash: three digits up to 255, or one character that is no digit.
+#[must_use]
+pub fn unescape(text: &[u8]) -> Option<(u8, &[u8])> {
+    let (&first, rest) = text.split_first()?;
+    if !first.is_ascii_digit() {
+        return Some((first, rest));
+    }
+    let (digits, rest) = text.split_at_checked(3)?;
+    let mut value = 0_u16;
+    for digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        value = value * 10 + u16::from(digit - b'0');
+    }
+    Some((u8::try_from(value).ok()?, rest))
+}
+
+fn label_starts(wire: &[u8]) -> ([u8; MAX_LABELS + 1], usize) {
+    let mut starts = [0; MAX_LABELS + 1];
+    let (mut at, mut count) = (0, 0);
+    while let Some(&length) = wire.get(at) {
+        if length == 0 || count == MAX_LABELS {
+            break;
+        }
+        starts[count] = u8::try_from(at).unwrap_or(u8::MAX);
+        count += 1;
+        at += 1 + usize::from(length);
+    }
+    (starts, count)
+}
+
+fn label_at(wire: &[u8], start: u8) -> &[u8] {
+    let start = usize::from(start);
+    let length = usize::from(wire[start]);
+    wire.get(start + 1..start + 1 + length).unwrap_or_default()
+}
+
+fn compare_labels(one: &[u8], other: &[u8]) -> Ordering {
+    let lower = |label: &[u8]| -> [u8; MAX_LABEL] {
+        let mut folded = [0; MAX_LABEL];
+        let length = label.len().min(MAX_LABEL);
+        folded[..length].copy_from_slice(&label[..length]);
+        folded.make_ascii_lowercase();
+        folded
+    };
+    if one == other {
+        return Ordering::Equal;
+    }
+    lower(one)[..one.len().min(MAX_LABEL)].cmp(&lower(other)[..other.len().min(MAX_LABEL)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn text_becomes_labels() {
+        assert_eq!(name("www.Example.COM.").as_wire(), b"\x03www\x07Example\x03COM\0");
+        assert_eq!(name(".").as_wire(), b"\0");
+        assert_eq!(name(r"a\.b.c\032d\\.").as_wire(), b"\x03a.b\x04c d\\\0");
+        let origin = name("example.");
+        assert_eq!(Name::from_text(b"www", Some(&origin)), Ok(name("www.example.")));
+        assert_eq!(Name::from_text(b"@", Some(&origin)), Ok(origin.clone()));
+        assert_eq!(Name::from_text(br"\@", Some(&origin)).unwrap().as_wire(), b"\x01@\x07example\0");
+    }
+
+    #[test]
+    fn text_that_is_no_name_is_refused_with_its_cause() {
+        let origin = name("example.");
+        let refuse = |text: &[u8]| Name::from_text(text, Some(&origin)).unwrap_err();
+        assert_eq!(refuse(b""), NameError::Empty);
+        assert_eq!(refuse(b"a..b"), NameError::EmptyLabel);
+        assert_eq!(refuse(b".a"), NameError::EmptyLabel);
+        assert_eq!(refuse(&[b'a'; 64]), NameError::LabelTooLong(64));
+        assert_eq!(refuse(&b"abcdefg.".repeat(32)), NameError::NameTooLong);
+        for escape in [&br"a\"[..], br"a\25", br"a\256", br"a\2x5"] {
+            assert_eq!(refuse(escape), NameError::BadEscape);
+        }
+        assert_eq!(Name::from_text(b"a", None), Err(NameError::NoOrigin));
+    }
+
+    #[test]
+    fn octets_that_are_no_name_are_refused() {
+        for octets in [&b""[..], b"\x01", b"\x01a", b"\x01a\0\0", b"\xc0\x0c", b"\x40a\0"] {
+            assert_eq!(Name::from_wire(octets), Err(NameError::Malformed));
+        }
+        let longest: Vec<u8> = b"\x01a".iter().copied().cycle().take(254).chain([0]).collect();
+        assert_eq!(Name::from_wire(&longest).unwrap().labels().count(), MAX_LABELS);
+        let too_long: Vec<u8> = b"\x01a".iter().copied().cycle().take(256).chain([0]).collect();
+        assert_eq!(Name::from_wire(&too_long), Err(NameError::Malformed));
+    }
+
+    #[test]
+    fn the_order_is_that_of_rfc_4034() {
+        let sorted = [
+            r"example.",
+            r"a.example.",
+            r"yljkjljk.a.example.",
+            r"Z.a.example.",
+            r"zABC.a.EXAMPLE.",
+            r"z.example.",
+            r"\001.z.example.",
+            r"*.z.example.",
+            r"\200.z.example.",
+        ];
+        for pair in sorted.windows(2) {
+            assert!(name(pair[0]) < name(pair[1]), "{} before {}", pair[0], pair[1]);
+        }
+    }
+
+    #[test]
+    fn a_subdomain_ends_in_whole_labels() {
+        assert!(name("a.example.").is_subdomain_of(&name("EXAMPLE.")));
+        assert!(name("example.").is_subdomain_of(&name("example.")));
+        assert!(name("example.").is_subdomain_of(&Name::root()));
+        assert!(!name("badexample.").is_subdomain_of(&name("example.")));
+        assert!(!name("example.").is_subdomain_of(&name("a.example.")));
+        // the octets of "example." sit inside this one label
+        assert!(!Name::from_wire(b"\x09a\x07example\0").unwrap().is_subdomain_of(&name("example.")));
+    }
+
+    #[test]
+    fn parents_end_at_the_root() {
+        assert_eq!(name("a.b.").parent(), Some(name("b.")));
+        assert_eq!(name("b.").parent(), Some(Name::root()));
+        assert_eq!(Name::root().parent(), None);
+    }
+
+    fn any_name() -> impl Strategy<Value = Name> {
+        let label = prop::collection::vec(any::<u8>(), 1..12);
+        prop::collection::vec(label, 0..8).prop_map(|labels| {
+            let mut wire = Vec::new();
+            for label in labels {
+                wire.push(u8::try_from(label.len()).unwrap());
+                wire.extend(label);
+            }
+            wire.push(0);
+            Name::from_wire(&wire).unwrap()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn names_read_what_they_write(name in any_name()) {
+            let read: Name = name.to_string().parse().unwrap();
+            prop_assert_eq!(read.as_wire(), name.as_wire());
+        }
+
+        #[test]
+        fn equality_and_order_agree(one in any_name(), other in any_name()) {
+            prop_assert_eq!(one == other, one.cmp(&other) == Ordering::Equal);
+            prop_assert_eq!(one.cmp(&other), other.cmp(&one).reverse());
+            prop_assert_eq!(&one, &one.to_lower());
+        }
+
+        #[test]
+        fn no_octets_panic(octets in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Name::from_wire(&octets);
+            let _ = Name::from_text(&octets, None);
+            let _ = display(&octets).to_string();
+            let _ = canonical_order(&octets, &octets);
+        }
+    }
+}

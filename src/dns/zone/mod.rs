@@ -1,1 +1,65 @@
-//! Zone files and zones.
+//! Zone files and zones: text -> [`scanner`] -> records -> [`builder`] and [`checks`] -> [`store`] (the immutable [`Zone`]).
+//!
+//! Pure: text comes in as octets and `$INCLUDE` goes through a callback; nothing here opens a file. [`rdata`] is the one
+//! table of record types that reading and [`print`] share.
+
+mod builder;
+mod checks;
+mod generate;
+pub mod print;
+pub mod problem;
+mod rdata;
+mod records;
+mod scanner;
+pub mod set;
+pub mod store;
+mod table;
+mod token;
+mod writer;
+
+pub use print::Printed;
+pub use problem::{Severity, ZoneError};
+pub use set::ZoneSet;
+pub use store::{Node, NodeKind, Rrset, Zone};
+
+use self::problem::Problems;
+use self::records::Records;
+use super::name::Name;
+
+/// The longest TTL, in seconds (RFC 2181 §8).
+pub const MAX_TTL: u32 = 0x7fff_ffff;
+
+/// Fetches the text of an included file by the path that `$INCLUDE` says, or says why it cannot.
+pub type Include<'a> = dyn FnMut(&str) -> Result<Vec<u8>, String> + 'a;
+
+/// A zone that can be served.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The zone.
+    pub zone: Zone,
+    /// What is probably not as it was meant, in the order of the file.
+    pub warnings: Vec<ZoneError>,
+}
+
+/// Reads the master file `text` of the zone `apex`; `file_name` is what messages call it.
+///
+/// # Errors
+/// All errors of the file and of the files it includes, with the warnings among them, in the order of the lines. Records
+/// are checked as a zone only when every line could be read.
+pub fn load(apex: &Name, file_name: &str, text: &[u8], include: &mut Include<'_>) -> Result<Loaded, Vec<ZoneError>> {
+    let mut problems = Problems::default();
+    let mut records = Records::default();
+    scanner::scan(apex, file_name, text, include, &mut records, &mut problems);
+    if problems.has_errors() {
+        return Err(problems.into_list());
+    }
+    let Some(zone) = builder::build(apex, &records, &mut problems) else {
+        return Err(problems.into_list());
+    };
+    checks::check_targets(&zone, &records, &mut problems);
+    if problems.has_errors() {
+        return Err(problems.into_list());
+    }
+    let warnings = problems.into_list();
+    Ok(Loaded { zone, warnings })
+}

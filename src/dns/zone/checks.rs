@@ -1,0 +1,104 @@
+//! Checks that need the finished zone: do the names that its records point at lead somewhere?
+//!
+//! Only names inside the zone are looked at; what other zones say is not known here.
+
+use super::builder::target_offset;
+use super::problem::Problems;
+use super::records::{Record, Records};
+use super::store::{Node, NodeKind, Zone};
+use crate::dns::name::{self, MAX_NAME};
+use crate::dns::types::RecordType;
+
+/// What a name inside the zone leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lead {
+    /// To an address, or to another zone that may have one.
+    Somewhere,
+    /// To an alias.
+    Alias,
+    /// To nothing, or to records without an address.
+    Nowhere,
+    /// Below this zone cut, without glue.
+    NoGlue,
+}
+
+/// Looks at the targets of all NS, MX and SRV records.
+pub(super) fn check_targets(zone: &Zone, records: &Records, problems: &mut Problems) {
+    for record in records.iter().filter(|record| needs_address(record.record_type)) {
+        let Some(target) = target_offset(record.record_type).and_then(|offset| record.rdata.get(offset..)) else {
+            continue;
+        };
+        check_target(zone, &record, target, problems);
+    }
+}
+
+fn needs_address(record_type: RecordType) -> bool {
+    matches!(record_type, RecordType::NS | RecordType::MX | RecordType::SRV)
+}
+
+fn check_target(zone: &Zone, record: &Record<'_>, target: &[u8], problems: &mut Problems) {
+    // '.' says that there is no such service (RFC 2782, RFC 7505)
+    if target == [0] || !name::is_subdomain(target, zone.apex().as_wire()) {
+        return;
+    }
+    let (shown, record_type) = (name::display(target), record.record_type);
+    match lead(zone, target) {
+        Lead::Somewhere => {}
+        Lead::Alias => {
+            let message = format!("{record_type} target {shown} is an alias");
+            problems.warning(record.place, message, "name the host itself (RFC 2181 section 10.3)");
+        }
+        Lead::NoGlue if record_type == RecordType::NS && name::is_subdomain(target, record.owner) => {
+            let message = format!("NS target {shown} lies below the zone cut and has no address");
+            problems.error(
+                record.place,
+                message,
+                "write its A or AAAA record as glue: nobody can reach the child zone without it",
+            );
+        }
+        Lead::NoGlue => {}
+        Lead::Nowhere => {
+            let message = format!("{record_type} target {shown} has no address in this zone");
+            problems.warning(
+                record.place,
+                message,
+                "write an A or AAAA record of it; end the name with a dot if it is absolute",
+            );
+        }
+    }
+}
+
+fn lead(zone: &Zone, target: &[u8]) -> Lead {
+    let mut buffer = [0; MAX_NAME];
+    let lower = name::lower_into(target, &mut buffer);
+    let Some(encloser) = zone.closest_encloser(lower) else {
+        return Lead::Somewhere;
+    };
+    if encloser.cut().is_some() {
+        let has_glue = name::equal(encloser.name(), target) && has_address(&encloser);
+        return if has_glue { Lead::Somewhere } else { Lead::NoGlue };
+    }
+    if encloser.kind() == NodeKind::Occluded {
+        return Lead::Alias;
+    }
+    if name::equal(encloser.name(), target) {
+        return answer_of(&encloser);
+    }
+    match encloser.wildcard() {
+        _ if encloser.rrset(RecordType::DNAME).is_some() => Lead::Alias,
+        Some(wildcard) => answer_of(&wildcard),
+        None => Lead::Nowhere,
+    }
+}
+
+fn answer_of(node: &Node<'_>) -> Lead {
+    match node {
+        _ if has_address(node) => Lead::Somewhere,
+        _ if node.rrset(RecordType::CNAME).is_some() => Lead::Alias,
+        _ => Lead::Nowhere,
+    }
+}
+
+fn has_address(node: &Node<'_>) -> bool {
+    node.rrset(RecordType::A).is_some() || node.rrset(RecordType::AAAA).is_some()
+}

@@ -1,0 +1,411 @@
+//! The text of a record's data to wire form, by the table.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use super::{ALGORITHMS, CERTIFICATE_TYPES, Field, address, encoding, location, parse_period, service, text, write};
+use crate::dns::name;
+use crate::dns::types::RecordType;
+use crate::dns::zone::token::Token;
+
+/// Most octets of rdata.
+const MAX_RDATA: usize = 65_535;
+
+/// The tokens of a record's data, read one by one.
+#[derive(Clone, Debug)]
+pub(in crate::dns::zone) struct Fields<'t> {
+    tokens: &'t [Token<'t>],
+    end: (u32, u32),
+    origin: Option<&'t [u8]>,
+}
+
+/// Why record data cannot be read, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::dns::zone) struct Refusal {
+    /// Line and column.
+    pub(in crate::dns::zone) place: (u32, u32),
+    pub(in crate::dns::zone) message: String,
+    pub(in crate::dns::zone) cure: String,
+}
+
+impl Refusal {
+    /// A refusal at a line and column.
+    pub(in crate::dns::zone) fn new(place: (u32, u32), message: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self {
+            place,
+            message: message.into(),
+            cure: cure.into(),
+        }
+    }
+
+    /// A refusal of `token`.
+    pub(super) fn at(token: Token<'_>, message: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self::new((token.line, token.column), message, cure)
+    }
+}
+
+impl<'t> Fields<'t> {
+    /// The fields in `tokens`, of an entry that ends at `end`; relative names are below `origin`.
+    pub(in crate::dns::zone) fn new(tokens: &'t [Token<'t>], end: (u32, u32), origin: Option<&'t [u8]>) -> Self {
+        Self { tokens, end, origin }
+    }
+
+    /// The next token, if there is one.
+    pub(super) fn next(&mut self) -> Option<Token<'t>> {
+        let (token, rest) = self.tokens.split_first()?;
+        self.tokens = rest;
+        Some(*token)
+    }
+
+    /// The next token, which must be there: `expected` says what.
+    pub(super) fn need(&mut self, expected: &str) -> Result<Token<'t>, Refusal> {
+        self.next().ok_or_else(|| self.missing(expected))
+    }
+
+    /// Refuses the end of the entry: `expected` says what should be there.
+    fn expect(&self, expected: &str) -> Result<(), Refusal> {
+        if self.tokens.is_empty() {
+            Err(self.missing(expected))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn missing(&self, expected: &str) -> Refusal {
+        Refusal {
+            place: self.end,
+            message: "missing".to_owned(),
+            cure: format!("expected {expected}"),
+        }
+    }
+
+    /// The token that [`Self::next`] would return.
+    pub(super) fn peek(&self) -> Option<Token<'t>> {
+        self.tokens.first().copied()
+    }
+
+    /// Appends the wire form of the name in the next token.
+    pub(super) fn name(&mut self, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        let token = self.need("a name")?;
+        name::append_text(token.text, self.origin, out).map_err(|why| Refusal::at(token, format!("{}: {why}", quote(token)), ""))
+    }
+}
+
+/// `'token' is not EXPECTED`.
+pub(super) fn refuse(token: Token<'_>, expected: &str, cure: &str) -> Refusal {
+    Refusal::at(token, format!("{} is not {expected}", quote(token)), cure)
+}
+
+/// The token's text as an error message shows it.
+pub(in crate::dns::zone) fn quote(token: Token<'_>) -> String {
+    const MOST_SHOWN: usize = 60;
+    let text = String::from_utf8_lossy(token.text);
+    match text.char_indices().nth(MOST_SHOWN) {
+        None => format!("'{text}'"),
+        Some((cut, _)) => format!("'{}...'", &text[..cut]),
+    }
+}
+
+/// Appends the wire form of a record's data to `out`.
+///
+/// # Errors
+/// The first field that cannot be read; `out` may then hold a part.
+pub(in crate::dns::zone) fn read(record_type: RecordType, fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let start = out.len();
+    let generic = fields.peek().filter(|token| !token.quoted && token.text == br"\#");
+    match (generic, super::fields(record_type)) {
+        (Some(token), _) => read_generic(record_type, token, fields, out)?,
+        (None, Some(list)) => read_fields(record_type, list, fields, out)?,
+        (None, None) => {
+            let place = fields.peek().map_or(fields.end, |token| (token.line, token.column));
+            return Err(Refusal {
+                place,
+                message: format!("{record_type} has no text form of its own"),
+                cure: r"write its octets as '\# LENGTH HEX' (RFC 3597)".to_owned(),
+            });
+        }
+    }
+    if let Some(token) = fields.next() {
+        let message = format!("{} after the last field of {record_type}", quote(token));
+        return Err(Refusal::at(
+            token,
+            message,
+            "remove it; a text with spaces needs quotes, a comment begins with ';'",
+        ));
+    }
+    if out.len() - start > MAX_RDATA {
+        let message = format!(
+            "{record_type} data of {} octets: at most {MAX_RDATA} fit into a record",
+            out.len() - start
+        );
+        return Err(Refusal {
+            place: fields.end,
+            message,
+            cure: String::new(),
+        });
+    }
+    Ok(())
+}
+
+fn read_fields(record_type: RecordType, list: &[super::NamedField], fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    for (name, field) in list {
+        read_field(*field, fields, out).map_err(|refusal| Refusal {
+            message: format!("{record_type} {name}: {}", refusal.message),
+            ..refusal
+        })?;
+    }
+    Ok(())
+}
+
+/// The form of RFC 3597 §5: `\#`, the length, and hex digits in any number of words.
+fn read_generic(record_type: RecordType, mark: Token<'_>, fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let start = out.len();
+    fields.next();
+    let length = number(fields, u16::MAX.into())?;
+    read_hex(fields, out)?;
+    let found = out.len() - start;
+    if found != length as usize {
+        let message = format!(r"'\# {length}' is followed by {found} octets");
+        return Err(Refusal::at(mark, message, "make length and hex digits agree"));
+    }
+    if super::fields(record_type).is_some() && write::write_fields(record_type, &out[start..], &mut String::new()).is_none() {
+        return Err(Refusal::at(
+            mark,
+            format!("these octets are no {record_type} data"),
+            format!("write the data as {record_type} in text form"),
+        ));
+    }
+    Ok(())
+}
+
+fn read_field(field: Field, fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    match field {
+        Field::Name => fields.name(out),
+        Field::Names => {
+            while fields.peek().is_some() {
+                fields.name(out)?;
+            }
+            Ok(())
+        }
+        Field::U8 => Ok(out.push(number(fields, u8::MAX.into())? as u8)),
+        Field::U16 => Ok(out.extend((number(fields, u16::MAX.into())? as u16).to_be_bytes())),
+        Field::U32 => Ok(out.extend(number(fields, u32::MAX)?.to_be_bytes())),
+        Field::Period => read_period(fields, out),
+        Field::Time => read_time(fields, out),
+        Field::TypeNumber => read_type(fields, out),
+        Field::AlgorithmNumber => Ok(out.push(code(fields, &ALGORITHMS, u8::MAX.into(), "an algorithm")? as u8)),
+        Field::CertificateType => Ok(out.extend(code(fields, &CERTIFICATE_TYPES, u16::MAX, "a certificate type")?.to_be_bytes())),
+        Field::Ipv4 => read_ipv4(fields, out),
+        Field::Ipv6 => read_ipv6(fields, out),
+        Field::CharacterString => text::read_string(fields.need("a string")?, out),
+        Field::CharacterStrings => {
+            text::read_string(fields.need("a string in quotes")?, out)?;
+            while let Some(token) = fields.next() {
+                text::read_string(token, out)?;
+            }
+            Ok(())
+        }
+        Field::Tag => read_tag(fields, out),
+        Field::Text => text::read_octets(fields.need("a string in quotes")?, out),
+        Field::Hex => {
+            fields.expect("hex digits")?;
+            read_hex(fields, out)
+        }
+        Field::HexOfLength => read_of_length(fields, out, "hex digits, or '-' for none", |text, out| match text {
+            b"-" => Some(()),
+            _ => encoding::read_hex(text, out),
+        }),
+        Field::Base64 => {
+            fields.expect("base64")?;
+            read_base64(fields, out)
+        }
+        Field::OptionalBase64 => read_base64(fields, out),
+        Field::Base32Hex => read_of_length(fields, out, "base32 with the extended hex alphabet", encoding::read_base32hex),
+        Field::Hex64 => address::read_hex64(fields, out),
+        Field::Eui48 => address::read_eui(fields, 6, out),
+        Field::Eui64 => address::read_eui(fields, 8, out),
+        Field::Nsap => address::read_nsap(fields, out),
+        Field::Bitmap => read_bitmap(fields, out),
+        Field::ServiceParameters => service::read(fields, out),
+        Field::Location => location::read(fields, out),
+        Field::AddressPrefixes => address::read_prefixes(fields, out),
+        Field::KeyGateway => address::read_key_gateway(fields, out),
+        Field::RelayGateway => address::read_relay_gateway(fields, out),
+        Field::HostIdentity => read_host_identity(fields, out),
+    }
+}
+
+/// A decimal number up to `most`.
+pub(super) fn number(fields: &mut Fields<'_>, most: u32) -> Result<u32, Refusal> {
+    let expected = || format!("a number from 0 to {most}");
+    let token = fields.need(&expected())?;
+    decimal(token.text)
+        .filter(|number| *number <= most)
+        .ok_or_else(|| refuse(token, &expected(), ""))
+}
+
+/// The value of decimal digits.
+pub(super) fn decimal(text: &[u8]) -> Option<u32> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    parse(text)
+}
+
+/// What `std` reads from the text.
+pub(super) fn parse<T: FromStr>(text: &[u8]) -> Option<T> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+fn code(fields: &mut Fields<'_>, mnemonics: &[(&str, u16)], most: u16, expected: &str) -> Result<u16, Refusal> {
+    let token = fields.need(expected)?;
+    let known = mnemonics
+        .iter()
+        .find(|(mnemonic, _)| mnemonic.as_bytes().eq_ignore_ascii_case(token.text));
+    let code = known.map(|(_, code)| *code).or_else(|| u16::try_from(decimal(token.text)?).ok());
+    code.filter(|code| *code <= most)
+        .ok_or_else(|| refuse(token, expected, &format!("write its number, 0 to {most}, or its mnemonic")))
+}
+
+fn read_period(fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let token = fields.need("a number of seconds")?;
+    let seconds = parse_period(token.text).ok_or_else(|| refuse(token, "a period", "write seconds, or units as in 1w2d3h4m5s"))?;
+    out.extend(seconds.to_be_bytes());
+    Ok(())
+}
+
+fn read_type(fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let token = fields.need("a record type")?;
+    let record_type =
+        RecordType::from_text(token.text).ok_or_else(|| refuse(token, "a record type", "write a mnemonic, or TYPE and its number"))?;
+    out.extend(record_type.0.to_be_bytes());
+    Ok(())
+}
+
+fn read_time(fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let token = fields.need("a time")?;
+    let seconds = if token.text.len() == 14 {
+        calendar_time(token.text)
+    } else {
+        decimal(token.text)
+    };
+    let seconds = seconds.ok_or_else(|| refuse(token, "a time", "write YYYYMMDDHHmmSS in UTC, or seconds since 1970"))?;
+    out.extend(seconds.to_be_bytes());
+    Ok(())
+}
+
+/// Seconds since 1970 of YYYYMMDDHHmmSS, in 32 bits that wrap (RFC 4034 §3.1.5).
+fn calendar_time(text: &[u8]) -> Option<u32> {
+    let part = |from: usize, to: usize| decimal(&text[from..to]).and_then(|part| i8::try_from(part).ok());
+    let year = i16::try_from(decimal(&text[..4])?).ok()?;
+    let time = jiff::civil::DateTime::new(year, part(4, 6)?, part(6, 8)?, part(8, 10)?, part(10, 12)?, part(12, 14)?, 0).ok()?;
+    let seconds = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second();
+    Some((seconds & i64::from(u32::MAX)) as u32)
+}
+
+fn read_ipv4(fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let token = fields.need("an IPv4 address")?;
+    let Some(address) = parse::<Ipv4Addr>(token.text) else {
+        let cure = match parse::<Ipv6Addr>(token.text) {
+            Some(_) => "an IPv6 address needs type AAAA",
+            None => "write four numbers up to 255 with dots, as in 192.0.2.1",
+        };
+        return Err(refuse(token, "an IPv4 address", cure));
+    };
+    out.extend(address.octets());
+    Ok(())
+}
+
+fn read_ipv6(fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let token = fields.need("an IPv6 address")?;
+    let Some(address) = parse::<Ipv6Addr>(token.text) else {
+        let cure = match parse::<Ipv4Addr>(token.text) {
+            Some(_) => "an IPv4 address needs type A",
+            None => "write groups of hex digits with colons, as in 2001:db8::1",
+        };
+        return Err(refuse(token, "an IPv6 address", cure));
+    };
+    out.extend(address.octets());
+    Ok(())
+}
+
+fn read_tag(fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let token = fields.need("a tag such as issue")?;
+    if token.text.is_empty() || !token.text.iter().all(u8::is_ascii_alphanumeric) {
+        return Err(refuse(token, "a tag", "write letters and digits, as in issue, issuewild or iodef"));
+    }
+    text::read_string(token, out)
+}
+
+fn read_of_length(
+    fields: &mut Fields<'_>,
+    out: &mut Vec<u8>,
+    expected: &str,
+    read: impl Fn(&[u8], &mut Vec<u8>) -> Option<()>,
+) -> Result<(), Refusal> {
+    let token = fields.need(expected)?;
+    let start = out.len();
+    out.push(0);
+    read(token.text, out).ok_or_else(|| refuse(token, expected, ""))?;
+    out[start] = u8::try_from(out.len() - start - 1).map_err(|_| refuse(token, "up to 255 octets", ""))?;
+    Ok(())
+}
+
+fn read_hex(fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    while let Some(token) = fields.next() {
+        encoding::read_hex(token.text, out).ok_or_else(|| refuse(token, "pairs of hex digits", ""))?;
+    }
+    Ok(())
+}
+
+fn read_base64(fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let Some(first) = fields.peek() else { return Ok(()) };
+    let mut digits = Vec::new();
+    while let Some(token) = fields.next() {
+        digits.extend_from_slice(token.text);
+    }
+    let cure = "write groups of four characters, the last one filled up with '='";
+    encoding::read_base64(&digits, out).ok_or_else(|| Refusal::at(first, "what begins here is not base64", cure))
+}
+
+/// The bitmap of RFC 4034 §4.1.2: windows of 256 types, each with the octets up to its last bit.
+fn read_bitmap(fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let mut numbers = Vec::new();
+    while let Some(token) = fields.next() {
+        let record_type = RecordType::from_text(token.text);
+        numbers.push(
+            record_type
+                .ok_or_else(|| refuse(token, "a record type", "write a mnemonic, or TYPE and its number"))?
+                .0,
+        );
+    }
+    numbers.sort_unstable();
+    for window in numbers.chunk_by(|one, other| one >> 8 == other >> 8) {
+        let last = window[window.len() - 1] & 0xff;
+        let mut bits = [0_u8; 32];
+        for number in window {
+            bits[usize::from(number & 0xff) / 8] |= 0x80 >> (number & 7);
+        }
+        let octets = usize::from(last) / 8 + 1;
+        out.extend_from_slice(&[(window[0] >> 8) as u8, octets as u8]);
+        out.extend_from_slice(&bits[..octets]);
+    }
+    Ok(())
+}
+
+/// Wire: length of the tag, algorithm, length of the key, tag, key. Text: algorithm, tag in hex, key in base64.
+fn read_host_identity(fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let algorithm = number(fields, u8::MAX.into())?;
+    let (mut tag, mut key) = (Vec::new(), Vec::new());
+    let token = fields.need("a host identity tag in hex")?;
+    encoding::read_hex(token.text, &mut tag).ok_or_else(|| refuse(token, "pairs of hex digits", ""))?;
+    let tag_length = u8::try_from(tag.len()).map_err(|_| refuse(token, "a tag of up to 255 octets", ""))?;
+    let token = fields.need("a public key in base64")?;
+    encoding::read_base64(token.text, &mut key).ok_or_else(|| refuse(token, "base64 in one word", ""))?;
+    let key_length = u16::try_from(key.len()).map_err(|_| refuse(token, "a key of up to 65535 octets", ""))?;
+    out.extend_from_slice(&[tag_length, algorithm as u8]);
+    out.extend(key_length.to_be_bytes());
+    out.extend(tag);
+    out.extend(key);
+    Ok(())
+}

@@ -1,0 +1,384 @@
+//! Master files (RFC 1035 §5, RFC 2308 §4, RFC 3597 §5) to records, as BIND, NSD and Knot read them.
+//!
+//! One line after the other, and on after an error, so that all mistakes of a file are told at once. Names and data go
+//! straight to wire form. Whether the records make a zone is the builder's question.
+
+use super::generate::Generator;
+use super::problem::{FileId, Place, Problems};
+use super::rdata::{self, Fields, Refusal, parse_period};
+use super::records::{Full, Owner, Records};
+use super::token::{Entry, Token, Tokenizer};
+use super::{Include, MAX_TTL};
+use crate::dns::name::{self, Name, NameError};
+use crate::dns::types::{Class, RecordType};
+
+/// So many files may include one another; more are taken for a circle.
+const MAX_DEPTH: u32 = 16;
+const DIRECTIVES: &str = "the directives are $ORIGIN, $TTL, $INCLUDE and $GENERATE";
+
+/// Reads the text of the zone `apex` and of all files it includes.
+pub(super) fn scan(apex: &Name, file_name: &str, text: &[u8], include: &mut Include<'_>, records: &mut Records, problems: &mut Problems) {
+    let Some(file) = problems.add_file(file_name) else { return };
+    let mut scanner = Scanner {
+        records,
+        problems,
+        include,
+        default_ttl: None,
+        last_ttl: None,
+        generated_at: None,
+        full: false,
+    };
+    let mut context = Context {
+        file,
+        depth: 0,
+        origin: apex.as_wire().to_vec(),
+        owner: None,
+    };
+    scanner.text(text, &mut context);
+}
+
+struct Scanner<'s, 'i> {
+    records: &'s mut Records,
+    problems: &'s mut Problems,
+    include: &'s mut Include<'i>,
+    /// What `$TTL` says.
+    default_ttl: Option<u32>,
+    /// The TTL of the last record that has one written.
+    last_ttl: Option<u32>,
+    /// Inside `$GENERATE`: the place of that line, since generated text has none of its own.
+    generated_at: Option<Place>,
+    /// The zone is larger than the store can hold.
+    full: bool,
+}
+
+/// What belongs to one file and ends with it.
+struct Context {
+    file: FileId,
+    depth: u32,
+    origin: Vec<u8>,
+    owner: Option<Owner>,
+}
+
+/// An entry's own mistake: the place, what is wrong, and what to do.
+type Mistake = Refusal;
+
+impl Scanner<'_, '_> {
+    fn text(&mut self, text: &[u8], context: &mut Context) {
+        let mut tokenizer = Tokenizer::new(text);
+        let mut tokens = Vec::new();
+        while !self.full {
+            let mistake = match tokenizer.next_entry(&mut tokens) {
+                Ok(None) => return,
+                Ok(Some(entry)) => match self.entry(entry, &tokens, context) {
+                    Ok(()) => continue,
+                    Err(mistake) => mistake,
+                },
+                Err(uncut) => Mistake::new((uncut.line, uncut.column), uncut.why, uncut.cure),
+            };
+            let (line, column) = mistake.place;
+            let file = context.file;
+            let place = self.generated_at.unwrap_or(Place { file, line, column });
+            self.problems.error(place, mistake.message, mistake.cure);
+        }
+    }
+
+    fn entry(&mut self, entry: Entry, tokens: &[Token<'_>], context: &mut Context) -> Result<(), Mistake> {
+        let Some((first, rest)) = tokens.split_first() else { return Ok(()) };
+        if first.quoted || !first.text.starts_with(b"$") {
+            return self.record(entry, tokens, context);
+        }
+        let arguments = Arguments {
+            directive: *first,
+            tokens: rest,
+            end: entry.end,
+        };
+        match first.text.to_ascii_uppercase().as_slice() {
+            b"$TTL" => self.ttl_directive(&arguments),
+            b"$ORIGIN" => origin_directive(&arguments, context),
+            b"$INCLUDE" => self.include_directive(&arguments, context),
+            b"$GENERATE" if self.generated_at.is_none() => self.generate_directive(&arguments, context),
+            _ => {
+                let message = format!("{} is no directive", show(*first));
+                Err(mistake(
+                    *first,
+                    message,
+                    &format!("{DIRECTIVES}; a name that begins with '$' is written '\\$'"),
+                ))
+            }
+        }
+    }
+
+    fn ttl_directive(&mut self, arguments: &Arguments<'_>) -> Result<(), Mistake> {
+        let token = arguments.need(0, "a number of seconds")?;
+        arguments.end_after(1)?;
+        self.default_ttl = Some(read_ttl(token)?);
+        Ok(())
+    }
+
+    fn include_directive(&mut self, arguments: &Arguments<'_>, context: &Context) -> Result<(), Mistake> {
+        let path = arguments.need(0, "the name of a file")?;
+        let mut origin = context.origin.clone();
+        if let Some(token) = arguments.tokens.get(1) {
+            origin = read_name(*token, &context.origin)?;
+        }
+        arguments.end_after(2)?;
+        if context.depth == MAX_DEPTH {
+            let message = format!("{MAX_DEPTH} files include one another");
+            return Err(mistake(path, message, "find the file that includes itself"));
+        }
+        let Ok(name) = std::str::from_utf8(path.text) else {
+            return Err(mistake(path, "a file name that is not UTF-8", "rename the file"));
+        };
+        let text = (self.include)(name).map_err(|why| {
+            mistake(
+                path,
+                format!("cannot read {}: {why}", show(path)),
+                "write the path of a file that can be read",
+            )
+        })?;
+        let Some(file) = self.problems.add_file(name) else {
+            return Err(mistake(path, "more than 65535 files", "join some of them"));
+        };
+        let mut included = Context {
+            file,
+            depth: context.depth + 1,
+            origin,
+            owner: context.owner,
+        };
+        self.text(&text, &mut included);
+        Ok(())
+    }
+
+    fn generate_directive(&mut self, arguments: &Arguments<'_>, context: &mut Context) -> Result<(), Mistake> {
+        let range = arguments.need(0, "a range such as 1-20")?;
+        arguments.need(1, "an owner name with '$' in it")?;
+        arguments.need(2, "a record type")?;
+        let generator = Generator::new(range, &arguments.tokens[1..])?;
+        let file = context.file;
+        let (line, column) = (arguments.directive.line, arguments.directive.column);
+        self.generated_at = Some(Place { file, line, column });
+        let mut outcome = Ok(());
+        for text in generator {
+            let before = self.problems.error_count();
+            match text {
+                Ok(text) => self.text(&text, context),
+                Err(mistake) => outcome = Err(mistake),
+            }
+            // what is wrong with one line is wrong with all of them
+            if outcome.is_err() || self.problems.error_count() > before || self.full {
+                break;
+            }
+        }
+        self.generated_at = None;
+        outcome
+    }
+
+    fn record(&mut self, entry: Entry, tokens: &[Token<'_>], context: &mut Context) -> Result<(), Mistake> {
+        let mut rest = tokens;
+        let mut owner_mistake = None;
+        if !entry.indented {
+            rest = &tokens[1..];
+            owner_mistake = self.set_owner(tokens[0], context).err();
+        }
+        let outcome = self.record_of_owner(entry, rest, context);
+        match owner_mistake {
+            Some(mistake) => Err(mistake),
+            None => outcome,
+        }
+    }
+
+    fn set_owner(&mut self, token: Token<'_>, context: &mut Context) -> Result<(), Mistake> {
+        let name = read_name(token, &context.origin)?;
+        let same = context.owner.is_some_and(|owner| self.records.owner(owner) == name);
+        if !same {
+            let owner = self.records.add_owner(&name).map_err(|full| self.too_large(full, token))?;
+            context.owner = Some(owner);
+        }
+        Ok(())
+    }
+
+    fn record_of_owner(&mut self, entry: Entry, tokens: &[Token<'_>], context: &Context) -> Result<(), Mistake> {
+        let header = Header::read(tokens, entry.end)?;
+        let Some(owner) = context.owner else {
+            return Err(mistake(
+                tokens[0],
+                "a record without an owner",
+                "the first line of a file cannot begin with a space: write a name, or '@'",
+            ));
+        };
+        let record_type = header.record_type;
+        let file = context.file;
+        let place = self.generated_at.unwrap_or(Place {
+            file,
+            line: header.type_token.line,
+            column: 0,
+        });
+        let ttl = header.ttl.or(self.default_ttl).or(self.last_ttl);
+        let mut fields = Fields::new(header.data, entry.end, Some(&context.origin));
+        let mut taken = None;
+        let written = self.records.add(owner, record_type, place, |octets| {
+            let start = octets.len();
+            rdata::read(record_type, &mut fields, octets)?;
+            let ttl = ttl
+                .or_else(|| minimum_of(record_type, &octets[start..]))
+                .ok_or_else(|| no_ttl(header.type_token))?;
+            taken = Some(ttl);
+            Ok(ttl)
+        });
+        written.map_err(|full| self.too_large(full, header.type_token))??;
+        if header.ttl.is_some() {
+            self.last_ttl = header.ttl;
+        } else if ttl.is_none() {
+            self.last_ttl = taken;
+            let message = "neither the SOA nor $TTL says a TTL: the minimum field of the SOA is taken";
+            self.problems.warning(place, message, "write $TTL before the first record");
+        }
+        Ok(())
+    }
+
+    fn too_large(&mut self, Full: Full, token: Token<'_>) -> Mistake {
+        self.full = true;
+        mistake(token, "the zone is larger than 4 GiB", "split it into several zones")
+    }
+}
+
+/// What stands before the data of a record, read.
+struct Header<'t> {
+    ttl: Option<u32>,
+    record_type: RecordType,
+    type_token: Token<'t>,
+    data: &'t [Token<'t>],
+}
+
+impl<'t> Header<'t> {
+    /// Reads TTL and class in either order, each of which may be missing, and the type.
+    fn read(tokens: &'t [Token<'t>], end: (u32, u32)) -> Result<Self, Mistake> {
+        let (mut ttl, mut class) = (None, None);
+        for (position, token) in tokens.iter().enumerate() {
+            let word = if token.quoted { b"" } else { token.text };
+            if ttl.is_none() && word.first().is_some_and(u8::is_ascii_digit) && parse_period(word).is_some() {
+                ttl = Some(read_ttl(*token)?);
+            } else if let Some(found) = Class::from_text(word).filter(|found| class.is_none() && *found != Class::ANY) {
+                class = Some(found);
+                if found != Class::IN {
+                    return Err(mistake(
+                        *token,
+                        format!("class {found}: all records of a zone here are of class IN"),
+                        "write IN, or no class",
+                    ));
+                }
+            } else {
+                return Ok(Self {
+                    ttl,
+                    record_type: read_type(*token, word)?,
+                    type_token: *token,
+                    data: &tokens[position + 1..],
+                });
+            }
+        }
+        Err(Mistake::new(
+            end,
+            "a record type is missing",
+            "write a name, then TTL and class if you like, a type such as A, and its data",
+        ))
+    }
+}
+
+fn read_type(token: Token<'_>, word: &[u8]) -> Result<RecordType, Mistake> {
+    let Some(record_type) = RecordType::from_text(word) else {
+        let cure = "write [name] [TTL] [IN] type data, the type as a mnemonic such as A or as TYPE and its number";
+        return Err(mistake(token, format!("{} is not a record type", show(token)), cure));
+    };
+    if record_type.is_meta() {
+        return Err(mistake(
+            token,
+            format!("{record_type} is a type of messages: no zone has records of it"),
+            "remove the record",
+        ));
+    }
+    Ok(record_type)
+}
+
+fn read_ttl(token: Token<'_>) -> Result<u32, Mistake> {
+    match parse_period(token.text) {
+        Some(ttl) if ttl <= MAX_TTL => Ok(ttl),
+        Some(_) => Err(mistake(
+            token,
+            format!("a TTL of {}: at most {MAX_TTL} seconds are allowed", show(token)),
+            "",
+        )),
+        None => Err(mistake(
+            token,
+            format!("{} is not a TTL", show(token)),
+            "write seconds, or units as in 1w2d3h4m5s",
+        )),
+    }
+}
+
+fn read_name(token: Token<'_>, origin: &[u8]) -> Result<Vec<u8>, Mistake> {
+    let mut wire = Vec::with_capacity(token.text.len() + origin.len() + 1);
+    // a quoted "@" is a name of one character, as `\@` is
+    let text = if token.quoted && token.text == b"@" { br"\@" } else { token.text };
+    name::append_text(text, Some(origin), &mut wire).map_err(|why: NameError| mistake(token, format!("{}: {why}", show(token)), ""))?;
+    Ok(wire)
+}
+
+fn origin_directive(arguments: &Arguments<'_>, context: &mut Context) -> Result<(), Mistake> {
+    let token = arguments.need(0, "a name")?;
+    arguments.end_after(1)?;
+    context.origin = read_name(token, &context.origin)?;
+    Ok(())
+}
+
+fn minimum_of(record_type: RecordType, rdata: &[u8]) -> Option<u32> {
+    if record_type != RecordType::SOA {
+        return None;
+    }
+    rdata.last_chunk::<4>().map(|octets| u32::from_be_bytes(*octets))
+}
+
+fn no_ttl(token: Token<'_>) -> Mistake {
+    mistake(
+        token,
+        "no TTL: neither this record nor an earlier line says one",
+        "write $TTL 1h before the first record",
+    )
+}
+
+/// The words after a directive.
+struct Arguments<'t> {
+    directive: Token<'t>,
+    tokens: &'t [Token<'t>],
+    end: (u32, u32),
+}
+
+impl<'t> Arguments<'t> {
+    fn need(&self, position: usize, expected: &str) -> Result<Token<'t>, Mistake> {
+        self.tokens.get(position).copied().ok_or_else(|| {
+            let directive = String::from_utf8_lossy(self.directive.text);
+            Mistake::new(self.end, format!("{directive} is incomplete"), format!("expected {expected}"))
+        })
+    }
+
+    fn end_after(&self, count: usize) -> Result<(), Mistake> {
+        match self.tokens.get(count) {
+            None => Ok(()),
+            Some(token) => {
+                let directive = String::from_utf8_lossy(self.directive.text);
+                Err(mistake(
+                    *token,
+                    format!("{} after {directive}", show(*token)),
+                    "remove it; a comment begins with ';'",
+                ))
+            }
+        }
+    }
+}
+
+fn mistake(token: Token<'_>, message: impl Into<String>, cure: &str) -> Mistake {
+    Mistake::new((token.line, token.column), message, cure)
+}
+
+fn show(token: Token<'_>) -> String {
+    rdata::quote(token)
+}
