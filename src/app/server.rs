@@ -20,16 +20,19 @@ use super::message::Inbox;
 use super::peering::Identity;
 use super::zones::ZoneKeeper;
 use crate::advertiser::Advertiser;
+use crate::advertiser::nd::{self, NeighborDiscovery};
 use crate::advertiser::peers::wire::Key;
 use crate::advertiser::peers::{self, Peers};
 use crate::base::machine::{Channel, Machine};
-use crate::config::Settings;
+use crate::base::peer::IdentityHash;
 use crate::config::service::Service as ServiceSettings;
+use crate::config::{AdvertiserConfig, Settings};
 use crate::control::{self, Operator};
 use crate::dns::counters::Counters;
 use crate::dns::server::{Limits, Listener, ServeError, Service, Shared};
 use crate::dns::zone::ZoneSet;
 use crate::io::capability::{Capability, missing};
+use crate::io::clock;
 use crate::io::driver::{Driver, OpenError};
 use crate::io::files::{self, FileError};
 use crate::io::interface::{AddressHolder, InterfaceMonitor, PlaceError, is_forwarding};
@@ -256,7 +259,20 @@ fn refuse_routers(link: &InterfaceMonitor) -> Result<(), ServerError> {
 }
 
 fn advertisers(settings: &Settings, service: &ServiceSettings) -> Vec<Box<dyn Advertiser>> {
-    Vec::new()
+    let build = |config: &AdvertiserConfig| -> Box<dyn Advertiser> {
+        match config {
+            AdvertiserConfig::Nd(config) => Box::new(NeighborDiscovery::new(nd::Setup {
+                config: config.clone(),
+                interface: service.interface.clone(),
+                services: service.addresses.clone(),
+                identity: IdentityHash::of(&settings.identity),
+                peer_interval: settings.peers.interval,
+                signed_only: !settings.peers.key_file.as_os_str().is_empty(),
+                first_sequence: (clock::random_seed() >> 32) as u32,
+            })),
+        }
+    };
+    settings.advertisers.iter().map(build).collect()
 }
 
 fn peers(settings: &Settings, service: &ServiceSettings) -> Result<Peers, ServerError> {
