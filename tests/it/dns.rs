@@ -1,5 +1,7 @@
 //! The service process (300) on real sockets of the loopback interface: datagrams, connections, limits, counters, closing.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
@@ -50,6 +52,10 @@ impl Server {
     }
 
     fn start_with(address: &str, limits: Limits) -> Self {
+        Self::start_with_payload(address, limits, 1232)
+    }
+
+    fn start_with_payload(address: &str, limits: Limits, udp_payload: u16) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -59,7 +65,7 @@ impl Server {
             zones: ArcSwap::from_pointee(zones(1)),
             identity: "test-1".to_owned(),
             version: "heraldns test".to_owned(),
-            udp_payload: 1232,
+            udp_payload,
         });
         let counters = Arc::new(Counters::new());
         let listener = Listener {
@@ -337,6 +343,23 @@ fn hearts_beat_without_queries() {
         assert!(start.elapsed() < PATIENCE, "{:?} -> {:?}", before, loops());
         thread::yield_now();
     }
+}
+
+#[test]
+fn a_worker_that_panics_is_seen_and_its_socket_closed() {
+    let server = Server::start_with_payload("127.0.0.1:0", LIMITS, 511);
+    let dead = || server.counters.snapshot().dead_workers();
+    assert_eq!(dead(), 0);
+    let (socket, start) = (server.udp(), Instant::now());
+    while dead() == 0 {
+        // A buffer below 512 octets breaks the contract of `respond`: nothing less makes it panic.
+        let _ = socket.send(&query(1, "www.example.", RecordType::A));
+        assert!(start.elapsed() < PATIENCE);
+        thread::yield_now();
+    }
+    let mut stream = server.tcp();
+    stream.write_all(&framed(&query(2, "www.example.", RecordType::A))).unwrap();
+    assert_eq!(read_framed(&mut stream)[..2], [0, 2], "TCP goes on");
 }
 
 #[test]

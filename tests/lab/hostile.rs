@@ -189,16 +189,17 @@ fn assert_answered(network: &Network, when: &str) {
     assert!(answer.at - asked.at <= 3 * Duration::from_millis(50), "{when}");
 }
 
-/// Counts of dropped packets, from `/metrics`.
+/// Counts of dropped packets, from `status --json`.
 fn drops(server: &Server<'_>) -> Drops {
-    let label = |line: &str, name: &str| {
-        let rest = &line[line.find(&format!("{name}=\""))? + name.len() + 2..];
-        Some(rest[..rest.find('"')?].to_owned())
+    let status = server.status().unwrap_or_default();
+    let advertiser = &status["advertisers"][0];
+    let sources = [("nd", &advertiser["dropped"]), ("peers", &status["peer_messages"]["dropped"])];
+    let causes = |(protocol, dropped): (&str, &serde_json::Value)| {
+        let causes = dropped.as_object().cloned().unwrap_or_default();
+        let protocol = protocol.to_owned();
+        causes
+            .into_iter()
+            .filter_map(move |(cause, count)| Some(((protocol.clone(), cause), count.as_u64()?)))
     };
-    let metrics = server.metrics();
-    let lines = metrics.lines().filter(|line| line.starts_with("heraldns_packets_dropped_total{"));
-    let count = |line: &str| line.rsplit(' ').next()?.parse::<f64>().ok();
-    lines
-        .filter_map(|line| Some(((label(line, "protocol")?, label(line, "cause")?), count(line)? as u64)))
-        .collect()
+    sources.into_iter().flat_map(causes).collect()
 }

@@ -14,7 +14,7 @@
 use super::message::Question;
 use super::plan::{Authority, Content, Denial, Link, Negative, Owner, Plan, Referral};
 use crate::dns::name::{self, MAX_NAME, Name};
-use crate::dns::types::{RecordType, ResponseCode};
+use crate::dns::types::{Class, RecordType, ResponseCode};
 use crate::dns::zone::{Node, NodeKind, Rrset, Zone, ZoneSet};
 
 /// Types that stand for all others when any type is asked for (RFC 8482 §4.1), the first that exists.
@@ -23,46 +23,30 @@ const ANY_PREFERENCE: [RecordType; 5] = [RecordType::CNAME, RecordType::A, Recor
 /// Decides what is answered to a question of class IN.
 #[must_use]
 pub fn answer<'z>(zones: &'z ZoneSet, question: &Question, dnssec_ok: bool) -> Plan<'z> {
-    let mut search = Search::new(zones, question, dnssec_ok);
-    if matches!(question.record_type, RecordType::AXFR | RecordType::IXFR) {
-        return search.plan;
+    let mut plan = Plan::empty(ResponseCode::REFUSED);
+    plan.dnssec_ok = dnssec_ok;
+    if !matches!(question.record_type, RecordType::AXFR | RecordType::IXFR) {
+        Search::new(zones, question, &mut plan).run();
     }
-    let Some(mut zone) = search.zone_of_name() else {
-        return search.plan;
-    };
-    search.plan.response_code = ResponseCode::NO_ERROR;
-    search.plan.authoritative = true;
-    while let Some(target) = search.look_up(zone) {
-        if search.plan.answer.room() < 2 || search.has_been_at(target) {
-            break;
-        }
-        search.move_to(target);
-        match search.zone_of_name() {
-            Some(next) => zone = next,
-            None => break,
-        }
-    }
-    search.plan
+    plan
 }
 
 /// The walk along a chain of aliases.
-struct Search<'z, 'q> {
+struct Search<'z, 's> {
     zones: &'z ZoneSet,
-    question: &'q Question,
-    plan: Plan<'z>,
+    question: &'s Question,
+    plan: &'s mut Plan<'z>,
     /// The name looked for now, as the answer section will show it, and in lower case.
     owner: Owner<'z>,
     name: [u8; MAX_NAME],
     length: usize,
 }
 
-impl<'z, 'q> Search<'z, 'q> {
-    fn new(zones: &'z ZoneSet, question: &'q Question, dnssec_ok: bool) -> Self {
+impl<'z, 's> Search<'z, 's> {
+    fn new(zones: &'z ZoneSet, question: &'s Question, plan: &'s mut Plan<'z>) -> Self {
         let mut name = [0; MAX_NAME];
         let length = question.name().len();
         name[..length].copy_from_slice(question.name());
-        let mut plan = Plan::empty(ResponseCode::REFUSED);
-        plan.dnssec_ok = dnssec_ok;
         Self {
             zones,
             question,
@@ -70,6 +54,23 @@ impl<'z, 'q> Search<'z, 'q> {
             owner: Owner::Question,
             name,
             length,
+        }
+    }
+
+    fn run(&mut self) {
+        let Some(mut zone) = self.zone_of_name() else { return };
+        self.plan.response_code = ResponseCode::NO_ERROR;
+        // Nobody speaks with authority for all classes at once.
+        self.plan.authoritative = self.question.class != Class::ANY;
+        while let Some(target) = self.look_up(zone) {
+            if self.plan.answer.room() < 2 || self.has_been_at(target) {
+                return;
+            }
+            self.move_to(target);
+            match self.zone_of_name() {
+                Some(next) => zone = next,
+                None => return,
+            }
         }
     }
 
@@ -188,8 +189,10 @@ impl<'z, 'q> Search<'z, 'q> {
     }
 
     fn refer(&mut self, zone: &'z Zone, cut: Node<'z>) -> Option<Owner<'z>> {
-        self.plan.authoritative = !self.plan.answer.is_empty();
-        self.plan.authority = Authority::Referral(Referral { zone, cut });
+        self.plan.authoritative &= !self.plan.answer.is_empty();
+        let is_signed = |rrset: &Rrset<'_>| rrset.signatures().next().is_some();
+        let signers = cut.rrset(RecordType::DS).filter(|rrset| self.plan.dnssec_ok && is_signed(rrset));
+        self.plan.authority = Authority::Referral(Referral { zone, cut, signers });
         None
     }
 

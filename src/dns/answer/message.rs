@@ -20,7 +20,6 @@ pub(super) const QR: u16 = 0x8000;
 pub(super) const AA: u16 = 0x0400;
 pub(super) const TC: u16 = 0x0200;
 const RD: u16 = 0x0100;
-const CD: u16 = 0x0010;
 const OPCODE: u16 = 0x7800;
 const DNSSEC_OK: u16 = 0x8000;
 
@@ -131,10 +130,10 @@ impl Query {
         Opcode(((self.flags & OPCODE) >> 11) as u8)
     }
 
-    /// The flags that an answer repeats: opcode, RD and CD.
+    /// The flags that an answer repeats: opcode and RD. Not CD, which is for resolvers (RFC 4035 §3.1.6).
     #[must_use]
     pub const fn repeated_flags(&self) -> u16 {
-        self.flags & (OPCODE | RD | CD)
+        self.flags & (OPCODE | RD)
     }
 
     /// The client wants DNSSEC records.
@@ -328,7 +327,7 @@ mod tests {
         let question = query.question.unwrap();
         assert_eq!((query.id, query.refusal, query.edns), (0x1234, None, None));
         assert_eq!(format!("{question:?}"), "www.example. IN A");
-        assert_eq!(query.repeated_flags(), 0x0110, "RD and CD are repeated");
+        assert_eq!(query.repeated_flags(), 0x0100, "RD is repeated, CD is not");
         assert_eq!(query.udp_limit(1232), 512);
     }
 

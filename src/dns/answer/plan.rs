@@ -147,6 +147,8 @@ pub struct Referral<'z> {
     pub zone: &'z Zone,
     /// The cut in it.
     pub cut: Node<'z>,
+    /// Its DS, if it is signed and wanted.
+    pub signers: Option<Rrset<'z>>,
 }
 
 /// That there is nothing, and why.

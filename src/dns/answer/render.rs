@@ -5,11 +5,11 @@
 
 use super::additional;
 use super::message::{AA, EDNS_VERSION, HEADER, NSID, QR, Query, TC};
-use super::plan::{Authority, Content, Link, Owner, Plan};
+use super::plan::{Authority, Content, Link, Owner, Plan, Referral};
 use super::writer::{Full, RecordHead, Section, Writer};
 use super::{Host, Reply};
 use crate::dns::types::{Class, RecordType, ResponseCode};
-use crate::dns::zone::{Node, Rrset, ZoneSet};
+use crate::dns::zone::{Rrset, ZoneSet};
 
 /// Octets of an OPT record without options, and of the head of an option.
 const OPT: usize = 11;
@@ -72,7 +72,7 @@ impl<'m, 'b> Render<'m, 'b> {
             ttl: 0,
         };
         self.truncated |= self.writer.single(head, Class::CH, &[&[text.len() as u8], text]).is_err();
-        self.finish(ResponseCode::NO_ERROR, true)
+        self.finish(ResponseCode::NO_ERROR, false)
     }
 
     /// Everything that the client cannot do without.
@@ -93,7 +93,7 @@ impl<'m, 'b> Render<'m, 'b> {
                     plan.dnssec_ok,
                 )?;
             }
-            Authority::Referral(referral) => self.referral(plan, referral.cut)?,
+            Authority::Referral(referral) => self.referral(referral)?,
         }
         for (node, rrset) in additional::required(plan) {
             put(&mut self.writer, Section::Additional, node.name(), rrset, rrset.ttl(), false)?;
@@ -129,13 +129,12 @@ impl<'m, 'b> Render<'m, 'b> {
         }
     }
 
-    fn referral(&mut self, plan: &Plan<'_>, cut: Node<'_>) -> Result<(), Full> {
+    fn referral(&mut self, referral: Referral<'_>) -> Result<(), Full> {
+        let cut = referral.cut;
         if let Some(servers) = cut.rrset(RecordType::NS) {
             put(&mut self.writer, Section::Authority, cut.name(), servers, servers.ttl(), false)?;
         }
-        if plan.dnssec_ok
-            && let Some(signers) = cut.rrset(RecordType::DS)
-        {
+        if let Some(signers) = referral.signers {
             put(&mut self.writer, Section::Authority, cut.name(), signers, signers.ttl(), true)?;
         }
         Ok(())

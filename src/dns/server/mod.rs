@@ -100,7 +100,7 @@ enum Phase {
     Stop,
 }
 
-/// The running listeners. Dropping it stops them, without waiting for them.
+/// The running listeners. Dropping it stops them without waiting for them, and without the counts of their last moments.
 #[derive(Debug)]
 pub struct Service {
     shared: Arc<Shared>,
@@ -260,6 +260,14 @@ impl Service {
             tracing::warn!(address = %running.address, "a worker did not end in time");
         }
         for counters in &running.counters {
+            self.counters.retire(counters);
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        for counters in self.running.iter().flat_map(|running| &running.counters) {
             self.counters.retire(counters);
         }
     }

@@ -67,10 +67,10 @@ impl Acceptor {
                 }
             }
         }
-        if *phases.borrow() == Phase::Drain {
-            while let Ok(accepted) = time::timeout(Duration::ZERO, socket.accept()).await {
-                self.admit(accepted, &mut tasks).await;
-            }
+        while *phases.borrow() == Phase::Drain
+            && let Ok(accepted) = time::timeout(Duration::ZERO, socket.accept()).await
+        {
+            self.admit(accepted, &mut tasks).await;
         }
         drop(socket);
         while let Some(ended) = tasks.join_next().await {
@@ -235,7 +235,7 @@ fn count_frames(mut octets: &[u8]) -> u64 {
     count
 }
 
-/// True for errors that last until something is closed; all others belong to one connection (RFC-less, accept(2)).
+/// True for errors that last until something is closed; all others belong to one connection (accept(2)).
 fn is_exhaustion(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),

@@ -128,3 +128,24 @@ fn is_timeout(error: &io::Error) -> bool {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::base::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn only_others_at_a_service_address_count_as_inflow() {
+        let counters = counters::Counters::new();
+        let listener =
+            |address: &str, service| counters.add_listener(address.parse().unwrap(), Transport::Udp, service, 1, Timestamp::ZERO);
+        let service = listener("[2001:db8:5::53]:53", true);
+        let rows = [("2001:db8::1", true), ("fe80::1", true), ("2001:db8:5::53", false), ("::1", false)];
+        for (source, expected) in rows {
+            assert_eq!(is_from_others(&service, source.parse().unwrap()), expected, "{source}");
+        }
+        let unicast = listener("192.0.2.1:53", false);
+        assert!(!is_from_others(&unicast, "192.0.2.2".parse().unwrap()));
+    }
+}

@@ -2,8 +2,6 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{Read, Write as _};
-use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -225,17 +223,6 @@ impl<'network> Server<'network> {
         wait_for_value(limit, &format!("{identity} ends"), || {
             self.guardian.try_wait().expect("our own child")
         })
-    }
-
-    /// The text of `/metrics`.
-    pub(crate) fn metrics(&self) -> String {
-        let fetched = self.host.namespace.enter(|| {
-            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, 8053))?;
-            stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n")?;
-            let mut text = String::new();
-            stream.read_to_string(&mut text).map(|_| text)
-        });
-        fetched.unwrap_or_else(|error| panic!("/metrics of {}: {error}", self.identity))
     }
 
     /// Resident memory of main, in bytes.

@@ -122,7 +122,7 @@ fn a_turn_of_an_active_service_wakes_a_server_that_saw_no_queries() {
     let mut bench = rotating();
     bench.decide(Intent::Silent);
     run(&mut bench, 4_200, 2, 5);
-    assert_eq!((bench.times(), bench.wanted.as_slice()), (4_000, [Wanted::TakeOver].as_slice()));
+    assert_eq!((bench.times()[0], bench.wanted.as_slice()), (4_000, [Wanted::TakeOver].as_slice()));
     assert_eq!(bench.sent[0].information().state, PeerState::Active);
 }
 
