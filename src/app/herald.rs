@@ -283,7 +283,7 @@ impl Herald {
         let reports = self.reports();
         let state = peering::shown_state(&self.standing, &reports);
         if state != self.shown.0 {
-            let reason = peering::shown_reason(&self.standing, &reports, &self.parts.identity.services);
+            let reason = peering::shown_reason(&self.standing, &reports, &self.parts.identity);
             tracing::info!(
                 state = state.name(),
                 decision = self.standing.decision,

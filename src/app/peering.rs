@@ -14,6 +14,8 @@ use crate::scheduler::{Decision, Standing, State};
 pub(super) struct Identity {
     pub(super) name: String,
     pub(super) services: Vec<Ipv6Addr>,
+    /// The link interface; empty without a `[service]`.
+    pub(super) interface: String,
     pub(super) weight: u16,
     pub(super) capacity: u32,
 }
@@ -53,7 +55,8 @@ pub(super) fn statement(identity: &Identity, standing: &Standing, decision: &Dec
 }
 
 /// Why the server is in the state it shows, in one line.
-pub(super) fn shown_reason(standing: &Standing, reports: &[Report], services: &[Ipv6Addr]) -> String {
+pub(super) fn shown_reason(standing: &Standing, reports: &[Report], identity: &Identity) -> String {
+    let services = &identity.services;
     let addresses = || services.iter().map(Ipv6Addr::to_string).collect::<Vec<_>>().join(", ");
     match standing.state {
         State::Serving if services.is_empty() => "serving; without a [service] nothing is advertised".to_owned(),
@@ -62,6 +65,8 @@ pub(super) fn shown_reason(standing: &Standing, reports: &[Report], services: &[
             .first()
             .map_or_else(|| standing.reason.to_string(), |report| report.detail.clone()),
         State::Idle if reports.iter().any(|report| report.holder) => format!("holder of {}; {}", addresses(), standing.reason),
+        State::Withdrawn(Some(fault)) if fault.is_of_the_address() => format!("{}: {}", standing.reason, addresses()),
+        State::Withdrawn(Some(fault)) if fault.is_of_the_link() => format!("{}: {}", standing.reason, identity.interface),
         State::Starting | State::Idle | State::Draining | State::Withdrawn(_) | State::Stopping => standing.reason.to_string(),
     }
 }

@@ -188,6 +188,7 @@ fn identity(settings: &Settings) -> Identity {
     Identity {
         name: settings.identity.clone(),
         services,
+        interface: service.map_or_else(String::new, |service| service.interface.clone()),
         weight: service.map_or(0, |service| service.weight.get()),
         capacity: service.and_then(|service| service.capacity).unwrap_or(0),
     }

@@ -30,7 +30,7 @@ impl Herald {
             identity: self.parts.identity.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             state: show_state(state),
-            reason: peering::shown_reason(&self.standing, &reports, &self.parts.identity.services),
+            reason: peering::shown_reason(&self.standing, &reports, &self.parts.identity),
             since: clock::wall_clock_of(since).to_string(),
             pids: status::Pids {
                 guardian: self.parts.guardian.pid(),

@@ -53,7 +53,9 @@ impl ZoneKeeper {
         let _one_at_a_time = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         let mut files = self.sources.find().map_err(|error| error.to_string())?;
         if let Some(wanted) = only {
-            let name = Name::from_text(wanted.as_bytes(), None).map_err(|error| format!("'{wanted}' is no zone name: {error}"))?;
+            let name = wanted
+                .parse::<Name>()
+                .map_err(|error| format!("'{wanted}' is no zone name: {error}"))?;
             files.retain(|file| file.name == name);
             if files.is_empty() {
                 return Err(format!(

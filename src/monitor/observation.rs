@@ -76,14 +76,26 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// True for faults of the link interface.
+    #[must_use]
+    pub const fn is_of_the_link(self) -> bool {
+        match self {
+            Self::InterfaceMissing | Self::InterfaceDown | Self::NoLinkLocal | Self::GroupLost => true,
+            Self::NoZones | Self::WorkerSilent | Self::ProbeUnanswered | Self::RepliesNotLeaving | Self::AddressLost => false,
+        }
+    }
+
+    /// True for faults of the service address itself.
+    #[must_use]
+    pub const fn is_of_the_address(self) -> bool {
+        matches!(self, Self::AddressLost)
+    }
+
     /// A fault of the link comes and goes as a whole: when it is over, advertising goes on at once. A fault of the
     /// service may come back: the server is held off for a while.
     #[must_use]
     pub const fn needs_hold(self) -> bool {
-        match self {
-            Self::NoZones | Self::WorkerSilent | Self::ProbeUnanswered | Self::RepliesNotLeaving => true,
-            Self::InterfaceMissing | Self::InterfaceDown | Self::NoLinkLocal | Self::GroupLost | Self::AddressLost => false,
-        }
+        !self.is_of_the_link() && !self.is_of_the_address()
     }
 }
 

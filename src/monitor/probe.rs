@@ -147,13 +147,11 @@ fn probe_until_stopped(record: &Record, identity: &str) {
 }
 
 /// A new socket for every probe: its new source port reaches another one of the workers behind the address.
+///
+/// Its source is the asked address itself: were that no longer on this host, the probe would leave it and be answered, or
+/// counted, by the next holder.
 fn ask(address: SocketAddr, id: u16) -> io::Result<UdpSocket> {
-    let any: SocketAddr = if address.is_ipv4() {
-        ([0; 4], 0).into()
-    } else {
-        ([0_u16; 8], 0).into()
-    };
-    let socket = UdpSocket::bind(any)?;
+    let socket = UdpSocket::bind((address.ip(), 0))?;
     socket.connect(address)?;
     socket.send(&question(id).ok_or(io::ErrorKind::InvalidData)?)?;
     Ok(socket)
