@@ -28,6 +28,7 @@ pub(crate) struct Drain {
     began: Timestamp,
     timeout: Duration,
     at_start: Tally,
+    withdrawn: Option<Timestamp>,
 }
 
 /// Why the waiting is over.
@@ -45,19 +46,29 @@ pub(crate) struct Receipt {
     pub(crate) outcome: Outcome,
     /// How long it took.
     pub(crate) took: Duration,
-    /// Queries that came after the withdrawal.
+    /// From the beginning until nothing that was advertised points here any more.
+    pub(crate) withdrawn_after: Option<Duration>,
+    /// From the beginning to the last query from others.
+    pub(crate) last_query_after: Option<Duration>,
+    /// Queries that came after the beginning.
     pub(crate) queries_after: u64,
-    /// Answers that the kernel refused after the withdrawal.
+    /// Answers that the kernel refused after the beginning.
     pub(crate) refused_after: u64,
 }
 
 impl Drain {
     pub(crate) const fn begin(now: Timestamp, timeout: Duration, at_start: Tally) -> Self {
-        Self { began: now, timeout, at_start }
+        Self {
+            began: now,
+            timeout,
+            at_start,
+            withdrawn: None,
+        }
     }
 
-    /// The outcome, once there is one.
-    pub(crate) fn outcome(&self, now: Timestamp, withdrawn: bool, last_inflow: Option<Timestamp>) -> Option<Outcome> {
+    /// The outcome, once there is one. `withdrawn`: nothing that was advertised points here any more.
+    pub(crate) fn outcome(&mut self, now: Timestamp, withdrawn: bool, last_inflow: Option<Timestamp>) -> Option<Outcome> {
+        self.withdrawn = if withdrawn { self.withdrawn.or(Some(now)) } else { None };
         let silent_since = last_inflow.max(Some(self.began)).unwrap_or(self.began);
         if withdrawn && now.since(silent_since) >= QUIET {
             Some(Outcome::Quiet)
@@ -68,10 +79,12 @@ impl Drain {
         }
     }
 
-    pub(crate) fn receipt(&self, now: Timestamp, outcome: Outcome, tally: Tally) -> Receipt {
+    pub(crate) fn receipt(&self, now: Timestamp, outcome: Outcome, tally: Tally, last_inflow: Option<Timestamp>) -> Receipt {
         Receipt {
             outcome,
             took: now.since(self.began),
+            withdrawn_after: self.withdrawn.map(|withdrawn| withdrawn.since(self.began)),
+            last_query_after: last_inflow.filter(|last| *last > self.began).map(|last| last.since(self.began)),
             queries_after: tally.queries.saturating_sub(self.at_start.queries),
             refused_after: tally.refused.saturating_sub(self.at_start.refused),
         }
@@ -84,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_drain_ends_when_withdrawn_and_quiet_or_at_its_timeout() {
-        let drain = Drain::begin(Timestamp::from_secs(10), Duration::from_secs(10), Tally::default());
+        let mut drain = Drain::begin(Timestamp::from_secs(10), Duration::from_secs(10), Tally::default());
         let at = Timestamp::from_millis;
         assert_eq!(drain.outcome(at(10_400), true, None), None, "too early to call it quiet");
         assert_eq!(drain.outcome(at(10_500), true, None), Some(Outcome::Quiet));
@@ -95,9 +108,22 @@ mod tests {
 
     #[test]
     fn the_receipt_counts_from_the_withdrawal() {
-        let start = Tally { queries: 100, answered: 90, refused: 10 };
+        let start = Tally {
+            queries: 100,
+            answered: 90,
+            refused: 10,
+        };
         let drain = Drain::begin(Timestamp::from_secs(10), Duration::from_secs(10), start);
-        let receipt = drain.receipt(Timestamp::from_secs(12), Outcome::Quiet, Tally { queries: 107, answered: 97, refused: 10 });
-        assert_eq!((receipt.queries_after, receipt.refused_after, receipt.took), (7, 0, Duration::from_secs(2)));
+        let after = Tally {
+            queries: 107,
+            answered: 97,
+            refused: 10,
+        };
+        let receipt = drain.receipt(Timestamp::from_secs(12), Outcome::Quiet, after, Some(Timestamp::from_secs(11)));
+        assert_eq!(
+            (receipt.queries_after, receipt.refused_after, receipt.took),
+            (7, 0, Duration::from_secs(2))
+        );
+        assert_eq!(receipt.last_query_after, Some(Duration::from_secs(1)));
     }
 }

@@ -145,6 +145,17 @@ pub struct Peer {
     pub last_heard: Timestamp,
 }
 
+/// So many of its intervals without a sign of life, and a peer is dead.
+pub const MISSED_UNTIL_DEAD: u32 = 3;
+
+impl Peer {
+    /// When the peer counts as dead if its messages are all that is heard of it and no more come.
+    #[must_use]
+    pub fn dies_at(&self) -> Timestamp {
+        self.last_heard + self.statement.interval * MISSED_UNTIL_DEAD
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

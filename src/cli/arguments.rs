@@ -32,6 +32,16 @@ pub(super) enum Action {
         /// The TOML file
         file: PathBuf,
     },
+    /// Check a zone file: every error with its place, or "ok" with counts
+    CheckZone {
+        /// The zone's name, as in example.com.
+        name: String,
+        /// The zone file
+        file: PathBuf,
+        /// Print the zone in canonical form
+        #[arg(long)]
+        print: bool,
+    },
     /// Show what a running server does: state, addresses, peers
     Status {
         /// Print JSON

@@ -8,6 +8,7 @@ mod logging;
 mod operate;
 mod show;
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -18,6 +19,8 @@ use arguments::{Action, Arguments};
 
 pub use arguments::{LogFormat, ServeArguments};
 
+/// The exit code when something was refused or is unhealthy.
+const REFUSED: u8 = 1;
 /// The exit code of wrong usage; clap's own too.
 const USAGE: u8 = 2;
 
@@ -29,6 +32,7 @@ pub fn run() -> ExitCode {
         Action::Serve(arguments) => serve(&arguments, app::serve),
         Action::MainProcess(arguments) => serve(&arguments, app::main_process),
         Action::CheckConfig { file } => check::check_config(&file),
+        Action::CheckZone { name, file, print } => check::check_zone(&name, &file, print),
         Action::Status { json, server } => operate::status(server, json),
         Action::Zones { server } => operate::zones(server),
         Action::Explain { id, server } => operate::explain(server, id),
@@ -40,11 +44,11 @@ pub fn run() -> ExitCode {
 
 fn serve(arguments: &ServeArguments, process: fn(config::Settings, &ServeArguments) -> ExitCode) -> ExitCode {
     if let Err(error) = logging::start(arguments.log_format) {
-        return fail_with(USAGE, &error);
+        return fail(USAGE, &error);
     }
     match config::load(arguments.config.as_deref()) {
         Ok(settings) => process(settings, arguments),
-        Err(refused) => fail_with(1, &refused),
+        Err(refused) => fail(REFUSED, &refused),
     }
 }
 
@@ -53,15 +57,16 @@ fn print(text: &str) {
     let _ = io::stdout().lock().write_all(text.as_bytes());
 }
 
-fn fail(error: &dyn std::fmt::Display) -> ExitCode {
-    fail_with(1, error)
+/// Says on stderr what is wrong; `error` begins with its place, or with `error:` if it has none.
+fn complain(error: &dyn Display) {
+    let _ = writeln!(io::stderr().lock(), "{error}");
 }
 
-fn fail_with(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
-    let _ = writeln!(io::stderr().lock(), "{error}");
+fn fail(code: u8, error: &dyn Display) -> ExitCode {
+    complain(error);
     ExitCode::from(code)
 }
 
 fn done_if(done: bool) -> ExitCode {
-    if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if done { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) }
 }

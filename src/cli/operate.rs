@@ -1,14 +1,14 @@
 //! The commands that talk to a running server.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::arguments::ServerArguments;
-use super::{done_if, fail, print, show};
+use super::{REFUSED, done_if, print, show};
 use crate::control::Command;
 use crate::control::client::{self, ClientError};
 use crate::control::status::{Decision, DrainReceipt, Status, Zone, ZoneState};
@@ -20,36 +20,37 @@ impl ServerArguments {
     }
 }
 
+fn refuse(error: &dyn Display) -> ExitCode {
+    super::fail(REFUSED, &format_args!("error: {error}"))
+}
+
 pub(super) fn status(server: ServerArguments, json: bool) -> ExitCode {
-    let value: Value = match server.ask(&Command::Status) {
-        Ok(value) => value,
-        Err(error) => return fail(&error),
+    let status: Status = match server.ask(&Command::Status) {
+        Ok(status) => status,
+        Err(error) => return refuse(&error),
     };
     if json {
-        print(&format!("{value:#}\n"));
-    }
-    match serde_json::from_value::<Status>(value) {
-        Ok(status) => {
-            if !json {
-                print(&show::status(&status));
-            }
-            done_if(status.state.is_healthy())
+        match serde_json::to_string_pretty(&status) {
+            Ok(text) => print(&format!("{text}\n")),
+            Err(error) => return refuse(&error),
         }
-        Err(error) => fail(&format!("the status cannot be read ({error}): is the server of another version?")),
+    } else {
+        print(&show::status(&status));
     }
+    done_if(status.state.is_healthy())
 }
 
 pub(super) fn zones(server: ServerArguments) -> ExitCode {
     match server.ask::<Vec<Zone>>(&Command::Zones) {
         Ok(zones) => show_zones(&zones),
-        Err(error) => fail(&error),
+        Err(error) => refuse(&error),
     }
 }
 
 pub(super) fn reload(server: ServerArguments, zone: Option<String>) -> ExitCode {
     match server.ask::<Vec<Zone>>(&Command::Reload { zone }) {
         Ok(zones) => show_zones(&zones),
-        Err(error) => fail(&error),
+        Err(error) => refuse(&error),
     }
 }
 
@@ -64,7 +65,7 @@ pub(super) fn explain(server: ServerArguments, id: Option<u64>) -> ExitCode {
             print(&show::decisions(&decisions));
             ExitCode::SUCCESS
         }
-        Err(error) => fail(&error),
+        Err(error) => refuse(&error),
     }
 }
 
@@ -74,7 +75,7 @@ pub(super) fn drain(server: ServerArguments, timeout: Option<Duration>, simulate
             print(&show::receipt(&receipt));
             done_if(receipt.complete)
         }
-        Err(error) => fail(&error),
+        Err(error) => refuse(&error),
     }
 }
 
@@ -84,6 +85,6 @@ pub(super) fn undrain(server: ServerArguments) -> ExitCode {
             print(&show::verdict(&status));
             ExitCode::SUCCESS
         }
-        Err(error) => fail(&error),
+        Err(error) => refuse(&error),
     }
 }

@@ -1,5 +1,6 @@
 //! What the commands print for people: the verdict in the first line, then tables.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::control::status::{Advertiser, Decision, DrainReceipt, Peer, Service, Status, Zone};
@@ -21,7 +22,7 @@ pub(super) fn status(status: &Status) -> String {
     let zones = status.zones;
     let _ = write!(
         text,
-        "\nqueries  {} to the service addresses, {:.1}/s; load {}\nzones    {} loaded, {} failed, {} records\nprocess  version {}, {}\n",
+        "\nqueries  {}, {:.1}/s; load {}\nzones    {} loaded, {} failed, {} records\nprocess  version {}, {}\n",
         queries.total,
         queries.per_second,
         percent(status.load),
@@ -44,6 +45,16 @@ pub(super) fn status(status: &Status) -> String {
         text.push('\n');
         let heads = ["PEER", "ADDRESS", "STATE", "LOAD", "HEARD"];
         text += &table(heads, status.peers.iter().map(peer_row));
+    }
+    if let Some(messages) = &status.peer_messages {
+        let _ = writeln!(
+            text,
+            "\npeer messages: {} sent, {} not sent, {} received, dropped: {}",
+            messages.sent,
+            messages.errors,
+            messages.received,
+            causes(&messages.dropped),
+        );
     }
     text
 }
@@ -82,13 +93,15 @@ pub(super) fn decisions(decisions: &[Decision]) -> String {
 
 pub(super) fn receipt(receipt: &DrainReceipt) -> String {
     let mut text = match (receipt.simulated, receipt.complete) {
-        (true, true) => "a drain would hand over\n".to_owned(),
+        (true, true) if receipt.successor.is_some() => "a drain would hand over\n".to_owned(),
+        (true, true) => "a drain would take nothing away: nothing is advertised\n".to_owned(),
         (true, false) => "a drain would leave nobody to serve\n".to_owned(),
         (false, true) => format!("drained in {} ms: quiet\n", receipt.took_ms),
         (false, false) => format!("drain ended after {} ms: queries still come\n", receipt.took_ms),
     };
-    let successor = receipt.successor.as_deref().unwrap_or("nobody that is known");
-    let _ = writeln!(text, "  takes over           {successor}");
+    if let Some(successor) = &receipt.successor {
+        let _ = writeln!(text, "  takes over           {successor}");
+    }
     if !receipt.simulated {
         let _ = writeln!(text, "  withdrawn after      {}", milliseconds(receipt.withdrawn_after_ms));
         let _ = writeln!(text, "  last query after     {}", milliseconds(receipt.last_query_after_ms));
@@ -111,16 +124,20 @@ fn service_row(service: &Service) -> [String; 3] {
 }
 
 fn advertiser_row(advertiser: &Advertiser) -> [String; 6] {
-    let dropped = advertiser.dropped.iter().filter(|(_, count)| **count > 0);
-    let dropped: Vec<String> = dropped.map(|(cause, count)| format!("{cause} {count}")).collect();
     [
         advertiser.protocol.clone(),
         advertiser.state.clone(),
         advertiser.sent.to_string(),
         advertiser.errors.to_string(),
-        if dropped.is_empty() { "0".to_owned() } else { dropped.join(", ") },
+        causes(&advertiser.dropped),
         advertiser.detail.clone(),
     ]
+}
+
+fn causes(counts: &BTreeMap<String, u64>) -> String {
+    let counts = counts.iter().filter(|(_, count)| **count > 0);
+    let counts: Vec<String> = counts.map(|(cause, count)| format!("{cause} {count}")).collect();
+    if counts.is_empty() { "0".to_owned() } else { counts.join(", ") }
 }
 
 fn peer_row(peer: &Peer) -> [String; 5] {
@@ -174,4 +191,184 @@ fn table<const COLUMNS: usize>(heads: [&str; COLUMNS], rows: impl Iterator<Item 
         let _ = writeln!(text, "{}", cells.join("  ").trim_end());
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::control::status::{PeerMessages, Pids, Queries, State, ZoneNumbers, ZoneState};
+
+    fn example() -> Status {
+        Status {
+            identity: "s1".to_owned(),
+            version: "0.1.0".to_owned(),
+            state: State::Active,
+            reason: "holder of 2001:db8:5::53".to_owned(),
+            since: "2026-01-01T00:00:00Z".to_owned(),
+            pids: Pids {
+                guardian: Some(100),
+                main: 101,
+            },
+            services: vec![Service {
+                address: "2001:db8:5::53".parse().unwrap(),
+                advertised: true,
+                holder: true,
+            }],
+            queries: Queries {
+                total: 1234,
+                per_second: 17.25,
+            },
+            load: 0.314,
+            advertisers: vec![Advertiser {
+                protocol: "nd".to_owned(),
+                state: "advertising".to_owned(),
+                sent: 12,
+                errors: 0,
+                detail: "next in 200 ms".to_owned(),
+                dropped: BTreeMap::from([("checksum".to_owned(), 0), ("hop-limit".to_owned(), 3)]),
+            }],
+            peer_messages: Some(PeerMessages {
+                sent: 30,
+                errors: 0,
+                received: 28,
+                dropped: BTreeMap::from([("signature".to_owned(), 1)]),
+            }),
+            peers: vec![Peer {
+                identity: "s2".to_owned(),
+                address: "fe80::2".parse().unwrap(),
+                state: "standby".to_owned(),
+                load: 0.0,
+                last_heard_ms: 120,
+            }],
+            zones: ZoneNumbers {
+                loaded: 2,
+                failed: 1,
+                records: 40,
+            },
+            problems: vec!["zone example.org.: no file".to_owned()],
+        }
+    }
+
+    #[test]
+    fn status_begins_with_the_verdict() {
+        assert_snapshot!(status(&example()), @"
+        s1 is active: holder of 2001:db8:5::53 (since 2026-01-01T00:00:00Z)
+          ! zone example.org.: no file
+
+        queries  1234, 17.2/s; load 31%
+        zones    2 loaded, 1 failed, 40 records
+        process  version 0.1.0, main 101, guardian 100
+
+        SERVICE ADDRESS  ADVERTISED  HOLDER
+        2001:db8:5::53   yes         yes
+
+        ADVERTISER  STATE        SENT  ERRORS  DROPPED      DETAIL
+        nd          advertising  12    0       hop-limit 3  next in 200 ms
+
+        PEER  ADDRESS  STATE    LOAD  HEARD
+        s2    fe80::2  standby  0%    120 ms ago
+
+        peer messages: 30 sent, 0 not sent, 28 received, dropped: signature 1
+        ");
+    }
+
+    #[test]
+    fn a_server_without_service_shows_no_empty_tables() {
+        let alone = Status {
+            services: Vec::new(),
+            advertisers: Vec::new(),
+            peers: Vec::new(),
+            peer_messages: None,
+            problems: Vec::new(),
+            ..example()
+        };
+        assert_snapshot!(status(&alone), @"
+        s1 is active: holder of 2001:db8:5::53 (since 2026-01-01T00:00:00Z)
+
+        queries  1234, 17.2/s; load 31%
+        zones    2 loaded, 1 failed, 40 records
+        process  version 0.1.0, main 101, guardian 100
+        ");
+    }
+
+    #[test]
+    fn zones_show_what_is_served_and_what_is_wrong() {
+        let loaded = Zone {
+            name: "example.com.".to_owned(),
+            serial: Some(2026),
+            records: 25,
+            file: "zones/example.com.zone".to_owned(),
+            state: ZoneState::Loaded,
+            error: None,
+        };
+        let failed = Zone {
+            name: "a.".to_owned(),
+            serial: None,
+            records: 0,
+            file: "zones/a.zone".to_owned(),
+            state: ZoneState::Failed,
+            error: Some("zones/a.zone:1:1: error: no SOA record".to_owned()),
+        };
+        assert_snapshot!(zones(&[loaded, failed]), @"
+        ZONE          SERIAL  RECORDS  STATE   FILE
+        example.com.  2026    25       loaded  zones/example.com.zone
+        a.            -       0        failed  zones/a.zone
+
+        a.: zones/a.zone:1:1: error: no SOA record
+        ");
+    }
+
+    #[test]
+    fn decisions_show_what_they_were_made_from() {
+        let decision = Decision {
+            id: 7,
+            at: "2026-01-01T00:00:00Z".to_owned(),
+            from: "starting".to_owned(),
+            to: "serving".to_owned(),
+            reason: "healthy for long enough".to_owned(),
+            seen: BTreeMap::from([("link".to_owned(), "healthy".to_owned()), ("load".to_owned(), "0.100".to_owned())]),
+        };
+        assert_snapshot!(decisions(&[decision]), @"
+        #7 2026-01-01T00:00:00Z starting -> serving: healthy for long enough
+            link: healthy
+            load: 0.100
+        ");
+        assert_snapshot!(decisions(&[]), @"no decision has been made yet");
+    }
+
+    #[test]
+    fn a_receipt_tells_what_the_drain_cost() {
+        let drained = DrainReceipt {
+            simulated: false,
+            complete: true,
+            took_ms: 812,
+            withdrawn_after_ms: Some(4),
+            successor: Some("s2".to_owned()),
+            last_query_after_ms: Some(310),
+            received: 17,
+            answered: 17,
+            lost: 0,
+            warnings: Vec::new(),
+        };
+        assert_snapshot!(receipt(&drained), @"
+        drained in 812 ms: quiet
+          takes over           s2
+          withdrawn after      4 ms
+          last query after     310 ms
+          queries since        17
+          answered             17
+          lost                 0
+        ");
+        let alone = DrainReceipt {
+            simulated: true,
+            warnings: vec!["no other server is ready".to_owned()],
+            ..DrainReceipt::default()
+        };
+        assert_snapshot!(receipt(&alone), @"
+        a drain would leave nobody to serve
+          ! no other server is ready
+        ");
+    }
 }

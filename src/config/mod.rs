@@ -107,6 +107,16 @@ pub struct Fault {
     pub cure: String,
 }
 
+impl Fault {
+    fn new(place: Place, problem: Problem) -> Self {
+        Self {
+            place,
+            what: problem.what,
+            cure: problem.cure,
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: error: {}\n  help: {}", self.place, self.what, self.cure)
@@ -192,7 +202,7 @@ fn compose(
     if file.is_none() && !Path::new("zones").is_dir() {
         explain_missing_zones(&mut problems);
     }
-    let faults = place_faults(&Places::new(file, from_environment), reader.misfits, problems);
+    let faults = place_faults(&Places::new(file, from_environment), reader, problems);
     match settings {
         Some(settings) if faults.is_empty() => Ok(settings),
         _ => Err(Refused { faults }),
@@ -296,26 +306,30 @@ fn explain_missing_zones(problems: &mut [Problem]) {
 }
 
 /// Places what was found. A value that does not fit has kept its default: what the checks say of it says nothing.
-fn place_faults(places: &Places<'_>, misfits: Vec<Misfit>, problems: Vec<Problem>) -> Vec<Fault> {
-    let follows = |problem: &Problem| misfits.iter().any(|misfit| is_about(&misfit.problem.key, &problem.key));
-    let problems: Vec<Problem> = problems.into_iter().filter(|problem| !follows(problem)).collect();
-    let checked = problems.into_iter().map(|problem| Misfit { problem, in_key: false });
-    let place = |Misfit { problem, in_key }: Misfit| Fault {
-        place: if in_key {
+fn place_faults(places: &Places<'_>, reader: Reader, problems: Vec<Problem>) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for mut problem in problems {
+        problem.key = reader.path_in_file(&problem.key);
+        if !reader.misfits.iter().any(|misfit| explains(misfit, &problem)) {
+            faults.push(Fault::new(places.of_value(&problem.key), problem));
+        }
+    }
+    for Misfit { problem, in_key, .. } in reader.misfits {
+        let place = if in_key {
             places.of_key(&problem.key)
         } else {
             places.of_value(&problem.key)
-        },
-        what: problem.what,
-        cure: problem.cure,
-    };
-    let mut faults: Vec<Fault> = misfits.into_iter().chain(checked).map(place).collect();
-    faults.sort_by_key(|fault| match &fault.place {
-        Place::File { line, column, .. } => (0, *line, *column),
-        Place::Environment(_) => (1, 0, 0),
-        Place::BuiltIn => (2, 0, 0),
-    });
+        };
+        faults.push(Fault::new(place, problem));
+    }
+    faults.sort_by(|one, other| one.place.cmp(&other.place));
     faults
+}
+
+fn explains(misfit: &Misfit, problem: &Problem) -> bool {
+    // An advertiser that could not be read is left out, and then the service seems to have none.
+    let left_out = problem.key == "service" && is_about("advertiser", &misfit.instead);
+    left_out || is_about(&misfit.instead, &problem.key)
 }
 
 /// True if one of two keys is the other, or holds it.

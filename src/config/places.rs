@@ -8,8 +8,8 @@ use toml_edit::{Document, Item, Key, TableLike, Value};
 
 use super::layers::variable_of;
 
-/// Where a value was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where a value was written. Sorts as the file does, the environment behind it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// In the file.
     File {

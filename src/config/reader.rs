@@ -2,10 +2,8 @@
 //!
 //! Each key of a table is first tried alone, over the part's defaults: serde's own messages, one for each key.
 
-use std::fmt::Write as _;
-
 use figment::error::{Actual, Kind};
-use figment::value::{Dict, Value};
+use figment::value::{Dict, Tag, Value};
 use serde::de::DeserializeOwned;
 
 use crate::base::problem::Problem;
@@ -15,12 +13,16 @@ pub(super) struct Misfit {
     pub(super) problem: Problem,
     /// True if the key itself is wrong, not its value.
     pub(super) in_key: bool,
+    /// The key that now has its default instead.
+    pub(super) instead: String,
 }
 
 /// Collects what does not fit.
 #[derive(Default)]
 pub(super) struct Reader {
     pub(super) misfits: Vec<Misfit>,
+    /// Elements that were left out of their lists: the list's path, and the index in the file.
+    left_out: Vec<(String, usize)>,
 }
 
 impl Reader {
@@ -31,12 +33,8 @@ impl Reader {
         };
         let mut fitting = Dict::new();
         for (key, value) in entries {
-            let alone = Value::from(Dict::from([(key.clone(), value.clone())]));
-            match alone.deserialize::<T>() {
-                Ok(_) => {
-                    fitting.insert(key, value);
-                }
-                Err(error) => self.refuse(path, &key, &value, &error),
+            if let Some(value) = self.fit::<T>(path, &key, value) {
+                fitting.insert(key, value);
             }
         }
         Value::from(fitting).deserialize().unwrap_or_else(|error| {
@@ -44,6 +42,36 @@ impl Reader {
             self.misfit(path, describe(&error.kind, None), cure);
             T::default()
         })
+    }
+
+    /// What fits of a value: of a list, the elements that do.
+    fn fit<T: DeserializeOwned>(&mut self, table: &str, key: &str, value: Value) -> Option<Value> {
+        let Some(kind) = try_alone::<T>(key, &value) else {
+            return Some(value);
+        };
+        let path = join(table, key);
+        match (value, kind) {
+            (_, Kind::UnknownField(field, known)) if field == key => self.unknown_key(table, key, known),
+            (Value::Array(tag, elements), _) if try_alone::<T>(key, &Value::Array(tag, Vec::new())).is_none() => {
+                return Some(Value::Array(tag, self.fit_elements::<T>(&path, key, tag, elements)));
+            }
+            (value, kind) => self.misfit(&path, describe(&kind, Some(&value)), cure_for(&kind)),
+        }
+        None
+    }
+
+    fn fit_elements<T: DeserializeOwned>(&mut self, list: &str, key: &str, tag: Tag, elements: Vec<Value>) -> Vec<Value> {
+        let mut fitting = Vec::new();
+        for (index, element) in elements.into_iter().enumerate() {
+            match try_alone::<T>(key, &Value::Array(tag, vec![element.clone()])) {
+                None => fitting.push(element),
+                Some(kind) => {
+                    self.misfit(&format!("{list}[{index}]"), describe(&kind, Some(&element)), cure_for(&kind));
+                    self.left_out.push((list.to_owned(), index));
+                }
+            }
+        }
+        fitting
     }
 
     /// The tables of a list of tables with their paths: `advertiser[0]`, ...
@@ -83,39 +111,44 @@ impl Reader {
             "" => format!("unknown key '{key}'"),
             table => format!("unknown key '{key}' in [{}]", bare(table)),
         };
-        let problem = Problem::new(join(table, key), what, suggest(key, known));
-        self.misfits.push(Misfit { problem, in_key: true });
+        let path = join(table, key);
+        self.misfits.push(Misfit {
+            instead: nearest(key, known).map_or(path.clone(), |meant| join(table, meant)),
+            problem: Problem::new(path, what, suggest(key, known)),
+            in_key: true,
+        });
     }
 
     /// Reports a value that does not fit.
     pub(super) fn misfit(&mut self, path: &str, what: impl Into<String>, cure: impl Into<String>) {
-        let problem = Problem::new(path, what, cure);
-        self.misfits.push(Misfit { problem, in_key: false });
+        self.misfits.push(Misfit {
+            problem: Problem::new(path, what, cure),
+            in_key: false,
+            instead: path.to_owned(),
+        });
     }
 
-    fn refuse(&mut self, table: &str, key: &str, value: &Value, error: &figment::Error) {
-        let mut path = table.to_owned();
-        let mut culprit = Some(value);
-        for step in &error.path {
-            match step.parse::<usize>() {
-                Ok(index) => {
-                    let _ = write!(path, "[{index}]");
-                }
-                Err(_) => path = join(&path, step),
+    /// The path in the file of a key as the checks saw it, with the elements that were left out counted again.
+    pub(super) fn path_in_file(&self, key: &str) -> String {
+        for (list, _) in &self.left_out {
+            let Some(rest) = key.strip_prefix(list.as_str()).and_then(|rest| rest.strip_prefix('[')) else {
+                continue;
+            };
+            let Some((index, rest)) = rest.split_once(']') else { continue };
+            let Ok(mut index) = index.parse::<usize>() else { continue };
+            for (_, left_out) in self.left_out.iter().filter(|(other, _)| other == list) {
+                index += usize::from(*left_out <= index);
             }
-            if step != key {
-                culprit = culprit.and_then(|value| value.find_ref(step));
-            }
+            return format!("{list}[{index}]{rest}");
         }
-        match &error.kind {
-            Kind::UnknownField(field, known) if error.path.is_empty() => self.unknown_key(table, field, known),
-            Kind::UnknownField(field, known) => self.unknown_key(&path, field, known),
-            kind => {
-                let path = if error.path.is_empty() { join(table, key) } else { path };
-                self.misfit(&path, describe(kind, culprit), cure_for(kind));
-            }
-        }
+        key.to_owned()
     }
+}
+
+/// Why a part does not take this value at this key, all other keys left out.
+fn try_alone<T: DeserializeOwned>(key: &str, value: &Value) -> Option<Kind> {
+    let alone = Value::from(Dict::from([(key.to_owned(), value.clone())]));
+    alone.deserialize::<T>().err().map(|error| error.kind)
 }
 
 fn join(table: &str, key: &str) -> String {
@@ -131,17 +164,19 @@ fn bare(table: &str) -> &str {
     table.split_once('[').map_or(table, |(name, _)| name)
 }
 
-/// The nearest known key, or all of them.
-pub(super) fn suggest(key: &str, known: &[&str]) -> String {
-    let distance = |known: &&&str| strsim::damerau_levenshtein(&key.to_ascii_lowercase().replace('_', "-"), known);
-    match known
-        .iter()
-        .min_by_key(distance)
-        .filter(|nearest| distance(nearest) <= 1 + nearest.len() / 3)
-    {
+/// The nearest known word, or all of them.
+pub(super) fn suggest(word: &str, known: &[&str]) -> String {
+    match nearest(word, known) {
         Some(nearest) => format!("did you mean '{nearest}'?"),
         None => format!("known here: {}", known.join(", ")),
     }
+}
+
+fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    let word = word.to_ascii_lowercase().replace('_', "-");
+    let distance = |known: &str| strsim::damerau_levenshtein(&word, known);
+    let nearest = known.iter().copied().min_by_key(|known| distance(known))?;
+    (distance(nearest) <= 1 + nearest.len() / 3).then_some(nearest)
 }
 
 fn describe(kind: &Kind, value: Option<&Value>) -> String {
@@ -150,11 +185,25 @@ fn describe(kind: &Kind, value: Option<&Value>) -> String {
             Some(text) => format!("'{text}': {message}"),
             None => message.clone(),
         },
-        Kind::InvalidType(actual, expected) => format!("{} found, {expected} expected", found(actual)),
-        Kind::InvalidValue(actual, expected) => format!("{} cannot be used: {expected} expected", found(actual)),
+        Kind::InvalidType(actual, expected) => format!("{} found, {} expected", found(actual), plain(expected)),
+        Kind::InvalidValue(actual, expected) => format!("{} cannot be used: {} expected", found(actual), plain(expected)),
         Kind::InvalidLength(length, expected) => format!("{length} values found, {expected} expected"),
         Kind::UnknownVariant(variant, _) => format!("unknown value '{variant}'"),
         kind => kind.to_string(),
+    }
+}
+
+/// Rust's names of types in the operator's words.
+fn plain(expected: &str) -> &str {
+    match expected {
+        "a string" => "text",
+        "a boolean" | "bool" => "true or false",
+        "a sequence" => "a list",
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" | "usize" => "a whole number from 0 on",
+        other => other,
     }
 }
 
@@ -189,6 +238,7 @@ fn cure_for(kind: &Kind) -> String {
         }
         Kind::InvalidType(Actual::Str(_), _) => "write it without quotes".to_owned(),
         Kind::UnknownVariant(variant, known) => suggest(variant, known),
+        Kind::InvalidValue(Actual::Signed(_) | Actual::Unsigned(_), _) => "write a number in this range".to_owned(),
         _ => "see the manual for what this key takes".to_owned(),
     }
 }

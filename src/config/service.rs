@@ -109,7 +109,8 @@ fn check_address(address: IpAddr) -> Result<ServiceAddress, (String, &'static st
         )),
         IpAddr::V6(address) => ServiceAddress::new(address).map_err(|refused| {
             let cure = "write a global or unique local IPv6 address that the router forwards to this link";
-            (format!("{refused} and cannot be a service address"), cure)
+            let what = format!("{} cannot be a service address: it is {}", refused.address, refused.why);
+            (what, cure)
         }),
     }
 }

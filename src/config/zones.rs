@@ -3,14 +3,13 @@
 //! Finds the files; reading them is the service process's business.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::problem::Problem;
 use crate::dns::name::Name;
+use crate::io::files::{self, FileError};
 
 /// The keys of `[zones]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,9 +58,6 @@ pub struct ZoneSources {
     listed: Vec<ZoneFile>,
 }
 
-/// How deep below the directory zone files are looked for; a loop of links ends here.
-const DEEPEST: usize = 16;
-
 impl ZoneSources {
     /// Checks `[zones]` and the `[[zone]]` tables. Relative paths are taken from `base`.
     pub fn check(directory: &DirectoryConfig, zones: &[ZoneConfig], base: &Path, problems: &mut Vec<Problem>) -> Self {
@@ -100,35 +96,17 @@ impl ZoneSources {
         };
         self.listed.iter().cloned().try_for_each(&mut add)?;
         if let Some(directory) = &self.directory {
-            let mut files = Vec::new();
-            self.walk(directory, DEEPEST, &mut files)?;
-            files.sort();
-            files.into_iter().try_for_each(&mut add)?;
+            for file in files::files_below(directory, |name| self.name_of(name).is_some())? {
+                let name = file.file_name().and_then(|name| self.name_of(name.to_str()?));
+                name.map_or(Ok(()), |name| add(ZoneFile { name, file }))?;
+            }
         }
         Ok(found.into_iter().map(|(name, file)| ZoneFile { name, file }).collect())
     }
 
-    fn walk(&self, folder: &Path, depth: usize, files: &mut Vec<ZoneFile>) -> Result<(), FindError> {
-        let unreadable = |error| FindError::Unreadable {
-            folder: folder.to_owned(),
-            error,
-        };
-        for entry in fs::read_dir(folder).map_err(unreadable)? {
-            let path = entry.map_err(unreadable)?.path();
-            if path.is_dir() {
-                if depth > 0 {
-                    self.walk(&path, depth - 1, files)?;
-                }
-            } else if let Some(name) = self.name_of(&path) {
-                files.push(ZoneFile { name, file: path });
-            }
-        }
-        Ok(())
-    }
-
-    fn name_of(&self, file: &Path) -> Option<Name> {
-        let name = file.file_name()?.to_str()?;
-        let name = name.strip_prefix(&self.prefix)?.strip_suffix(&self.suffix)?;
+    /// The zone that a file of this name would be.
+    fn name_of(&self, file_name: &str) -> Option<Name> {
+        let name = file_name.strip_prefix(&self.prefix)?.strip_suffix(&self.suffix)?;
         zone_name(name).ok()
     }
 }
@@ -137,13 +115,8 @@ impl ZoneSources {
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
     /// A folder could not be listed.
-    #[error("cannot read the folder {folder}: {error}", folder = folder.display())]
-    Unreadable {
-        /// The folder.
-        folder: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
+    #[error("cannot read the folder {0}")]
+    Unreadable(#[from] FileError),
     /// Two files claim to be one zone.
     #[error("zone {name} has two files: {first} and {second}", first = first.display(), second = second.display())]
     Twice {
@@ -179,7 +152,7 @@ fn check_directory(folder: &Path, sources: &ZoneSources, problems: &mut Vec<Prob
         );
     }
     match sources.find() {
-        Err(error @ FindError::Unreadable { .. }) => refuse(error.to_string(), "let the server's user read it"),
+        Err(error @ FindError::Unreadable(_)) => refuse(error.to_string(), "let the server's user read it"),
         Err(error @ FindError::Twice { .. }) => refuse(error.to_string(), "remove or rename one of them"),
         Ok(found) if found.is_empty() => {
             let what = format!("no file in {} is named {}*{}", folder.display(), sources.prefix, sources.suffix);
@@ -239,6 +212,8 @@ fn zone_name(text: &str) -> Result<Name, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn sources(directory: &Path, zones: &[ZoneConfig]) -> (ZoneSources, Vec<Problem>) {

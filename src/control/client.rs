@@ -80,7 +80,7 @@ pub fn ask<T: DeserializeOwned>(path: &Path, command: &Command) -> Result<T, Cli
     };
     let mut stream = connect(path)?;
     let patience = match command {
-        Command::Drain { simulate: false, .. } => DRAIN_TIMEOUT,
+        Command::Drain { simulate: false, timeout } => timeout.map_or(DRAIN_TIMEOUT, |timeout| timeout + ANSWER_TIMEOUT),
         _ => ANSWER_TIMEOUT,
     };
     stream.set_write_timeout(Some(ANSWER_TIMEOUT)).map_err(broken)?;

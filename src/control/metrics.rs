@@ -31,6 +31,8 @@ pub struct Measurements {
     pub answers_by_code: Vec<(&'static str, u64)>,
     /// Messages that got no answer, by cause.
     pub dropped: Vec<(&'static str, u64)>,
+    /// Queries to service addresses from others.
+    pub inflow: u64,
     /// Answers that the kernel took.
     pub answers_sent: u64,
     /// Answers that the kernel did not take.
@@ -39,6 +41,10 @@ pub struct Measurements {
     pub answers_truncated: u64,
     /// Decisions of the scheduler.
     pub decisions: u64,
+    /// Resident memory of the main process, in octets.
+    pub memory: u64,
+    /// CPU in use on the whole host, 0 to 1.
+    pub host_cpu: f64,
 }
 
 /// One listening address and transport.
@@ -63,7 +69,8 @@ pub fn render(measured: &Measurements) -> String {
     };
     let version = vec![("version", measured.status.version.clone())];
     page.registry.register("build", "The running program", Info::new(version));
-    write_server(&mut page, &measured.status, measured.decisions);
+    write_server(&mut page, measured);
+    write_peer_messages(&mut page, &measured.status);
     write_queries(&mut page, measured);
     write_advertisers(&mut page, &measured.status);
     write_surroundings(&mut page, &measured.status);
@@ -73,13 +80,16 @@ pub fn render(measured: &Measurements) -> String {
     text
 }
 
-fn write_server(page: &mut Page, status: &Status, decisions: u64) {
+fn write_server(page: &mut Page, measured: &Measurements) {
+    let status = &measured.status;
     let states = State::ALL.map(|state| (vec![("state", state.name().to_owned())], number(state == status.state)));
     page.gauges("state", "1 for the state the server is in", states);
     page.gauge("healthy", "1 if the server can take queries", number(status.state.is_healthy()));
     page.gauge("load_ratio", "Share of the capacity in use", status.load);
-    page.counter("decisions", "Decisions of the scheduler", decisions);
-    page.counter("service_queries", "Queries to service addresses from others", status.queries.total);
+    page.counter("decisions", "Decisions of the scheduler", measured.decisions);
+    page.counter("service_queries", "Queries to service addresses from others", measured.inflow);
+    page.counts("resident_memory_bytes", "Resident memory of the main process", measured.memory);
+    page.gauge("host_cpu_ratio", "CPU in use on the whole host", measured.host_cpu);
 }
 
 fn write_queries(page: &mut Page, measured: &Measurements) {
@@ -109,6 +119,18 @@ fn write_queries(page: &mut Page, measured: &Measurements) {
         "Answers that were cut short, to be asked for over TCP",
         measured.answers_truncated,
     );
+}
+
+fn write_peer_messages(page: &mut Page, status: &Status) {
+    let Some(messages) = &status.peer_messages else { return };
+    page.counter("peer_messages_sent", "Peer messages sent", messages.sent);
+    page.counter("peer_message_errors", "Peer messages that could not be sent", messages.errors);
+    page.counter("peer_messages_received", "Peer messages that were believed", messages.received);
+    let dropped = messages
+        .dropped
+        .iter()
+        .map(|(cause, count)| (vec![("cause", cause.clone())], *count));
+    page.counters("peer_messages_dropped", "Peer messages that were not believed", dropped);
 }
 
 fn write_advertisers(page: &mut Page, status: &Status) {

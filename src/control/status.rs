@@ -25,7 +25,7 @@ pub struct Status {
     pub pids: Pids,
     /// The service addresses.
     pub services: Vec<Service>,
-    /// Queries to service addresses from others.
+    /// Queries, without the server's own probes.
     pub queries: Queries,
     /// Share of the capacity in use: 0 to 1, and above.
     pub load: f64,
@@ -33,6 +33,9 @@ pub struct Status {
     pub advertisers: Vec<Advertiser>,
     /// The other servers that are known.
     pub peers: Vec<Peer>,
+    /// The peer messages in numbers; none without peers.
+    #[serde(default)]
+    pub peer_messages: Option<PeerMessages>,
     /// The zones in numbers.
     #[serde(default)]
     pub zones: ZoneNumbers,
@@ -117,7 +120,7 @@ pub struct Service {
     pub holder: bool,
 }
 
-/// Queries to service addresses from others.
+/// Queries, without the server's own probes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Queries {
     /// Since the start.
@@ -158,6 +161,19 @@ pub struct Peer {
     pub load: f64,
     /// Milliseconds since its last message.
     pub last_heard_ms: u64,
+}
+
+/// The peer messages in numbers, since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerMessages {
+    /// Sent.
+    pub sent: u64,
+    /// Those that could not be sent.
+    pub errors: u64,
+    /// Received and believed.
+    pub received: u64,
+    /// Received and not believed, by cause.
+    pub dropped: BTreeMap<String, u64>,
 }
 
 /// The zones in numbers.

@@ -5,6 +5,7 @@
 //! turn, so that it cannot starve the others or the timers.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -63,7 +64,6 @@ pub struct Driver {
     waker: Waker,
     /// By [`Handle`]; closed ones stay empty, so that a handle never means two channels.
     ports: Vec<Option<Port>>,
-    events: Vec<epoll::Event>,
     receiver: Receiver,
     frame: Vec<u8>,
     /// Datagrams that were received and could not be used, or errors in place of one.
@@ -82,7 +82,6 @@ impl Driver {
             armed: None,
             waker: Waker(Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?)),
             ports: Vec::new(),
-            events: Vec::with_capacity(EVENTS),
             receiver: Receiver::default(),
             frame: Vec::new(),
             unusable: 0,
@@ -125,28 +124,29 @@ impl Driver {
         }
     }
 
-    /// Tells the channels on the interface called `name` what it looks like now. Nothing can be sent before the first call.
+    /// Tells the channels on the interface called `name` what it looks like now. Nothing can be sent before the first
+    /// call, with what was read after the channels were opened; more calls than needed do no harm.
     ///
-    /// A link that went down and up keeps its sockets. One that vanished and came back has another index, and its
-    /// groups can be lost: then the channels are opened again, which needs the capability they were opened with.
-    /// True if that happened; `groups_held` has to be read again then.
+    /// A link that went down and up keeps its sockets and groups. One that vanished and came back has another index:
+    /// its channels are opened again, which needs the capability they were opened with. Groups that the kernel forgot
+    /// are joined again. True if either happened; `groups_held` has to be read again then.
     ///
     /// # Errors
-    /// The channel that could not be opened again; it is tried again at the next call.
+    /// A channel that could not be restored, the others are; it is tried again at the next call.
     pub fn follow(&mut self, name: &str, state: &InterfaceState) -> Result<bool, OpenError> {
-        let mut reopened = false;
+        let mut restored = Ok(false);
         for (number, port) in self.ports.iter_mut().enumerate() {
             let Some(port) = port.as_mut().filter(|port| port.interface() == name) else {
                 continue;
             };
             port.follow(state);
-            if port.is_stale(state) {
-                port.reopen()?;
-                listen(&self.epoll, port, number)?;
-                reopened = true;
+            match restore(&self.epoll, port, number, state) {
+                Ok(false) => {}
+                Ok(true) => restored = restored.and(Ok(true)),
+                Err(error) => restored = Err(error),
             }
         }
-        Ok(reopened)
+        restored
     }
 
     /// Sends now or not at all.
@@ -196,16 +196,15 @@ impl Driver {
     /// The kernel's, when waiting itself fails.
     pub fn wait(&mut self, deadline: Option<Timestamp>, mut receive: impl FnMut(Ready<'_>)) -> io::Result<()> {
         self.arm(deadline)?;
-        self.events.clear();
-        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut self.events), None) {
-            Ok(_) | Err(Errno::INTR) => {}
+        let mut events = [const { MaybeUninit::uninit() }; EVENTS];
+        let ready = match epoll::wait(&self.epoll, &mut events, None) {
+            Ok((ready, _)) => ready,
+            Err(Errno::INTR) => return Ok(()),
             Err(error) => return Err(error.into()),
-        }
-        let mut events = std::mem::take(&mut self.events);
-        for event in events.drain(..) {
+        };
+        for event in ready {
             self.dispatch(Source::from_word(event.data.u64()), &mut receive);
         }
-        self.events = events;
         Ok(())
     }
 
@@ -254,6 +253,20 @@ impl Driver {
             }
         }
     }
+}
+
+/// Mends what the port has lost by a change of its link; false if that is nothing.
+fn restore(epoll: &OwnedFd, port: &mut Port, number: usize, state: &InterfaceState) -> Result<bool, OpenError> {
+    if port.is_on_another_interface(state) {
+        port.reopen()?;
+        listen(epoll, port, number)?;
+        return Ok(true);
+    }
+    if port.has_lost_groups(state) {
+        port.join_again()?;
+        return Ok(true);
+    }
+    Ok(false)
 }
 
 /// Listens to the socket on the port's link.
@@ -335,6 +348,7 @@ impl Source {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv6Addr, UdpSocket};
     use std::time::Duration;
 
     use super::*;
@@ -388,6 +402,89 @@ mod tests {
         }
         driver.unwatch(&reader).unwrap();
         driver.wait(Some(clock::now()), |ready| panic!("{ready:?}")).unwrap();
+    }
+
+    #[test]
+    fn a_flood_is_handed_over_in_portions_and_answered_beyond_the_link() {
+        let other = UdpSocket::bind("[::1]:0").unwrap();
+        let free = UdpSocket::bind("[::]:0").unwrap().local_addr().unwrap().port();
+        let mut driver = Driver::new().unwrap();
+        let channel = Channel::Udp {
+            interface: "lo".into(),
+            port: free,
+            hop_limit: 77,
+            groups: Vec::new(),
+        };
+        let handle = driver.open(&[channel]).unwrap()[0];
+        for number in 0..=BUDGET {
+            other.send_to(&[number as u8], (Ipv6Addr::LOCALHOST, free)).unwrap();
+        }
+        let mut portions = Vec::new();
+        for _ in 0..2 {
+            let mut portion = 0;
+            driver
+                .wait(None, |ready| {
+                    let Ready::Datagram(from, datagram) = ready else {
+                        panic!("{ready:?}")
+                    };
+                    assert_eq!(
+                        (from, datagram.destination, datagram.source),
+                        (handle, Ipv6Addr::LOCALHOST, Ipv6Addr::LOCALHOST)
+                    );
+                    assert_eq!(datagram.source_port, other.local_addr().unwrap().port());
+                    assert_eq!((datagram.hop_limit, datagram.payload.len()), (64, 1));
+                    portion += 1;
+                })
+                .unwrap();
+            portions.push(portion);
+        }
+        assert_eq!(portions, [BUDGET, 1]);
+
+        let answer = OutDatagram {
+            source: None,
+            destination: Ipv6Addr::LOCALHOST,
+            port: other.local_addr().unwrap().port(),
+            link_layer: None,
+            payload: b"answer".to_vec(),
+        };
+        driver.send(handle, &answer).unwrap();
+        let mut buffer = [0; 16];
+        let (length, from) = other.recv_from(&mut buffer).unwrap();
+        assert_eq!((&buffer[..length], from.port()), (&b"answer"[..], free));
+
+        let group = OutDatagram {
+            destination: "ff12::4844".parse().unwrap(),
+            ..answer
+        };
+        assert_eq!(
+            driver.send(handle, &group),
+            Err(SendError::InterfaceDown),
+            "nothing is known of the link yet"
+        );
+        driver.close(&[handle]);
+        assert_eq!(driver.send(handle, &group), Err(SendError::Kernel(Errno::BADF.raw_os_error())));
+    }
+
+    #[test]
+    fn a_channel_that_cannot_be_opened_takes_the_others_with_it() {
+        let mut driver = Driver::new().unwrap();
+        let channel = |interface: &str, port| Channel::Udp {
+            interface: interface.into(),
+            port,
+            hop_limit: 255,
+            groups: Vec::new(),
+        };
+        let error = driver.open(&[channel("lo", 0), channel("no-such-link", 0)]).unwrap_err();
+        assert!(matches!(error, OpenError::NoInterface { interface } if interface == "no-such-link"));
+        assert!(driver.ports.iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn drivers_and_wakers_can_be_given_to_another_thread() {
+        fn is_send(_: &impl Send) {}
+        let driver = Driver::new().unwrap();
+        is_send(&driver);
+        is_send(&driver.waker());
     }
 
     #[test]

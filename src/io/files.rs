@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-const EXTENSION: &str = "zone";
 /// Directories deeper than this are taken for a loop of links.
 const DEEPEST: usize = 32;
 
@@ -17,13 +16,13 @@ pub struct FileError {
     pub source: io::Error,
 }
 
-/// Every `*.zone` file in `directory` and below, sorted by path. Names that begin with a dot are left out.
+/// Every file in `directory` and below whose name is wanted, sorted by path. Names that begin with a dot are left out.
 ///
 /// # Errors
 /// The first directory that cannot be read.
-pub fn zone_files(directory: &Path) -> Result<Vec<PathBuf>, FileError> {
+pub fn files_below(directory: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>, FileError> {
     let mut found = Vec::new();
-    collect(directory, DEEPEST, &mut found)?;
+    collect(directory, DEEPEST, &is_wanted, &mut found)?;
     found.sort();
     Ok(found)
 }
@@ -39,13 +38,13 @@ pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     })
 }
 
-/// The file that `$INCLUDE name` in the zone file `from` means: relative to the directory of that file (RFC 1035 §5.1).
-#[must_use]
-pub fn included(from: &Path, name: &str) -> PathBuf {
-    from.parent().unwrap_or(Path::new("")).join(name)
+/// Reads what the zone file `zone` includes: names are relative to its directory (RFC 1035 §5.1 leaves that open).
+pub fn includes_of(zone: &Path) -> impl FnMut(&str) -> Result<Vec<u8>, String> + '_ {
+    let directory = zone.parent().unwrap_or(Path::new(""));
+    move |name| read(&directory.join(name)).map_err(|error| error.to_string())
 }
 
-fn collect(directory: &Path, levels: usize, found: &mut Vec<PathBuf>) -> Result<(), FileError> {
+fn collect(directory: &Path, levels: usize, is_wanted: &dyn Fn(&str) -> bool, found: &mut Vec<PathBuf>) -> Result<(), FileError> {
     let failed = |source| FileError {
         path: directory.to_owned(),
         source,
@@ -60,8 +59,8 @@ fn collect(directory: &Path, levels: usize, found: &mut Vec<PathBuf>) -> Result<
         }
         // Follows links, so that a directory of links to zones works.
         if path.is_dir() {
-            collect(&path, levels - 1, found)?;
-        } else if path.extension().is_some_and(|extension| extension == EXTENSION) {
+            collect(&path, levels - 1, is_wanted, found)?;
+        } else if path.file_name().and_then(|name| name.to_str()).is_some_and(is_wanted) {
             found.push(path);
         }
     }
@@ -72,14 +71,18 @@ fn collect(directory: &Path, levels: usize, found: &mut Vec<PathBuf>) -> Result<
 mod tests {
     use super::*;
 
+    fn is_zone(name: &str) -> bool {
+        name.ends_with(".zone")
+    }
+
     #[test]
-    fn zone_files_come_sorted_from_all_levels() {
+    fn files_come_sorted_from_all_levels() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("sub/.git")).unwrap();
         for name in ["b.zone", "a.zone", "notes.txt", "sub/c.zone", ".hidden.zone", "sub/.git/d.zone"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
-        let found = zone_files(folder.path()).unwrap();
+        let found = files_below(folder.path(), is_zone).unwrap();
         let expected: Vec<_> = ["a.zone", "b.zone", "sub/c.zone"]
             .iter()
             .map(|name| folder.path().join(name))
@@ -90,7 +93,12 @@ mod tests {
     #[test]
     fn errors_name_the_path() {
         let missing = Path::new("no-such-folder");
-        assert!(zone_files(missing).unwrap_err().to_string().starts_with("no-such-folder: "));
+        assert!(
+            files_below(missing, is_zone)
+                .unwrap_err()
+                .to_string()
+                .starts_with("no-such-folder: ")
+        );
         assert!(
             read(&missing.join("x.zone"))
                 .unwrap_err()
@@ -103,19 +111,21 @@ mod tests {
     fn a_loop_of_links_ends() {
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(folder.path(), folder.path().join("again")).unwrap();
-        assert!(zone_files(folder.path()).is_err());
+        assert!(files_below(folder.path(), is_zone).is_err());
     }
 
     #[test]
-    fn includes_are_relative_to_the_file_that_includes() {
-        assert_eq!(
-            included(Path::new("zones/a/example.zone"), "hosts.txt"),
-            Path::new("zones/a/hosts.txt")
-        );
-        assert_eq!(included(Path::new("example.zone"), "hosts.txt"), Path::new("hosts.txt"));
-        assert_eq!(
-            included(Path::new("zones/example.zone"), "/etc/hosts.txt"),
-            Path::new("/etc/hosts.txt")
-        );
+    fn includes_are_relative_to_the_zone_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = folder.path().join("shared.txt");
+        fs::create_dir(folder.path().join("sub")).unwrap();
+        fs::write(&shared, "shared").unwrap();
+        fs::write(folder.path().join("sub/hosts.txt"), "hosts").unwrap();
+        let zone = folder.path().join("sub/example.zone");
+        let mut include = includes_of(&zone);
+        assert_eq!(include("hosts.txt").unwrap(), b"hosts");
+        assert_eq!(include("../shared.txt").unwrap(), b"shared");
+        assert_eq!(include(shared.to_str().unwrap()).unwrap(), b"shared");
+        assert!(include("shared.txt").unwrap_err().contains("sub/shared.txt: "));
     }
 }

@@ -252,6 +252,17 @@ impl Netlink {
         self.ask(Request::BringUp(index), RouteNetlinkMessage::SetLink(message), NLM_F_ACK, |_| {})
     }
 
+    fn receive(&mut self) -> Result<(), NetlinkError> {
+        loop {
+            self.buffer.clear();
+            match self.socket.recv_from(&mut self.buffer, 0) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(NetlinkError::Socket { what: "receiving", source }),
+            }
+        }
+    }
+
     /// Sends one request and hands over every message of its answer.
     fn ask(
         &mut self,
@@ -272,10 +283,7 @@ impl Netlink {
             .send_to(&bytes, &SocketAddr::new(0, 0), 0)
             .map_err(|source| NetlinkError::Socket { what: "sending", source })?;
         loop {
-            self.buffer.clear();
-            self.socket
-                .recv_from(&mut self.buffer, 0)
-                .map_err(|source| NetlinkError::Socket { what: "receiving", source })?;
+            self.receive()?;
             for packet in Messages(&self.buffer) {
                 let packet = packet.map_err(|why| NetlinkError::Malformed { request, why })?;
                 if packet.header.sequence_number != self.sequence {

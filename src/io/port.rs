@@ -37,10 +37,7 @@ pub(super) struct Port {
 impl Port {
     /// Opens the channel's socket on its link.
     pub(super) fn open(channel: &Channel) -> Result<Self, OpenError> {
-        let attempt = Attempt {
-            interface: interface_of(channel),
-            what: what_is(channel),
-        };
+        let attempt = attempt_on(channel);
         let opened_on = attempt.index()?;
         let socket = match channel {
             Channel::Raw {
@@ -74,9 +71,13 @@ impl Port {
         })
     }
 
+    fn attempt(&self) -> Attempt<'_> {
+        attempt_on(&self.channel)
+    }
+
     /// The name of its interface.
     pub(super) fn interface(&self) -> &str {
-        interface_of(&self.channel)
+        self.attempt().interface
     }
 
     /// True if packets can come in.
@@ -93,18 +94,35 @@ impl Port {
         };
     }
 
-    /// True if the socket on the link is tied to an interface that is no more, or has lost its groups.
-    pub(super) fn is_stale(&self, state: &InterfaceState) -> bool {
-        let exists = state.index != InterfaceIndex(0);
-        exists && self.receives() && (self.opened_on != state.index || !state.groups_held)
+    /// True if the socket is tied to an interface that is no more, while there is a new one of that name.
+    pub(super) fn is_on_another_interface(&self, state: &InterfaceState) -> bool {
+        self.receives() && state.index != InterfaceIndex(0) && state.index != self.opened_on
     }
 
-    /// The same channel with a new socket on the link.
+    /// Replaces the socket on the link by a new one.
     pub(super) fn reopen(&mut self) -> Result<(), OpenError> {
         let fresh = Self::open(&self.channel)?;
         self.socket = fresh.socket;
         self.opened_on = fresh.opened_on;
         Ok(())
+    }
+
+    /// True if the interface is there and a group that we need is not held on it.
+    pub(super) fn has_lost_groups(&self, state: &InterfaceState) -> bool {
+        self.receives() && state.index != InterfaceIndex(0) && !state.groups_held
+    }
+
+    /// Joins the channel's groups once more, because the kernel has forgotten that they were joined.
+    pub(super) fn join_again(&mut self) -> Result<(), OpenError> {
+        let (Channel::Raw { groups, .. } | Channel::Udp { groups, .. }) = &self.channel else {
+            return Ok(());
+        };
+        // The socket believes that it is still a member. A new socket would not help: closing the old one takes one
+        // user off the group of the interface's new life.
+        for group in groups {
+            let _ = self.socket.leave_multicast_v6(group, self.opened_on.0);
+        }
+        self.attempt().join(&self.socket, self.opened_on, groups)
     }
 
     /// True if a datagram to `destination` needs the socket beyond the link, and that is not open.
@@ -115,8 +133,8 @@ impl Port {
     /// Opens the socket beyond the link.
     pub(super) fn open_beyond(&self) -> Result<Socket, OpenError> {
         let attempt = Attempt {
-            interface: self.interface(),
             what: "a UDP socket beyond the link",
+            ..self.attempt()
         };
         let Channel::Udp { port, hop_limit, .. } = self.channel else {
             return Err(attempt.failed(Errno::OPNOTSUPP.into()));
@@ -145,16 +163,20 @@ impl Port {
     }
 }
 
-fn interface_of(channel: &Channel) -> &str {
+/// How an attempt to open the channel is told in errors.
+fn attempt_on(channel: &Channel) -> Attempt<'_> {
     match channel {
-        Channel::Raw { interface, .. } | Channel::Frame { interface, .. } | Channel::Udp { interface, .. } => interface,
-    }
-}
-
-fn what_is(channel: &Channel) -> &'static str {
-    match channel {
-        Channel::Raw { .. } => "a raw IPv6 socket",
-        Channel::Frame { .. } => "a packet socket",
-        Channel::Udp { .. } => "a UDP socket",
+        Channel::Raw { interface, .. } => Attempt {
+            interface,
+            what: "a raw IPv6 socket",
+        },
+        Channel::Frame { interface, .. } => Attempt {
+            interface,
+            what: "a packet socket",
+        },
+        Channel::Udp { interface, .. } => Attempt {
+            interface,
+            what: "a UDP socket",
+        },
     }
 }

@@ -5,7 +5,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
 
 use nix::sys::signal::{SigSet, Signal as Number};
@@ -104,22 +104,17 @@ impl Child {
 
 /// Starts this program again, in a process group of its own, so that a terminal's signals reach only us.
 ///
-/// It gets `environment` on top of ours, our standard streams and nothing else of our descriptors. It inherits our
+/// It gets our environment, our standard streams and nothing else of our descriptors. It inherits our
 /// blocked signals: it has to open [`Signals`] too, or they never reach it.
 ///
 /// # Errors
 /// The kernel's.
-pub fn spawn_again<A, K, V>(arguments: impl IntoIterator<Item = A>, environment: impl IntoIterator<Item = (K, V)>) -> io::Result<Child>
-where
-    A: AsRef<OsStr>,
-    K: AsRef<OsStr>,
-    V: AsRef<OsStr>,
-{
+pub fn spawn_again<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> io::Result<Child> {
     let mut command = Command::new(THIS_PROGRAM);
     if let Some(name) = std::env::args_os().next() {
         command.arg0(name);
     }
-    let handle = command.args(arguments).envs(environment).process_group(0).spawn()?;
+    let handle = command.args(arguments).process_group(0).spawn()?;
     let pid = Pid::from_child(&handle);
     // Nobody reaps it before we return, so the id is still its own.
     Ok(Child {
@@ -136,13 +131,13 @@ pub fn own_pid() -> Pid {
 
 /// Reaps one child that has ended, whoever's it was: for process 1 of a container, which inherits the orphans.
 ///
-/// `None` when no child has ended.
+/// `None` when no child has ended. It takes [`Child`]s too: there, use either this or [`Child::try_wait`].
 ///
 /// # Errors
 /// The kernel's.
-pub fn reap_one() -> io::Result<Option<Pid>> {
+pub fn reap_one() -> io::Result<Option<(Pid, ExitStatus)>> {
     match rustix::process::wait(WaitOptions::NOHANG) {
-        Ok(ended) => Ok(ended.map(|(pid, _)| pid)),
+        Ok(ended) => Ok(ended.map(|(pid, status)| (pid, ExitStatus::from_raw(status.as_raw())))),
         Err(rustix::io::Errno::CHILD) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -211,7 +206,7 @@ mod tests {
     #[test]
     fn a_child_is_this_program_in_a_group_of_its_own() {
         let mut driver = Driver::new().unwrap();
-        let mut child = spawn_again(["--list", "--quiet"], [("HERALDNS_TEST", "1")]).unwrap();
+        let mut child = spawn_again(["--list", "no test has this name"]).unwrap();
         driver.watch(child.process(), Token(1)).unwrap();
         assert_ne!(child.process().pid(), own_pid());
         let mut ended = false;

@@ -40,7 +40,7 @@ pub enum OpenError {
         interface: String,
     },
     /// A group could not be joined.
-    #[error("the group {group} could not be joined on '{interface}' (is IPv6 enabled on it?): {source}")]
+    #[error("the group {group} could not be joined on '{interface}' (is IPv6 switched off there, or the MTU below 1280?): {source}")]
     Group {
         /// The group.
         group: Ipv6Addr,

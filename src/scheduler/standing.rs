@@ -34,6 +34,21 @@ pub enum State {
     Stopping,
 }
 
+impl State {
+    /// The state's name in `explain`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Serving => "serving",
+            Self::Idle => "idle",
+            Self::Draining => "draining",
+            Self::Withdrawn(_) => "withdrawn",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
 /// The scheduler's state with what it must remember of the past.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {

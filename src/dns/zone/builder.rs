@@ -7,7 +7,8 @@ use std::cmp::Ordering;
 
 use super::problem::{Place, Problems};
 use super::records::{Record, Records};
-use super::store::{NodeKind, Unwritable, Zone, ZoneWriter};
+use super::store::{NodeKind, Zone};
+use super::writer::{Unwritable, ZoneWriter};
 use crate::dns::name::{self, Name};
 use crate::dns::types::RecordType;
 
@@ -24,12 +25,11 @@ pub(super) fn build(apex: &Name, records: &Records, problems: &mut Problems) -> 
         occluder: None,
     };
     let same_owner = |one: &u32, other: &u32| name::equal(builder.record(*one).owner, builder.record(*other).owner);
-    let groups: Vec<&[u32]> = order.chunk_by(same_owner).collect();
-    for group in groups {
-        if let Err(why) = builder.node(group) {
-            builder.unwritable(why);
-            return None;
-        }
+    let (hashed, names): (Vec<&[u32]>, Vec<&[u32]>) = order.chunk_by(same_owner).partition(|group| builder.is_hashed(group));
+    let written = names.into_iter().try_for_each(|group| builder.node(group));
+    let written = written.and_then(|()| hashed.into_iter().try_for_each(|group| builder.hashed_node(group)));
+    if let Err(why) = written {
+        builder.problems.error(Place::default(), cause(why), "split it into several zones");
     }
     if builder.problems.has_errors() {
         return None;
@@ -184,12 +184,30 @@ impl<'r> Builder<'r, '_> {
         let kind = self.kind(group);
         self.check_types(group, kind);
         self.writer.node(owner, kind)?;
+        self.rrsets(group);
+        Ok(())
+    }
+
+    /// True for a name right below the apex that has NSEC3 records and nothing else but their signatures.
+    fn is_hashed(&self, group: &[u32]) -> bool {
+        let has_nsec3 = group
+            .iter()
+            .all(|position| rrset_type(&self.record(*position)) == RecordType::NSEC3);
+        has_nsec3 && name::parent(self.record(group[0]).owner).is_some_and(|parent| name::equal(parent, self.apex))
+    }
+
+    fn hashed_node(&mut self, group: &[u32]) -> Result<(), Unwritable> {
+        self.writer.hashed_node(self.record(group[0]).owner)?;
+        self.rrsets(group);
+        Ok(())
+    }
+
+    fn rrsets(&mut self, group: &[u32]) {
         let records = self.records;
         let same_type = |one: &u32, other: &u32| rrset_type(&records.get(*one as usize)) == rrset_type(&records.get(*other as usize));
         for rrset in group.chunk_by(same_type) {
             self.rrset(rrset);
         }
-        Ok(())
     }
 
     fn is_occluded(&self, owner: &[u8]) -> bool {
@@ -364,10 +382,6 @@ impl<'r> Builder<'r, '_> {
             let message = format!("{} has the zone's name twice", name::display(record.owner));
             self.problems.warning(record.place, message, "end an absolute name with a dot");
         }
-    }
-
-    fn unwritable(&mut self, why: Unwritable) {
-        self.problems.error(Place::default(), cause(why), "split it into several zones");
     }
 }
 

@@ -11,13 +11,16 @@ pub mod problem;
 mod rdata;
 mod records;
 mod scanner;
+pub mod set;
 pub mod store;
 mod table;
 mod token;
+mod writer;
 
 pub use print::Printed;
 pub use problem::{Severity, ZoneError};
-pub use store::{Node, NodeKind, Rrset, Zone, ZoneSet};
+pub use set::ZoneSet;
+pub use store::{Node, NodeKind, Rrset, Zone};
 
 use self::problem::Problems;
 use self::records::Records;

@@ -356,7 +356,7 @@ impl<'t> Arguments<'t> {
     fn need(&self, position: usize, expected: &str) -> Result<Token<'t>, Mistake> {
         self.tokens.get(position).copied().ok_or_else(|| {
             let directive = String::from_utf8_lossy(self.directive.text);
-            Mistake::new(self.end, format!("{directive} is incomplete"), format!("{expected} was expected"))
+            Mistake::new(self.end, format!("{directive} is incomplete"), format!("expected {expected}"))
         })
     }
 

@@ -3,7 +3,8 @@
 //! A node is eight octets: where its part of the arena begins, and how its name is to be treated. That part holds the
 //! name in wire form and right after it the RRsets, each a header, the records, and the signatures that cover them, so
 //! that a lookup touches the hash slot, the node, and one run of memory. Nodes lie in canonical order (RFC 4034 §6.1),
-//! empty non-terminals included. Nothing here checks a zone: that is the builder's part.
+//! empty non-terminals included; after all of them, and in an order of their own, come the owners of NSEC3 records, which
+//! are no names that a question could ask for (RFC 5155 §7.2.8). Nothing here checks a zone: that is the builder's part.
 //!
 //! ```text
 //! node   name | rrset | rrset ...
@@ -11,8 +12,9 @@
 //! record length u16 | rdata
 //! ```
 
-use std::sync::Arc;
+use std::ops::Range;
 
+use super::rdata::write_base32hex;
 use super::table::{NameTable, hash_name};
 use crate::dns::name::{self, MAX_NAME, Name};
 use crate::dns::types::RecordType;
@@ -22,14 +24,16 @@ const RRSET_HEADER: usize = 16;
 /// An immutable zone.
 #[derive(Debug)]
 pub struct Zone {
-    apex: Name,
-    arena: Vec<u8>,
-    nodes: Vec<NodeEntry>,
-    table: NameTable,
-    record_count: usize,
-    soa_at: usize,
-    serial: u32,
-    negative_ttl: u32,
+    pub(super) apex: Name,
+    pub(super) arena: Vec<u8>,
+    pub(super) nodes: Vec<NodeEntry>,
+    /// So many nodes are names; those behind them are the owners of NSEC3 records.
+    pub(super) name_count: u32,
+    pub(super) table: NameTable,
+    pub(super) record_count: usize,
+    pub(super) soa_at: usize,
+    pub(super) serial: u32,
+    pub(super) negative_ttl: u32,
 }
 
 /// How names at a node are answered.
@@ -46,12 +50,12 @@ pub enum NodeKind {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct NodeEntry {
+pub(super) struct NodeEntry {
     /// Where the name and the RRsets begin in the arena.
-    start: u32,
-    rrset_count: u16,
-    name_length: u8,
-    kind: NodeKind,
+    pub(super) start: u32,
+    pub(super) rrset_count: u16,
+    pub(super) name_length: u8,
+    pub(super) kind: NodeKind,
 }
 
 impl Zone {
@@ -85,7 +89,7 @@ impl Zone {
         self.record_count
     }
 
-    /// How many nodes there are, empty non-terminals included.
+    /// How many nodes there are, empty non-terminals and owners of NSEC3 records included.
     #[must_use]
     pub fn node_count(&self) -> usize {
         self.nodes.len()
@@ -127,11 +131,27 @@ impl Zone {
     #[must_use]
     pub fn at_or_before(&self, wire_name: &[u8]) -> Node<'_> {
         let before = |entry: &NodeEntry| name::canonical_order(self.name_of(entry), wire_name).is_le();
-        let count = self.nodes.partition_point(before);
-        self.at(index_of(count.checked_sub(1).unwrap_or(self.nodes.len() - 1)))
+        let names = self.name_count as usize;
+        let count = self.nodes[..names].partition_point(before);
+        self.at(index_of(count.checked_sub(1).unwrap_or(names - 1)))
     }
 
-    /// All nodes in canonical order, the apex first.
+    /// The node whose NSEC3 record matches or covers `hash`: the last owner at or before it, or the very last one. None without NSEC3.
+    #[must_use]
+    pub fn nsec3_at_or_before(&self, hash: &[u8]) -> Option<Node<'_>> {
+        let hashed = &self.nodes[self.name_count as usize..];
+        let mut label = String::new();
+        write_base32hex(hash, &mut label);
+        let before = |entry: &NodeEntry| {
+            let owner = name::labels(self.name_of(entry)).next().unwrap_or_default();
+            owner.to_ascii_uppercase().as_slice() <= label.as_bytes()
+        };
+        let count = hashed.partition_point(before);
+        let last = count.checked_sub(1).or(hashed.len().checked_sub(1))?;
+        Some(self.at(self.name_count + index_of(last)))
+    }
+
+    /// All nodes in canonical order, the apex first; then the owners of NSEC3 records.
     pub fn nodes(&self) -> impl DoubleEndedIterator<Item = Node<'_>> + ExactSizeIterator {
         (0..self.nodes.len()).map(|index| self.at(index_of(index)))
     }
@@ -140,7 +160,7 @@ impl Zone {
         Node { zone: self, index }
     }
 
-    fn name_of(&self, entry: &NodeEntry) -> &[u8] {
+    pub(super) fn name_of(&self, entry: &NodeEntry) -> &[u8] {
         let start = entry.start as usize;
         &self.arena[start..start + usize::from(entry.name_length)]
     }
@@ -189,18 +209,28 @@ impl<'z> Node<'z> {
         }
     }
 
-    /// The next node in canonical order; the apex after the last one.
+    /// The next node in canonical order; the apex after the last one. Owners of NSEC3 records have a ring of their own.
     #[must_use]
     pub fn next(&self) -> Self {
-        let next = self.index as usize + 1;
-        self.zone.at(if next == self.zone.nodes.len() { 0 } else { index_of(next) })
+        let ring = self.ring();
+        let next = self.index + 1;
+        self.zone.at(if next == ring.end { ring.start } else { next })
     }
 
-    /// The previous node in canonical order; the last one before the apex.
+    /// The previous node in canonical order; the last one before the apex. Owners of NSEC3 records have a ring of their own.
     #[must_use]
     pub fn previous(&self) -> Self {
-        let previous = self.index as usize;
-        self.zone.at(index_of(previous.checked_sub(1).unwrap_or(self.zone.nodes.len() - 1)))
+        let ring = self.ring();
+        self.zone.at(if self.index == ring.start { ring.end - 1 } else { self.index - 1 })
+    }
+
+    fn ring(&self) -> Range<u32> {
+        let names = self.zone.name_count;
+        if self.index < names {
+            0..names
+        } else {
+            names..index_of(self.zone.nodes.len())
+        }
     }
 
     /// The node one label up; none for the apex.
@@ -340,194 +370,20 @@ impl<'z> Iterator for Records<'z> {
     }
 }
 
-/// All zones that a server answers for.
-#[derive(Clone, Debug, Default)]
-pub struct ZoneSet {
-    zones: Vec<Arc<Zone>>,
-    table: NameTable,
-}
-
-impl ZoneSet {
-    /// A set of zones. Of several zones with one name the last one stays.
-    #[must_use]
-    pub fn new(zones: Vec<Arc<Zone>>) -> Self {
-        let mut kept: Vec<Arc<Zone>> = Vec::with_capacity(zones.len());
-        let mut table = NameTable::with_capacity(zones.len());
-        for zone in zones {
-            let lower = zone.apex.as_wire().to_ascii_lowercase();
-            let same = |index| kept[index as usize].apex == zone.apex;
-            match table.find(hash_name(&lower), same) {
-                Some(index) => kept[index as usize] = zone,
-                None => {
-                    table.insert(hash_name(&lower), index_of(kept.len()));
-                    kept.push(zone);
-                }
-            }
-        }
-        Self { zones: kept, table }
-    }
-
-    /// The zone with the deepest apex at or above this lower-cased wire name.
-    #[must_use]
-    pub fn find(&self, lower_wire_name: &[u8]) -> Option<&Arc<Zone>> {
-        let mut name = lower_wire_name;
-        loop {
-            if let Some(zone) = self.exactly(name) {
-                return Some(zone);
-            }
-            name = name::parent(name)?;
-        }
-    }
-
-    /// The zone with the deepest apex strictly above this lower-cased wire name: where the DS of an apex lives.
-    #[must_use]
-    pub fn find_above(&self, lower_wire_name: &[u8]) -> Option<&Arc<Zone>> {
-        self.find(name::parent(lower_wire_name)?)
-    }
-
-    /// The zone with exactly this name.
-    #[must_use]
-    pub fn get(&self, apex: &Name) -> Option<&Arc<Zone>> {
-        self.exactly(&apex.as_wire().to_ascii_lowercase())
-    }
-
-    /// All zones.
-    pub fn zones(&self) -> impl ExactSizeIterator<Item = &Arc<Zone>> {
-        self.zones.iter()
-    }
-
-    fn exactly(&self, lower_wire_name: &[u8]) -> Option<&Arc<Zone>> {
-        let is_it = |index| {
-            let zone: &Zone = &self.zones[index as usize];
-            name::equal(zone.apex.as_wire(), lower_wire_name)
-        };
-        let index = self.table.find(hash_name(lower_wire_name), is_it)?;
-        self.zones.get(index as usize)
-    }
-}
-
-/// Why no zone can be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unwritable {
-    /// The arena would be larger than its 32-bit offsets can say.
-    TooLarge,
-    /// No node, or no SOA with whole rdata at the first one.
-    NoSoa,
-}
-
-/// Writes a zone: nodes in canonical order with the apex first, the RRsets of each in the order of their types.
-#[derive(Debug)]
-pub(super) struct ZoneWriter {
-    zone: Zone,
-    header_at: usize,
-}
-
-impl ZoneWriter {
-    /// An empty zone, with room for an arena of `octets`.
-    pub(super) fn new(apex: Name, octets: usize) -> Self {
-        let zone = Zone {
-            apex,
-            arena: Vec::with_capacity(octets),
-            nodes: Vec::new(),
-            table: NameTable::default(),
-            record_count: 0,
-            soa_at: 0,
-            serial: 0,
-            negative_ttl: 0,
-        };
-        Self { zone, header_at: 0 }
-    }
-
-    /// Begins the next node.
-    pub(super) fn node(&mut self, wire_name: &[u8], kind: NodeKind) -> Result<(), Unwritable> {
-        let start = u32::try_from(self.zone.arena.len()).map_err(|_| Unwritable::TooLarge)?;
-        self.zone.arena.extend_from_slice(wire_name);
-        self.zone.nodes.push(NodeEntry {
-            start,
-            rrset_count: 0,
-            name_length: u8::try_from(wire_name.len()).unwrap_or(u8::MAX),
-            kind,
-        });
-        Ok(())
-    }
-
-    /// Begins the next RRset of the node.
-    pub(super) fn rrset(&mut self, record_type: RecordType, ttl: u32) {
-        self.header_at = self.zone.arena.len();
-        if record_type == RecordType::SOA && self.zone.nodes.len() == 1 {
-            self.zone.soa_at = self.header_at;
-        }
-        self.zone.arena.extend_from_slice(&record_type.0.to_be_bytes());
-        self.zone.arena.extend_from_slice(&[0; 2]);
-        self.zone.arena.extend_from_slice(&ttl.to_be_bytes());
-        self.zone.arena.extend_from_slice(&[0; 8]);
-        if let Some(node) = self.zone.nodes.last_mut() {
-            node.rrset_count += 1;
-        }
-    }
-
-    /// Adds a record to the RRset; all records come before the first signature.
-    pub(super) fn record(&mut self, rdata: &[u8]) {
-        let count = u16::from_be_bytes([self.zone.arena[self.header_at + 2], self.zone.arena[self.header_at + 3]]);
-        self.zone.arena[self.header_at + 2..self.header_at + 4].copy_from_slice(&count.wrapping_add(1).to_be_bytes());
-        self.push(rdata, 8);
-    }
-
-    /// Adds a signature to the RRset.
-    pub(super) fn signature(&mut self, rdata: &[u8]) {
-        self.push(rdata, 12);
-    }
-
-    fn push(&mut self, rdata: &[u8], octets_at: usize) {
-        let length = u16::try_from(rdata.len()).unwrap_or(u16::MAX);
-        self.zone.arena.extend_from_slice(&length.to_be_bytes());
-        self.zone.arena.extend_from_slice(&rdata[..usize::from(length)]);
-        let at = self.header_at + octets_at;
-        let octets = u32_at(&self.zone.arena, at) + 2 + u32::from(length);
-        self.zone.arena[at..at + 4].copy_from_slice(&octets.to_be_bytes());
-        self.zone.record_count += 1;
-    }
-
-    /// The zone, with the fields of its SOA: TTL, serial and MINIMUM are read from the apex.
-    pub(super) fn finish(mut self) -> Result<Zone, Unwritable> {
-        let zone = &mut self.zone;
-        if u32::try_from(zone.arena.len()).is_err() || u32::try_from(zone.nodes.len()).is_err() {
-            return Err(Unwritable::TooLarge);
-        }
-        zone.arena.shrink_to_fit();
-        zone.nodes.shrink_to_fit();
-        let mut table = NameTable::with_capacity(zone.nodes.len());
-        let mut buffer = [0; MAX_NAME];
-        for (index, entry) in (0_u32..).zip(&zone.nodes) {
-            table.insert(hash_name(name::lower_into(zone.name_of(entry), &mut buffer)), index);
-        }
-        zone.table = table;
-        (zone.serial, zone.negative_ttl) = soa_fields(zone).ok_or(Unwritable::NoSoa)?;
-        Ok(self.zone)
-    }
-}
-
-fn soa_fields(zone: &Zone) -> Option<(u32, u32)> {
-    if zone.soa_at == 0 {
-        return None;
-    }
-    let soa = zone.soa();
-    let rdata = soa.records().next()?;
-    let numbers = rdata.len().checked_sub(20)?;
-    Some((u32_at(rdata, numbers), soa.ttl().min(u32_at(rdata, numbers + 16))))
-}
-
-fn u32_at(octets: &[u8], at: usize) -> u32 {
+pub(super) fn u32_at(octets: &[u8], at: usize) -> u32 {
     u32::from_be_bytes([octets[at], octets[at + 1], octets[at + 2], octets[at + 3]])
 }
 
-fn index_of(position: usize) -> u32 {
+pub(super) fn index_of(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::dns::zone::writer::ZoneWriter;
 
     fn wire(text: &str) -> Vec<u8> {
         text.parse::<Name>().unwrap().as_wire().to_vec()
@@ -610,42 +466,5 @@ mod tests {
         assert_eq!(text.signatures().count(), 0);
         assert!(zone.apex_node().rrset(RecordType::TXT).is_none());
         assert_eq!((zone.serial(), zone.negative_ttl(), zone.record_count()), (2026, 300, 8));
-    }
-
-    #[test]
-    fn the_deepest_zone_is_found() {
-        let kind = NodeKind::Authoritative;
-        let set = ZoneSet::new(vec![zone(&[("example.", kind)]), zone(&[("Sub.example.", kind)])]);
-        let find = |name: &str| set.find(&wire(name)).map(|zone| zone.apex().to_lower().to_string());
-        assert_eq!(find("a.sub.example."), Some("sub.example.".to_owned()));
-        assert_eq!(find("sub.example."), Some("sub.example.".to_owned()));
-        assert_eq!(find("a.example."), Some("example.".to_owned()));
-        assert_eq!(find("example.net."), None);
-        assert_eq!(set.find_above(&wire("sub.example.")).unwrap().apex(), &"example.".parse().unwrap());
-        assert!(set.find_above(&wire("example.")).is_none());
-        assert!(set.get(&"SUB.example.".parse().unwrap()).is_some() && set.get(&"a.example.".parse().unwrap()).is_none());
-    }
-
-    #[test]
-    fn no_zone_is_without_its_soa() {
-        let mut writer = ZoneWriter::new(Name::root(), 0);
-        writer.node(&[0], NodeKind::Authoritative).unwrap();
-        assert_eq!(writer.finish().unwrap_err(), Unwritable::NoSoa);
-        assert_eq!(example().soa().record_type(), RecordType::SOA);
-    }
-
-    #[test]
-    fn the_root_zone_is_above_everything() {
-        let root = ZoneSet::new(vec![zone(&[(".", NodeKind::Authoritative)])]);
-        assert!(root.find(&wire("a.b.")).is_some() && root.find(&[0]).is_some());
-        assert!(root.find_above(&[0]).is_none());
-    }
-
-    #[test]
-    fn of_two_zones_with_one_name_the_last_stays() {
-        let (one, two) = (example(), example());
-        let set = ZoneSet::new(vec![one, two.clone()]);
-        assert_eq!(set.zones().len(), 1);
-        assert!(Arc::ptr_eq(set.get(two.apex()).unwrap(), &two));
     }
 }

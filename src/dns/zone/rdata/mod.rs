@@ -12,12 +12,13 @@ mod text;
 mod write;
 
 use self::Field::{
-    AddressPrefixes, AlgorithmNumber, Base32Hex, Base64, Bitmap, CertificateType, Eui48, Eui64, Hex, Hex64, HexOfLength, HostIdentity,
-    Ipv4, Ipv6, KeyGateway, Location, Name, Names, Nsap, OptionalBase64, Period, RelayGateway, ServiceParameters, String, Strings, Tag,
-    Text, Time, TypeNumber, U8, U16, U32,
+    AddressPrefixes, AlgorithmNumber, Base32Hex, Base64, Bitmap, CertificateType, CharacterString, CharacterStrings, Eui48, Eui64, Hex,
+    Hex64, HexOfLength, HostIdentity, Ipv4, Ipv6, KeyGateway, Location, Name, Names, Nsap, OptionalBase64, Period, RelayGateway,
+    ServiceParameters, Tag, Text, Time, TypeNumber, U8, U16, U32,
 };
 use crate::dns::types::RecordType;
 
+pub(super) use encoding::write_base32hex;
 pub(super) use read::{Fields, Refusal, quote, read};
 pub(super) use write::write;
 
@@ -49,9 +50,9 @@ pub(super) enum Field {
     /// An IPv6 address.
     Ipv6,
     /// A character-string: a length octet, then up to 255 octets.
-    String,
+    CharacterString,
     /// One or more character-strings up to the end.
-    Strings,
+    CharacterStrings,
     /// A CAA tag: a character-string of letters and digits.
     Tag,
     /// Octets up to the end without a length, one string in text.
@@ -105,18 +106,18 @@ pub(super) fn fields(record_type: RecordType) -> Option<&'static [NamedField]> {
             ("expire", Period), ("minimum", Period)],
         RecordType::MX | RecordType::AFSDB | RecordType::RT | RecordType::KX | RecordType::LP => &[("preference", U16), ("target", Name)],
         RecordType::TXT | RecordType::SPF | RecordType::NINFO | RecordType::AVC | RecordType::RESINFO | RecordType::WALLET | RecordType::CLA
-            => &[("text", Strings)],
-        RecordType::HINFO => &[("CPU", String), ("OS", String)],
+            => &[("text", CharacterStrings)],
+        RecordType::HINFO => &[("CPU", CharacterString), ("OS", CharacterString)],
         RecordType::MINFO | RecordType::RP | RecordType::TALINK => &[("first name", Name), ("second name", Name)],
-        RecordType::X25 => &[("address", String)],
-        RecordType::ISDN => &[("address", Strings)],
+        RecordType::X25 => &[("address", CharacterString)],
+        RecordType::ISDN => &[("address", CharacterStrings)],
         RecordType::NSAP => &[("address", Nsap)],
         RecordType::PX => &[("preference", U16), ("RFC 822 domain", Name), ("X.400 domain", Name)],
-        RecordType::GPOS => &[("longitude", String), ("latitude", String), ("altitude", String)],
+        RecordType::GPOS => &[("longitude", CharacterString), ("latitude", CharacterString), ("altitude", CharacterString)],
         RecordType::LOC => &[("location", Location)],
         RecordType::EID | RecordType::NIMLOC => &[("data", Hex)],
         RecordType::SRV => &[("priority", U16), ("weight", U16), ("port", U16), ("target", Name)],
-        RecordType::NAPTR => &[("order", U16), ("preference", U16), ("flags", String), ("service", String), ("expression", String),
+        RecordType::NAPTR => &[("order", U16), ("preference", U16), ("flags", CharacterString), ("service", CharacterString), ("expression", CharacterString),
             ("replacement", Name)],
         RecordType::CERT => &[("certificate type", CertificateType), ("key tag", U16), ("algorithm", AlgorithmNumber), ("certificate", Base64)],
         RecordType::APL => &[("prefixes", AddressPrefixes)],
@@ -190,3 +191,6 @@ pub(super) fn parse_period(text: &[u8]) -> Option<u32> {
         None => (!text.is_empty()).then_some(total),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,7 +75,7 @@ impl<'t> Fields<'t> {
         Refusal {
             place: self.end,
             message: "missing".to_owned(),
-            cure: format!("{expected} was expected"),
+            cure: format!("expected {expected}"),
         }
     }
 
@@ -197,8 +197,8 @@ fn read_field(field: Field, fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Resul
         Field::CertificateType => Ok(out.extend(code(fields, &CERTIFICATE_TYPES, u16::MAX, "a certificate type")?.to_be_bytes())),
         Field::Ipv4 => read_ipv4(fields, out),
         Field::Ipv6 => read_ipv6(fields, out),
-        Field::String => text::read_string(fields.need("a string")?, out),
-        Field::Strings => {
+        Field::CharacterString => text::read_string(fields.need("a string")?, out),
+        Field::CharacterStrings => {
             text::read_string(fields.need("a string in quotes")?, out)?;
             while let Some(token) = fields.next() {
                 text::read_string(token, out)?;

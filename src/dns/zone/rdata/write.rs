@@ -108,8 +108,8 @@ fn write_field(field: Field, cursor: &mut Cursor<'_>, out: &mut String) -> Optio
         Field::TypeNumber => write!(out, "{}", RecordType(cursor.u16()?)).ok()?,
         Field::Ipv4 => write!(out, "{}", cursor.ipv4()?).ok()?,
         Field::Ipv6 => write!(out, "{}", cursor.ipv6()?).ok()?,
-        Field::String => text::write_quoted(cursor.string()?, out),
-        Field::Strings => {
+        Field::CharacterString => text::write_quoted(cursor.string()?, out),
+        Field::CharacterStrings => {
             if cursor.is_empty() {
                 return None;
             }
