@@ -86,9 +86,16 @@ impl<'z, 's> Search<'z, 's> {
     fn zone_of_name(&self) -> Option<&'z Zone> {
         let zone = self.zones.find(self.name())?;
         if self.record_type() == RecordType::DS && zone.apex().as_wire().len() == self.length {
-            return Some(self.zones.find_above(self.name()).unwrap_or(zone));
+            return Some(self.delegating_zone().unwrap_or(zone));
         }
         Some(zone)
+    }
+
+    /// The zone above the name, if it delegates it. One that knows nothing of its child would say NXDOMAIN for all of it.
+    fn delegating_zone(&self) -> Option<&'z Zone> {
+        let above = self.zones.find_above(self.name())?;
+        let governing = governing_node(above.closest_encloser(self.name())?);
+        (governing.kind() == NodeKind::Delegation).then_some(&**above)
     }
 
     /// Looks for the name in its zone; says which name to look for next, if it is an alias.
@@ -508,6 +515,8 @@ to-dname        CNAME a.dname
         let orphan = fixture::zones(&[("child.example.", CHILD)]);
         let expected = "NOERROR aa - child.example.: no such type at child.example.";
         assert_eq!(show(&orphan, "child.example.", "DS"), expected, "the parent is elsewhere");
+        let unknown = fixture::zones(&[("child.example.", CHILD), ("example.", OTHER)]);
+        assert_eq!(show(&unknown, "child.example.", "DS"), expected, "the parent does not delegate it");
     }
 
     #[test]

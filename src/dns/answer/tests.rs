@@ -217,6 +217,7 @@ fn classes() {
         lines(&of_class(DNSClass::ANY, "www.example.", Type::A).answers),
         ["www.example. 300 IN A 192.0.2.80"]
     );
+    assert!(!of_class(DNSClass::ANY, "www.example.", Type::A).metadata.authoritative);
     for class in [DNSClass::HS, DNSClass::NONE] {
         assert_eq!(of_class(class, "www.example.", Type::A).metadata.response_code, Code::Refused);
     }

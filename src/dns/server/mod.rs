@@ -1,7 +1,7 @@
 //! Transports of the service process (300): they carry octets and count them; what is answered is decided in `answer`.
 //!
-//! A [`Service`] has listeners, each one address with UDP and TCP. UDP is answered by threads of its own ([`udp`]), TCP
-//! by tasks on the caller's runtime ([`tcp`]). All read the zones through one atomic pointer, so that a reload never
+//! A [`Service`] has listeners, each one address with UDP and TCP. UDP is answered by threads of its own (`udp`), TCP
+//! by tasks on the caller's runtime (`tcp`). All read the zones through one atomic pointer, so that a reload never
 //! stops them. Sockets are opened in [`Service::start`] and [`Service::add_listener`] and nowhere else.
 
 mod listen;
