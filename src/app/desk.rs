@@ -105,6 +105,7 @@ impl Herald {
                     let _ = reply.send(Err("the drain was ended by undrain".to_owned()));
                 }
                 self.look_now();
+                self.look(clock::now());
                 to_json(&self.status())
             }
         }

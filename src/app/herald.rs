@@ -228,8 +228,8 @@ impl Herald {
         }
     }
 
-    /// One observation, the decision that follows from it, and telling everybody.
-    fn look(&mut self, now: Timestamp) {
+    /// One observation if it is due, the decision that follows from it, and telling everybody.
+    pub(super) fn look(&mut self, now: Timestamp) {
         if now >= self.next_look {
             self.next_look = now + LOOK;
             if now >= self.next_link_check {

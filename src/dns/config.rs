@@ -64,10 +64,10 @@ impl Config {
         for (index, address) in self.listen.iter().enumerate() {
             self.check_address(index, *address, problems);
         }
-        if self.workers.is_some_and(|workers| workers == 0 || workers > MOST_WORKERS) {
+        if let Some(workers) = self.workers.filter(|workers| *workers == 0 || *workers > MOST_WORKERS) {
             problems.push(Problem::new(
                 "dns.workers",
-                "is no possible number of workers",
+                format!("{workers} is no possible number of workers"),
                 format!("write 1 to {MOST_WORKERS}, or leave it out for one per core"),
             ));
         }

@@ -21,7 +21,7 @@ pub fn wall_clock() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }
 
-/// When `time` was, or will be, as people write it; correct as far as the wall clock is correct now.
+/// When `time` was, or will be, as people write it, to the millisecond; correct as far as the wall clock is correct now.
 #[must_use]
 pub fn wall_clock_of(time: Timestamp) -> jiff::Timestamp {
     let (wall, now) = (wall_clock(), now());
@@ -30,7 +30,8 @@ pub fn wall_clock_of(time: Timestamp) -> jiff::Timestamp {
     } else {
         wall.saturating_sub(now.since(time))
     };
-    moved.unwrap_or(wall)
+    let moved = moved.unwrap_or(wall);
+    moved.round(jiff::Unit::Millisecond).unwrap_or(moved)
 }
 
 /// 64 bits from the kernel, to seed a [`Random`](crate::base::random::Random) with.
