@@ -63,3 +63,6 @@ pub fn load(apex: &Name, file_name: &str, text: &[u8], include: &mut Include<'_>
     let warnings = problems.into_list();
     Ok(Loaded { zone, warnings })
 }
+
+#[cfg(test)]
+mod tests;
