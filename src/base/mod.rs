@@ -9,4 +9,5 @@ pub mod machine;
 pub mod peer;
 pub mod problem;
 pub mod random;
+pub mod tally;
 pub mod time;

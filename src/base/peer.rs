@@ -53,6 +53,21 @@ pub enum PeerState {
 }
 
 impl PeerState {
+    /// The state with this number on the wire.
+    #[must_use]
+    pub const fn from_wire(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Starting,
+            1 => Self::Standby,
+            2 => Self::Active,
+            3 => Self::Draining,
+            4 => Self::Withdrawn,
+            5 => Self::Stopping,
+            6 => Self::Gone,
+            _ => return None,
+        })
+    }
+
     /// True if the server would serve if it were asked to.
     #[must_use]
     pub const fn is_ready(self) -> bool {
@@ -128,6 +143,17 @@ pub struct Peer {
     pub signed: bool,
     /// When its last message came.
     pub last_heard: Timestamp,
+}
+
+/// So many of its intervals without a sign of life, and a peer is dead.
+pub const MISSED_UNTIL_DEAD: u32 = 3;
+
+impl Peer {
+    /// When the peer counts as dead if its messages are all that is heard of it and no more come.
+    #[must_use]
+    pub fn dies_at(&self) -> Timestamp {
+        self.last_heard + self.statement.interval * MISSED_UNTIL_DEAD
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Text -> [`zone`] (scanner, builder, store) -> [`answer`] (decide, render) -> [`server`] (transports).
 
 pub mod answer;
+pub mod config;
 pub mod counters;
 pub mod name;
 pub mod server;

@@ -1,1 +1,170 @@
-//! Monitoring means (304).
+//! Monitoring means (304): watches the service process (300) and the interface that carries the service address (314).
+//!
+//! Everything it sees ends in one [`Observation`], plain data with its time, from which the scheduler (306) decides.
+//! Health is local: no remote dependency can withdraw a server. Unknown and silent count as down.
+
+pub mod heartbeat;
+pub mod ledger;
+pub mod observation;
+pub mod probe;
+pub mod rate;
+pub mod system;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::machine::InterfaceState;
+use crate::base::time::Timestamp;
+use crate::dns::counters::{Counters, Snapshot};
+use heartbeat::Heartbeats;
+use ledger::{Ledger, Page};
+pub use observation::Observation;
+use observation::{Fault, Health, Order, link_health};
+use rate::Rate;
+use system::System;
+
+/// Load and rates forget with this time constant.
+const SMOOTHING: Duration = Duration::from_secs(10);
+
+/// The monitor: all readings of this server in one place.
+#[derive(Debug)]
+pub struct Monitor {
+    counters: Arc<Counters>,
+    probe: Arc<probe::Record>,
+    capacity: Option<u32>,
+    ledger: Ledger,
+    heartbeats: Heartbeats,
+    queries: Rate,
+    inflow: Rate,
+    busy: Rate,
+    system: System,
+    figures: Figures,
+    last_inflow: Option<Timestamp>,
+}
+
+/// What the monitor cannot see by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The link interface; `None` without a `[service]`.
+    pub interface: Option<&'a InterfaceState>,
+    /// How many zones are served.
+    pub zones: usize,
+    /// What the operator wants.
+    pub order: Order,
+    /// When somebody last asked for this server other than by a query.
+    pub last_wanted: Option<Timestamp>,
+    /// Another server holds the service address.
+    pub other_holder: bool,
+}
+
+/// The numbers behind the last observation.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// All counters of the service process.
+    pub counts: Snapshot,
+    /// Queries to service addresses from others, since the start.
+    pub inflow: u64,
+    /// Queries without our own probes, since the start.
+    pub queries: u64,
+    /// Queries a second without our own probes, smoothed.
+    pub queries_per_second: f64,
+    /// Queries a second to service addresses from others, smoothed.
+    pub offered: f64,
+    /// Share of the capacity in use: 0 to 1 and above.
+    pub load: f64,
+    /// The host.
+    pub system: system::Reading,
+}
+
+impl Monitor {
+    /// A monitor of the service that counts in `counters` and answers the probe; `pid` is this process.
+    #[must_use]
+    pub fn new(counters: Arc<Counters>, probe: Arc<probe::Record>, capacity: Option<u32>, pid: u32) -> Self {
+        Self {
+            counters,
+            probe,
+            capacity,
+            ledger: Ledger::default(),
+            heartbeats: Heartbeats::default(),
+            queries: Rate::over(SMOOTHING),
+            inflow: Rate::over(SMOOTHING),
+            busy: Rate::over(SMOOTHING),
+            system: System::new(pid),
+            figures: Figures::default(),
+            last_inflow: None,
+        }
+    }
+
+    /// The numbers behind the last observation.
+    #[must_use]
+    pub fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    /// When the last query from others reached a service address.
+    #[must_use]
+    pub fn last_inflow(&self) -> Option<Timestamp> {
+        self.last_inflow
+    }
+
+    /// One look at this server.
+    pub fn observe(&mut self, now: Timestamp, context: &Context<'_>) -> Observation {
+        let counts = self.counters.snapshot();
+        self.measure(&counts, now);
+        let service = self.service_health(&counts, context.zones, now);
+        self.figures.counts = counts;
+        Observation {
+            at: now,
+            service,
+            link: context.interface.map_or(Health::Healthy, link_health),
+            last_inflow: self.last_inflow,
+            last_wanted: context.last_wanted,
+            other_holder: context.other_holder,
+            order: context.order,
+            load: permille(self.figures.load),
+        }
+    }
+
+    fn measure(&mut self, counts: &Snapshot, now: Timestamp) {
+        let total = counts.total();
+        if total.from_others > self.figures.inflow {
+            self.last_inflow = Some(now);
+        }
+        let queries = total.queries.saturating_sub(self.probe.answered()).max(self.figures.queries);
+        self.queries.update(queries, now);
+        self.inflow.update(total.from_others, now);
+        self.busy.update(total.busy, now);
+        let workers = counts.workers().count().max(1) as f64;
+        let busy_share = self.busy.per_second() / 1e9 / workers;
+        let used = self.capacity.map_or(0.0, |capacity| self.inflow.per_second() / f64::from(capacity));
+        self.figures.inflow = total.from_others;
+        self.figures.queries = queries;
+        self.figures.queries_per_second = self.queries.per_second();
+        self.figures.offered = self.inflow.per_second();
+        self.figures.load = used.max(busy_share);
+        self.figures.system = self.system.read(now);
+    }
+
+    fn service_health(&mut self, counts: &Snapshot, zones: usize, now: Timestamp) -> Health {
+        let total = counts.total();
+        let leaving = self.ledger.enter(
+            Page {
+                accepted: total.accepted,
+                refused: total.refused,
+            },
+            now,
+        );
+        let beating = self.heartbeats.health(counts);
+        let answering = self.probe.health(now);
+        let loaded = if zones == 0 {
+            Health::Faulty(Fault::NoZones)
+        } else {
+            Health::Healthy
+        };
+        [loaded, beating, leaving, answering].into_iter().fold(Health::Healthy, Health::and)
+    }
+}
+
+fn permille(share: f64) -> u16 {
+    (share * 1_000.0).round().clamp(0.0, f64::from(u16::MAX)) as u16
+}

@@ -2,6 +2,13 @@
 //!
 //! Pure: no clock, no I/O, no memory but the standing it is handed. How a protocol says so is the advertiser's business.
 
+pub mod config;
+pub mod decide;
 pub mod decision;
+pub mod journal;
+pub mod standing;
 
+pub use decide::{Policy, decide};
 pub use decision::{CostClass, Decision, Intent, Withdrawal};
+pub use journal::Journal;
+pub use standing::{Reason, Standing, State};

@@ -1,1 +1,10 @@
-//! The tests that need no privileges: simulation, scenarios, vectors, real sockets on loopback, the tidy test.
+//! The tests that need no privileges: simulation, real sockets on loopback, configuration, the tidy test.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod command_line;
+mod config;
+mod control;
+mod dns;
+mod serve;
+mod tidy;

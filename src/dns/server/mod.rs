@@ -1,1 +1,280 @@
-//! Transports of the service process (300).
+//! Transports of the service process (300): they carry octets and count them; what is answered is decided in `answer`.
+//!
+//! A [`Service`] has listeners, each one address with UDP and TCP. UDP is answered by threads of its own (`udp`), TCP
+//! by tasks on the caller's runtime (`tcp`). All read the zones through one atomic pointer, so that a reload never
+//! stops them. Sockets are opened in [`Service::start`] and [`Service::add_listener`] and nowhere else.
+
+mod listen;
+mod tcp;
+mod udp;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use crate::dns::answer::Host;
+use crate::dns::counters::{self, Counters, Transport};
+use crate::dns::zone::ZoneSet;
+use crate::io::clock;
+pub use listen::ServeError;
+
+/// How often a worker without queries looks up: its heartbeat is never older than this while it lives.
+pub const HEARTBEAT: Duration = Duration::from_millis(100);
+
+/// How long closing takes after it was ordered: a worker may sit in one last wait.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// An address to listen on, by UDP and TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The address; with port 0 a free port is taken.
+    pub address: SocketAddr,
+    /// It is a service address: queries from others are counted.
+    pub service: bool,
+}
+
+/// What all workers share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The zones answered for; a reload swaps them.
+    pub zones: ArcSwap<ZoneSet>,
+    /// For NSID and `id.server.`.
+    pub identity: String,
+    /// For `version.bind.`.
+    pub version: String,
+    /// The largest datagram sent, in octets; at least 512.
+    pub udp_payload: u16,
+}
+
+impl Shared {
+    fn host(&self) -> Host<'_> {
+        Host {
+            identity: self.identity.as_bytes(),
+            version: self.version.as_bytes(),
+            udp_payload: self.udp_payload,
+        }
+    }
+}
+
+/// How many workers and connections there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// UDP workers per listening address.
+    pub workers: usize,
+    /// A TCP connection without a whole query for so long is closed.
+    pub tcp_idle: Duration,
+    /// TCP connections at the same time, over all listeners.
+    pub tcp_connections: usize,
+    /// Of these, from one client: an IPv4 address or an IPv6 /64.
+    pub tcp_connections_per_client: usize,
+}
+
+impl Limits {
+    /// The limits of a checked configuration.
+    #[must_use]
+    pub fn of(config: &crate::dns::config::Config) -> Self {
+        let cores = || thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            workers: config.workers.unwrap_or_else(cores),
+            tcp_idle: config.tcp_idle,
+            tcp_connections: config.tcp_connections,
+            tcp_connections_per_client: config.tcp_connections_per_client,
+        }
+    }
+}
+
+/// What a listener is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Answer.
+    Serve,
+    /// Answer what is in the queues, then end.
+    Drain,
+    /// End.
+    Stop,
+}
+
+/// The running listeners. Dropping it stops them without waiting for them, and without the counts of their last moments.
+#[derive(Debug)]
+pub struct Service {
+    shared: Arc<Shared>,
+    counters: Arc<Counters>,
+    limits: Limits,
+    connections: Arc<tcp::Connections>,
+    runtime: Handle,
+    running: Vec<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    address: SocketAddr,
+    phase: watch::Sender<Phase>,
+    /// Nothing is ever sent: it is closed when the last worker has ended.
+    ended: Receiver<()>,
+    counters: [Arc<counters::Listener>; 2],
+}
+
+impl Service {
+    /// Opens all listeners and starts their workers.
+    ///
+    /// # Errors
+    /// Which address cannot be listened on, and the cure; the listeners before it are closed again.
+    pub fn start(
+        listeners: &[Listener],
+        shared: Arc<Shared>,
+        counters: Arc<Counters>,
+        limits: Limits,
+        runtime: Handle,
+    ) -> Result<Self, ServeError> {
+        let connections = Arc::new(tcp::Connections::new(limits.tcp_connections, limits.tcp_connections_per_client));
+        let mut service = Self {
+            shared,
+            counters,
+            limits,
+            connections,
+            runtime,
+            running: Vec::new(),
+        };
+        for listener in listeners {
+            service.add_listener(*listener)?;
+        }
+        Ok(service)
+    }
+
+    /// Opens one more listener and returns its address, which is another than asked for only if that had port 0.
+    ///
+    /// # Errors
+    /// Why it cannot be listened on, and the cure.
+    pub fn add_listener(&mut self, listener: Listener) -> Result<SocketAddr, ServeError> {
+        let sockets = listen::open(listener.address, self.limits.workers)?;
+        let (address, now) = (sockets.address, clock::now());
+        let (phase, phases) = watch::channel(Phase::Serve);
+        let (ending, ended) = channel();
+        let count = |transport, workers| self.counters.add_listener(address, transport, listener.service, workers, now);
+        let counters = [count(Transport::Udp, sockets.udp.len()), count(Transport::Tcp, 1)];
+        // From here on `running` closes what was started, should a later step fail.
+        let running = Running {
+            address,
+            phase,
+            ended,
+            counters: counters.clone(),
+        };
+        let [udp_counters, tcp_counters] = counters;
+        let acceptor = tcp::Acceptor {
+            shared: Arc::clone(&self.shared),
+            counters: tcp_counters,
+            connections: Arc::clone(&self.connections),
+            idle: self.limits.tcp_idle,
+            phases: phases.clone(),
+        };
+        let started = self.start_udp(sockets.udp, &udp_counters, &phases, &ending);
+        let started = started.and_then(|()| {
+            let _entered = self.runtime.enter();
+            tokio::net::TcpListener::from_std(sockets.tcp)
+        });
+        match started {
+            Ok(socket) => drop(self.runtime.spawn(acceptor.run(socket, ending))),
+            Err(error) => {
+                drop(ending);
+                self.finish(&running);
+                return Err(ServeError::Other { address, error });
+            }
+        }
+        self.running.push(running);
+        Ok(address)
+    }
+
+    /// The addresses listened on.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.running.iter().map(|running| running.address)
+    }
+
+    /// Closes one listener at once; waits until it is closed. Says whether there was one.
+    pub fn close(&mut self, address: SocketAddr) -> bool {
+        let Some(position) = self.running.iter().position(|running| running.address == address) else {
+            return false;
+        };
+        let running = self.running.swap_remove(position);
+        self.finish(&running);
+        true
+    }
+
+    /// Closes all listeners at once; waits until they are closed.
+    pub fn stop(mut self) {
+        self.drain_for(Duration::ZERO);
+    }
+
+    /// Empties the queues of all sockets and answers what is in them, then closes; blocks until that is done, which takes
+    /// a moment of quiet, or until `limit` has passed. Says whether the queues were seen empty.
+    pub fn drain(mut self, limit: Duration) -> bool {
+        self.drain_for(limit)
+    }
+
+    fn drain_for(&mut self, limit: Duration) -> bool {
+        let phase = if limit.is_zero() { Phase::Stop } else { Phase::Drain };
+        for running in &self.running {
+            running.phase.send_replace(phase);
+        }
+        let deadline = clock::now() + limit;
+        let mut all_empty = !limit.is_zero();
+        for running in std::mem::take(&mut self.running) {
+            all_empty &= running.has_ended_within(deadline.since(clock::now()));
+            self.finish(&running);
+        }
+        all_empty
+    }
+
+    fn start_udp(
+        &self,
+        sockets: Vec<std::net::UdpSocket>,
+        counters: &Arc<counters::Listener>,
+        phases: &watch::Receiver<Phase>,
+        ending: &Sender<()>,
+    ) -> std::io::Result<()> {
+        for (index, socket) in sockets.into_iter().enumerate() {
+            let worker = udp::Worker {
+                socket,
+                shared: Arc::clone(&self.shared),
+                counters: Arc::clone(counters),
+                index,
+                phases: phases.clone(),
+            };
+            let ending = ending.clone();
+            thread::Builder::new().name(format!("udp-{index}")).spawn(move || {
+                worker.run();
+                drop(ending);
+            })?;
+        }
+        Ok(())
+    }
+
+    fn finish(&self, running: &Running) {
+        running.phase.send_replace(Phase::Stop);
+        if !running.has_ended_within(CLOSING) {
+            tracing::warn!(address = %running.address, "a worker did not end in time");
+        }
+        for counters in &running.counters {
+            self.counters.retire(counters);
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        for counters in self.running.iter().flat_map(|running| &running.counters) {
+            self.counters.retire(counters);
+        }
+    }
+}
+
+impl Running {
+    fn has_ended_within(&self, limit: Duration) -> bool {
+        self.ended.recv_timeout(limit) == Err(RecvTimeoutError::Disconnected)
+    }
+}

@@ -1,0 +1,27 @@
+//! Mode `failover`: one holder; the others wait in line until it leaves or dies.
+//!
+//! In line: higher health, then weight, then identity hash. Between two holders the higher term decides first; see
+//! [`Precedence`](super::others::Precedence). A running holder is never displaced by a newcomer.
+
+use super::others::Other;
+use super::phase::Phase;
+use super::scene::Scene;
+
+/// A newcomer listens; everybody waits one interval for each server before it in line.
+pub(super) fn take_over_at(scene: &Scene<'_>) -> Option<crate::base::time::Timestamp> {
+    let turn_in_line = scene.interval * scene.rank();
+    match scene.phase {
+        Phase::Listening => {
+            let listened = scene.since + scene.listening();
+            scene.released.map(|released| listened.max(released) + turn_in_line)
+        }
+        Phase::Following => scene.vacancy.map(|vacancy| vacancy.since + vacancy.patience + turn_in_line),
+        Phase::Out | Phase::Failed | Phase::Holding | Phase::Leaving => None,
+    }
+}
+
+/// The first in line.
+pub(super) fn successor<'a>(scene: &Scene<'a>) -> Option<&'a Other> {
+    let ready = scene.others.iter().filter(|other| other.is_ready(scene.now));
+    ready.max_by_key(|other| other.candidate())
+}

@@ -1,0 +1,150 @@
+//! What a leaving holder does: it names a successor and advertises that one's link-layer address until no query comes any
+//! more (claim 9: nothing with its own address is sent). Without a successor it says nothing.
+
+use std::time::Duration;
+
+use super::holding::Schedule;
+use super::machine::NeighborDiscovery;
+use super::phase::Event;
+use super::sender::Target;
+use crate::base::address::LinkLayerAddress;
+use crate::base::machine::{Outbox, Severity};
+use crate::base::peer::{IdentityHash, PeerState};
+use crate::base::time::{Timestamp, earliest};
+use crate::scheduler::{Intent, Withdrawal};
+
+/// So many intervals without a query, and it is quiet.
+const QUIET_INTERVALS: u32 = 2;
+
+/// The leaving server's own state.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Leaving {
+    successor: Option<Successor>,
+    /// The link-layer address of the server that has taken over.
+    taken_over: Option<LinkLayerAddress>,
+    /// What still comes is answered.
+    pub(super) serving: bool,
+    schedule: Schedule,
+    quiet_at: Option<Timestamp>,
+}
+
+/// Who is to take over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Successor {
+    identity: IdentityHash,
+    link_layer: LinkLayerAddress,
+    name: String,
+}
+
+impl Leaving {
+    /// True until another server has taken over: the routers have nobody else's address yet.
+    pub(super) fn is_holder(&self) -> bool {
+        self.taken_over.is_none()
+    }
+
+    pub(super) fn successor(&self) -> Option<IdentityHash> {
+        self.successor.as_ref().map(|successor| successor.identity)
+    }
+
+    /// Whose address is given to whoever asks.
+    pub(super) fn target(&self) -> Option<Target> {
+        let named = self.successor.as_ref().map(|successor| successor.link_layer);
+        self.taken_over.or(named).map(Target::Successor)
+    }
+
+    pub(super) fn watch_successor(&mut self, keeper: Option<LinkLayerAddress>) {
+        self.taken_over = keeper.or(self.taken_over);
+    }
+
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        earliest(self.schedule.next, self.quiet_at)
+    }
+
+    pub(super) fn detail(&self) -> String {
+        match (&self.successor, self.taken_over) {
+            (Some(successor), None) => format!("hands over to {}", successor.name),
+            (Some(successor), Some(_)) => format!("handed over to {}, serves what still comes", successor.name),
+            (None, _) => "leaves, and nobody is there to take over".to_owned(),
+        }
+    }
+}
+
+impl NeighborDiscovery {
+    pub(super) fn start_leaving(&mut self, now: Timestamp, out: &mut Outbox) {
+        let failed = self
+            .decision
+            .as_ref()
+            .is_some_and(|decision| decision.intent == Intent::Withdraw(Withdrawal::Unhealthy));
+        self.leaving = Leaving {
+            serving: !failed,
+            ..Leaving::default()
+        };
+        self.choose_successor(now, out);
+        if self.leaving.successor.is_none() {
+            out.notice(Severity::Warning, "nd: leaves, and no other server is ready to take over");
+        }
+    }
+
+    pub(super) fn leave(&mut self, now: Timestamp, out: &mut Outbox) {
+        if self.leaving.taken_over.is_none() {
+            self.choose_successor(now, out);
+        }
+        if let (Some(target), true) = (self.leaving.target(), self.leaving.schedule.is_due(now)) {
+            let state = if self.leaving.serving {
+                PeerState::Draining
+            } else {
+                PeerState::Withdrawn
+            };
+            let information = self.information(state);
+            self.sender.advertise(target, information, out);
+            self.leaving.schedule.advance(now, Some(self.repeat_interval()));
+        }
+        self.leaving.quiet_at = self.quiet_at();
+        if self.leaving.quiet_at.is_some_and(|at| now >= at) {
+            self.step(Event::Quiet, now, out);
+        }
+    }
+
+    /// Names the best ready server, and another one if that is no longer ready.
+    fn choose_successor(&mut self, now: Timestamp, out: &mut Outbox) {
+        let named = self.leaving.successor.as_ref();
+        let still_ready = named.is_some_and(|named| {
+            let other = self.others.find(named.identity, named.link_layer);
+            other.is_some_and(|other| other.is_ready(now))
+        });
+        if still_ready {
+            return;
+        }
+        let chosen = self.scene(now).successor().and_then(|other| {
+            Some(Successor {
+                identity: other.identity,
+                link_layer: other.link_layer()?,
+                name: other.name(),
+            })
+        });
+        if let (Some(successor), true) = (&chosen, chosen.as_ref() != named) {
+            out.notice(Severity::Info, format!("nd: hands over to {}", successor.name));
+            self.leaving.schedule = Schedule::burst(now);
+        }
+        self.leaving.successor = chosen;
+    }
+
+    /// When it is over: nobody else is waited for, and no query came for a while.
+    fn quiet_at(&self) -> Option<Timestamp> {
+        let waits_for_successor = self.leaving.successor.is_some() && self.leaving.taken_over.is_none();
+        if waits_for_successor {
+            return None;
+        }
+        let quiet = if self.leaving.serving || self.leaving.taken_over.is_some() {
+            self.setup.peer_interval * QUIET_INTERVALS
+        } else {
+            Duration::ZERO
+        };
+        let last_query = self.inflow.last().filter(|_| self.leaving.serving);
+        Some(last_query.map_or(self.since, |last| last.max(self.since)) + quiet)
+    }
+
+    fn repeat_interval(&self) -> Duration {
+        self.setup.config.interval.min(self.setup.peer_interval)
+    }
+}

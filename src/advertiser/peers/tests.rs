@@ -1,0 +1,262 @@
+use super::*;
+use crate::base::machine::Output;
+
+const GROUP: &str = "ff12::4844";
+
+fn at(millis: u64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+fn mac(last: u8) -> LinkLayerAddress {
+    LinkLayerAddress([2, 0, 0, 0, 0, last])
+}
+
+fn setup(identity: &str) -> Setup {
+    Setup {
+        config: Config::default(),
+        key: None,
+        interface: "eth0".to_owned(),
+        identity: identity.to_owned(),
+        boot: 100,
+    }
+}
+
+fn started(setup: Setup) -> Peers {
+    let mut peers = Peers::new(setup);
+    let interface = InterfaceState {
+        link_layer: mac(1),
+        link_local: Some("fe80::1".parse().unwrap()),
+        up: true,
+        ..InterfaceState::default()
+    };
+    peers.handle(Input::Interface(&interface), at(0), &mut Outbox::new());
+    peers
+}
+
+fn standby() -> Statement {
+    Statement {
+        state: PeerState::Standby,
+        ..Statement::default()
+    }
+}
+
+/// The messages in the outbox, as another server reads them.
+fn said(out: &mut Outbox, key: Option<&Key>) -> Vec<PeerMessage> {
+    let payloads = out.drain().filter_map(|output| match output {
+        Output::Send(LINK, datagram) => Some(datagram.payload),
+        _ => None,
+    });
+    payloads.map(|payload| PeerMessage::parse(&payload, key).unwrap()).collect()
+}
+
+fn message(identity: &str, last: u8, boot: u64, sequence: u32) -> PeerMessage {
+    PeerMessage {
+        statement: Statement {
+            identity: identity.to_owned(),
+            state: PeerState::Standby,
+            link_layer: mac(last),
+            interval: Duration::from_millis(300),
+            ..Statement::default()
+        },
+        boot,
+        sequence,
+    }
+}
+
+/// Delivers a message that came with `hop_limit` from `source`.
+fn deliver_from(peers: &mut Peers, source: &str, hop_limit: u8, payload: &[u8], now: Timestamp) -> Outbox {
+    let mut out = Outbox::new();
+    let packet = Datagram {
+        source: source.parse().unwrap(),
+        source_port: 4844,
+        destination: GROUP.parse().unwrap(),
+        hop_limit,
+        payload,
+    };
+    peers.handle(Input::Datagram(LINK, packet), now, &mut out);
+    out
+}
+
+fn deliver(peers: &mut Peers, message: &PeerMessage, now: Timestamp) -> Outbox {
+    deliver_from(peers, "fe80::2", 255, &message.emit(None), now)
+}
+
+#[test]
+fn a_change_is_said_at_once_and_load_waits_for_the_interval() {
+    let mut peers = started(setup("s1"));
+    let mut out = Outbox::new();
+    peers.say(standby(), at(0), &mut out);
+    assert_eq!(said(&mut out, None).len(), 1);
+    assert_eq!(peers.deadline(), Some(at(300)));
+
+    let busy = Statement {
+        load: 500,
+        offered: 1_000,
+        ..standby()
+    };
+    peers.say(busy.clone(), at(100), &mut out);
+    assert!(out.outputs().is_empty());
+    peers.handle(Input::Tick, at(300), &mut out);
+    assert_eq!(said(&mut out, None)[0].statement.load, 500);
+
+    peers.say(Statement { holder: true, ..busy }, at(310), &mut out);
+    let message = &said(&mut out, None)[0];
+    assert!(message.statement.holder);
+    assert_eq!((message.statement.link_layer, message.boot, message.sequence), (mac(1), 100, 3));
+    assert_eq!(peers.deadline(), Some(at(610)));
+}
+
+#[test]
+fn in_idle_standby_a_second_lies_between_messages() {
+    let mut peers = started(setup("s1"));
+    let mut out = Outbox::new();
+    peers.say(Statement { idle: true, ..standby() }, at(0), &mut out);
+    assert_eq!(said(&mut out, None)[0].statement.interval, Duration::from_secs(1));
+    assert_eq!(peers.deadline(), Some(at(1_000)));
+}
+
+#[test]
+fn nothing_is_sent_while_the_link_is_down_and_a_new_link_layer_address_is_said_at_once() {
+    let mut peers = Peers::new(setup("s1"));
+    let mut out = Outbox::new();
+    peers.say(standby(), at(0), &mut out);
+    peers.handle(Input::Tick, at(300), &mut out);
+    assert!(out.outputs().is_empty());
+    let interface = InterfaceState {
+        link_layer: mac(9),
+        link_local: Some("fe80::9".parse().unwrap()),
+        up: true,
+        ..InterfaceState::default()
+    };
+    peers.handle(Input::Interface(&interface), at(350), &mut out);
+    assert_eq!(said(&mut out, None)[0].statement.link_layer, mac(9));
+}
+
+#[test]
+fn a_message_counts_once() {
+    let mut peers = started(setup("s1"));
+    deliver(&mut peers, &message("s2", 2, 5, 10), at(1));
+    for stale in [message("s2", 2, 5, 10), message("s2", 2, 5, 9), message("s2", 2, 4, 11)] {
+        deliver(&mut peers, &stale, at(2));
+    }
+    assert_eq!(peers.traffic().dropped.of(refused::REPLAYED), 3);
+    deliver(&mut peers, &message("s2", 2, 6, 1), at(3));
+    assert_eq!(peers.peers().len(), 1);
+    assert_eq!((peers.peers()[0].last_heard, peers.traffic().received), (at(3), 2));
+}
+
+#[test]
+fn only_the_link_and_the_configured_addresses_are_heard() {
+    let mut setup = setup("s1");
+    setup.config.addresses = vec!["2001:db8::2".parse().unwrap()];
+    let mut peers = started(setup);
+    let bytes = message("s2", 2, 5, 1).emit(None);
+    deliver_from(&mut peers, "fe80::2", 254, &bytes, at(1));
+    deliver_from(&mut peers, "2001:db8::3", 255, &bytes, at(1));
+    deliver_from(&mut peers, "fe80::2", 255, &bytes[..40], at(1));
+    assert_eq!(peers.traffic().dropped.entries(), [("hop-limit", 1), ("stranger", 1), ("short", 1)]);
+    assert!(peers.peers().is_empty());
+    deliver_from(&mut peers, "2001:db8::2", 60, &bytes, at(1));
+    assert!(!peers.peers()[0].on_link);
+}
+
+#[test]
+fn messages_go_to_the_group_and_to_each_unicast_peer() {
+    let mut setup = setup("s1");
+    setup.config.addresses = vec!["2001:db8::2".parse().unwrap()];
+    let mut peers = started(setup);
+    let mut out = Outbox::new();
+    peers.say(standby(), at(0), &mut out);
+    let destinations: Vec<_> = out
+        .drain()
+        .filter_map(|output| match output {
+            Output::Send(_, datagram) => Some(datagram.destination.to_string()),
+            Output::Event(_) => None,
+        })
+        .collect();
+    assert_eq!(destinations, [GROUP, "2001:db8::2"]);
+}
+
+#[test]
+fn with_a_key_only_signed_peers_are_listed() {
+    let mut setup = setup("s1");
+    setup.key = Some(Key::new(b"right"));
+    let mut peers = started(setup);
+    let message = message("s2", 2, 5, 1);
+    deliver(&mut peers, &message, at(1));
+    deliver_from(&mut peers, "fe80::2", 255, &message.emit(Some(&Key::new(b"wrong"))), at(1));
+    assert_eq!(peers.traffic().dropped.entries(), [("unsigned", 1), ("wrong-key", 1)]);
+    deliver_from(&mut peers, "fe80::2", 255, &message.emit(Some(&Key::new(b"right"))), at(2));
+    assert!(peers.peers()[0].signed);
+}
+
+#[test]
+fn a_newcomer_is_welcomed_at_once() {
+    let mut peers = started(setup("s1"));
+    let mut out = Outbox::new();
+    peers.say(standby(), at(0), &mut out);
+    assert_eq!(said(&mut deliver(&mut peers, &message("s2", 2, 5, 1), at(100)), None).len(), 1);
+    assert_eq!(said(&mut deliver(&mut peers, &message("s2", 2, 5, 2), at(101)), None).len(), 0);
+    assert_eq!(said(&mut deliver(&mut peers, &message("s3", 3, 5, 1), at(102)), None).len(), 0);
+    assert_eq!(peers.deadline(), Some(at(120)), "not more often than every 20 ms");
+}
+
+#[test]
+fn a_silent_peer_is_forgotten_after_a_minute() {
+    let mut peers = started(setup("s1"));
+    deliver(&mut peers, &message("s2", 2, 5, 1), at(1_000));
+    assert_eq!(peers.deadline(), Some(at(61_000)));
+    let changes = peers.changes();
+    peers.handle(Input::Tick, at(60_999), &mut Outbox::new());
+    assert_eq!((peers.peers().len(), peers.changes()), (1, changes));
+    peers.handle(Input::Tick, at(61_000), &mut Outbox::new());
+    assert_eq!((peers.peers().len(), peers.changes()), (0, changes + 1));
+}
+
+#[test]
+fn a_full_table_makes_room_only_at_the_cost_of_the_dead() {
+    let mut peers = started(setup("s1"));
+    for number in 0..MOST_PEERS {
+        let mut message = message(&format!("peer-{number}"), 2, 5, 1);
+        message.statement.link_layer = LinkLayerAddress([2, 9, 0, 0, 0, number as u8]);
+        deliver(&mut peers, &message, at(number as u64));
+    }
+    deliver(&mut peers, &message("late", 3, 5, 1), at(500));
+    assert_eq!(peers.traffic().dropped.of(refused::TABLE_FULL), 1);
+    deliver(&mut peers, &message("late", 3, 5, 2), at(950));
+    assert_eq!(peers.peers().len(), MOST_PEERS);
+    assert!(peers.peers().iter().all(|peer| peer.statement.identity != "peer-0"));
+}
+
+#[test]
+fn the_same_identity_on_another_link_layer_address_is_kept_and_reported() {
+    let mut peers = started(setup("s1"));
+    deliver(&mut peers, &message("s1", 2, 5, 1), at(1));
+    assert_eq!(peers.peers().len(), 1);
+    assert_eq!(peers.conflicts(), [Conflict::SameIdentity(mac(2))]);
+}
+
+#[test]
+fn of_two_servers_with_one_link_layer_address_the_younger_withdraws() {
+    let (mut younger, mut elder) = (started(setup("s1")), started(Setup { boot: 50, ..setup("s2") }));
+    for sequence in 1..=2 {
+        deliver(&mut younger, &message("s2", 1, 50, sequence), at(u64::from(sequence)));
+        deliver(&mut elder, &message("s1", 1, 100, sequence), at(u64::from(sequence)));
+    }
+    assert_eq!(younger.conflicts(), [Conflict::SameLinkLayer(IdentityHash::of("s2"))]);
+    assert_eq!(elder.conflicts(), []);
+    younger.handle(Input::Tick, at(61_000), &mut Outbox::new());
+    assert_eq!(younger.conflicts(), []);
+}
+
+#[test]
+fn the_last_words_of_our_predecessor_are_no_conflict() {
+    let mut peers = started(setup("s1"));
+    for sequence in 1..=3 {
+        let mut message = message("s1", 1, 99, sequence);
+        message.statement.state = PeerState::Gone;
+        deliver(&mut peers, &message, at(1));
+    }
+    assert_eq!(peers.conflicts(), []);
+    assert_eq!(peers.traffic().dropped.of(refused::OWN), 3);
+}

@@ -1,0 +1,185 @@
+//! The desk: what an operator asks of a running server, answered from the herald loop's own state.
+//!
+//! [`Desk`] takes commands from any thread and hands them to the loop; the loop answers between two waits. Loading zones is
+//! not the loop's work and happens on a thread of its own.
+
+use std::sync::Arc;
+use std::thread;
+
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use super::herald::Herald;
+use super::message::{Inbox, Message};
+use super::show::{millis, show_decision};
+use super::shutdown::{Drain, Outcome, Receipt};
+use super::zones::ZoneKeeper;
+use crate::base::peer::Peer;
+use crate::control::status::{self, DrainReceipt};
+use crate::control::{Command, Measurements, Operator, Reply};
+use crate::io::clock;
+use crate::monitor::observation::Order;
+
+/// So many decisions are shown when none is named.
+const LAST_DECISIONS: usize = 20;
+
+/// The way from the admin socket and the web part to those who know.
+pub(super) struct Desk {
+    pub(super) inbox: Inbox,
+    pub(super) zones: Arc<ZoneKeeper>,
+}
+
+impl Operator for Desk {
+    fn submit(&self, command: Command, reply: oneshot::Sender<Reply>) {
+        match command {
+            Command::Zones => {
+                // Nobody waits for the answer any more: then it is not needed.
+                let _ = reply.send(to_json(&self.zones.list()));
+            }
+            Command::Reload { zone } => {
+                let zones = Arc::clone(&self.zones);
+                let load = move || {
+                    let _ = reply.send(zones.reload(zone.as_deref()).and_then(|loaded| to_json(&loaded)));
+                };
+                if let Err(error) = thread::Builder::new().name("reload".to_owned()).spawn(load) {
+                    tracing::error!(%error, "no thread for the reload");
+                }
+            }
+            command @ (Command::Status | Command::Explain { .. } | Command::Drain { .. } | Command::Undrain) => {
+                self.inbox.put(Message::Command(command, reply));
+            }
+        }
+    }
+
+    fn measure(&self, reply: oneshot::Sender<Measurements>) {
+        self.inbox.put(Message::Measure(reply));
+    }
+}
+
+fn to_json<T: Serialize>(value: &T) -> Reply {
+    serde_json::to_value(value).map_err(|error| error.to_string())
+}
+
+impl Herald {
+    /// Answers one message; a drain is answered when it is over.
+    pub(super) fn answer(&mut self, message: Message) {
+        match message {
+            Message::Measure(reply) => {
+                let _ = reply.send(self.measurements());
+            }
+            Message::Command(Command::Drain { timeout, simulate: false }, reply) => {
+                if self.order == Order::Stop {
+                    let _ = reply.send(Err("the server is stopping already".to_owned()));
+                    return;
+                }
+                self.order = Order::Drain;
+                let now = clock::now();
+                self.drain = Some(Drain::begin(now, timeout.unwrap_or(self.parts.drain_timeout), self.tally()));
+                self.waiting_for_drain.push(reply);
+                self.look_now();
+            }
+            Message::Command(command, reply) => {
+                let _ = reply.send(self.reply_to(&command));
+            }
+        }
+    }
+
+    fn reply_to(&mut self, command: &Command) -> Reply {
+        match command {
+            Command::Status => to_json(&self.status()),
+            Command::Explain { id } => self.explain(*id),
+            Command::Drain { .. } => to_json(&self.simulate_drain()),
+            Command::Undrain => self.undrain(),
+            Command::Zones | Command::Reload { .. } => Err("the zones are not asked of the herald loop".to_owned()),
+        }
+    }
+
+    fn undrain(&mut self) -> Reply {
+        match self.order {
+            Order::Serve => Err("the server is not draining".to_owned()),
+            Order::Stop => Err("the server is stopping, which cannot be taken back".to_owned()),
+            Order::Drain => {
+                self.order = Order::Serve;
+                self.drain = None;
+                for reply in self.waiting_for_drain.drain(..) {
+                    let _ = reply.send(Err("the drain was ended by undrain".to_owned()));
+                }
+                self.look_now();
+                to_json(&self.status())
+            }
+        }
+    }
+
+    fn simulate_drain(&self) -> DrainReceipt {
+        let successor = self.successor();
+        let alone = !self.parts.advertisers.is_empty() && successor.is_none();
+        let warning = "no other server is known to be ready: queries would be served here until the drain-timeout, then lost".to_owned();
+        DrainReceipt {
+            simulated: true,
+            complete: !alone,
+            successor,
+            warnings: if alone { vec![warning] } else { Vec::new() },
+            ..DrainReceipt::default()
+        }
+    }
+
+    /// Who takes over, or would.
+    fn successor(&self) -> Option<String> {
+        let named = self.reports().iter().find_map(|report| report.successor);
+        let peers = self.known_peers();
+        let ready = |peer: &&Peer| peer.on_link && peer.statement.state.is_ready();
+        let chosen = match named {
+            Some(hash) => peers.iter().find(|peer| peer.hash == hash),
+            None => peers
+                .iter()
+                .filter(ready)
+                .max_by_key(|peer| (peer.statement.health, peer.statement.weight, peer.hash)),
+        };
+        chosen.map(|peer| peer.statement.identity.clone())
+    }
+
+    pub(super) fn known_peers(&self) -> &[Peer] {
+        self.parts.peers.as_ref().map_or(&[], |line| line.machine.peers())
+    }
+
+    /// Tells everybody who waits for the drain what it cost.
+    pub(super) fn hand_out(&mut self, receipt: &Receipt) {
+        let lost = receipt.refused_after;
+        let shown = DrainReceipt {
+            simulated: false,
+            complete: receipt.outcome == Outcome::Quiet,
+            took_ms: millis(receipt.took),
+            withdrawn_after_ms: receipt.withdrawn_after.map(millis),
+            successor: self.successor(),
+            last_query_after_ms: receipt.last_query_after.map(millis),
+            received: receipt.queries_after,
+            answered: receipt.queries_after.saturating_sub(lost),
+            lost,
+            warnings: match receipt.outcome {
+                Outcome::Quiet => Vec::new(),
+                Outcome::TimedOut => vec!["queries still came when the drain-timeout was over".to_owned()],
+            },
+        };
+        tracing::info!(received = shown.received, lost = shown.lost, "drained after {} ms", shown.took_ms);
+        for reply in self.waiting_for_drain.drain(..) {
+            let _ = reply.send(to_json(&shown));
+        }
+    }
+
+    fn explain(&self, id: Option<u64>) -> Reply {
+        let decisions: Vec<status::Decision> = match id {
+            None => self.journal.entries().rev().take(LAST_DECISIONS).rev().map(show_decision).collect(),
+            Some(id) => {
+                let Some(entry) = self.journal.find(id) else {
+                    let kept = self.journal.entries().next().map_or_else(
+                        || "none yet".to_owned(),
+                        |oldest| format!("{} to {}", oldest.id, self.standing.decision),
+                    );
+                    return Err(format!("decision {id} is not known; known are: {kept}"));
+                };
+                vec![show_decision(entry)]
+            }
+        };
+        to_json(&decisions)
+    }
+}

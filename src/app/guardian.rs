@@ -1,0 +1,182 @@
+//! The guardian: the parent process. Starts main, hands signals on, starts main again when it dies.
+//!
+//! It knows nothing of DNS. Main is started by exec, never forked, in a process group of its own, so that a terminal's
+//! signals arrive once. As process 1 of a container it also reaps orphans.
+
+use std::ffi::OsString;
+use std::process::{ExitCode, ExitStatus};
+use std::time::Duration;
+
+use crate::base::time::Timestamp;
+use crate::io::clock;
+use crate::io::driver::{Driver, Ready, Token};
+use crate::io::process::{Asked, Child, PidFd, Signal, Signals, own_pid, reap_one, spawn_again};
+
+const SIGNALS: Token = Token(0);
+const MAIN: Token = Token(1);
+/// Main is started again after so long, doubling with every death soon after a start.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A main that lived for so long died of something new.
+const LONG_LIFE: Duration = Duration::from_secs(60);
+
+/// Runs until main has ended in order or the operator wants an end; the exit code is main's.
+pub(super) fn watch_over(arguments: &[OsString]) -> ExitCode {
+    match Guardian::begin(arguments).and_then(Guardian::run) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            tracing::error!(%error, "the guardian cannot go on");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Guardian<'a> {
+    arguments: &'a [OsString],
+    signals: Signals,
+    driver: Driver,
+    main: Option<Main>,
+    /// When main is started again.
+    restart: Option<Timestamp>,
+    pause: Duration,
+    stopping: bool,
+}
+
+struct Main {
+    child: Child,
+    started: Timestamp,
+    /// How it ended, if it was reaped among the orphans.
+    status: Option<ExitStatus>,
+}
+
+impl<'a> Guardian<'a> {
+    fn begin(arguments: &'a [OsString]) -> std::io::Result<Self> {
+        let signals = Signals::open()?;
+        let driver = Driver::new()?;
+        driver.watch(&signals, SIGNALS)?;
+        let mut guardian = Self {
+            arguments,
+            signals,
+            driver,
+            main: None,
+            restart: None,
+            pause: FIRST_PAUSE,
+            stopping: false,
+        };
+        guardian.start_main()?;
+        Ok(guardian)
+    }
+
+    fn start_main(&mut self) -> std::io::Result<()> {
+        let child = spawn_again(self.arguments)?;
+        self.driver.watch(child.process(), MAIN)?;
+        self.main = Some(Main {
+            child,
+            started: clock::now(),
+            status: None,
+        });
+        self.restart = None;
+        Ok(())
+    }
+
+    fn run(mut self) -> std::io::Result<u8> {
+        loop {
+            let (mut asked, mut ended) = (false, false);
+            self.driver.wait(self.restart, |ready| match ready {
+                Ready::Descriptor(SIGNALS) => asked = true,
+                Ready::Descriptor(MAIN) => ended = true,
+                Ready::Descriptor(Token(_)) | Ready::Datagram(..) | Ready::Woken => {}
+            })?;
+            if asked {
+                self.hand_signals_on()?;
+            }
+            if ended && let Some(code) = self.bury_main()? {
+                return Ok(code);
+            }
+            if self.stopping && self.main.is_none() {
+                return Ok(0);
+            }
+            if self.restart.is_some_and(|due| due <= clock::now()) {
+                self.start_main()?;
+            }
+        }
+    }
+
+    fn hand_signals_on(&mut self) -> std::io::Result<()> {
+        while let Some(asked) = self.signals.next_asked()? {
+            let signal = match asked {
+                Asked::Stop(signal) => {
+                    self.stopping = true;
+                    signal
+                }
+                Asked::Reload => Signal::HUP,
+                Asked::ChildEnded => {
+                    self.reap_orphans()?;
+                    continue;
+                }
+            };
+            if let Some(main) = &self.main
+                && let Err(error) = main.child.process().signal(signal)
+            {
+                tracing::debug!(%error, "main has ended before the signal came");
+            }
+        }
+        Ok(())
+    }
+
+    /// Process 1 inherits the orphans of its container. Main can be among those that are reaped here; how it ended is kept.
+    fn reap_orphans(&mut self) -> std::io::Result<()> {
+        if !own_pid().is_init() {
+            return Ok(());
+        }
+        while let Some((pid, status)) = reap_one()? {
+            if let Some(main) = self.main.as_mut().filter(|main| main.child.process().pid() == pid) {
+                main.status = Some(status);
+            }
+        }
+        Ok(())
+    }
+
+    /// The exit code if main ended in order; otherwise the time at which it is started again is set.
+    fn bury_main(&mut self) -> std::io::Result<Option<u8>> {
+        let Some(mut main) = self.main.take() else { return Ok(None) };
+        self.driver.unwatch(main.child.process())?;
+        let status = main.status.or_else(|| main.child.try_wait().ok().flatten());
+        if let Some(code) = status.and_then(|status| status.code()).filter(|code| *code != PANIC) {
+            return Ok(Some(u8::try_from(code).unwrap_or(1)));
+        }
+        let how = status.map_or_else(|| "unknown".to_owned(), |status| status.to_string());
+        if self.stopping {
+            tracing::error!("main died while it was stopping ({how})");
+            return Ok(Some(1));
+        }
+        let now = clock::now();
+        if now.since(main.started) >= LONG_LIFE {
+            self.pause = FIRST_PAUSE;
+        }
+        tracing::error!("main died ({how}); it is started again in {} ms", self.pause.as_millis());
+        self.restart = Some(now + self.pause);
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        Ok(None)
+    }
+}
+
+/// The exit code of a Rust program whose main thread has panicked.
+const PANIC: i32 = 101;
+
+/// The guardian, as main sees it.
+pub(super) struct Watcher(Option<PidFd>);
+
+impl Watcher {
+    /// The parent process: nobody else starts a main process.
+    pub(super) fn find() -> Self {
+        Self(PidFd::of_parent().ok().flatten())
+    }
+
+    /// Its process id, while it lives.
+    pub(super) fn pid(&self) -> Option<u32> {
+        let guardian = self.0.as_ref()?;
+        let lives = !guardian.has_ended().unwrap_or(true);
+        lives.then(|| guardian.pid().as_raw_nonzero().get().unsigned_abs())
+    }
+}

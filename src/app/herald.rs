@@ -1,0 +1,459 @@
+//! The herald loop: the one thread that drives every machine, takes every reading and makes every decision.
+//!
+//! One turn: wait; hand packets to their machines; carry out what they want; look at the link and the service; decide; tell
+//! the advertisers; tell the peers. All of it is owned by this loop, so there is nothing to lock.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::guardian::Watcher;
+use super::line::Line;
+use super::message::Message;
+use super::peering::{self, Identity};
+use super::shutdown::{Drain, Outcome, Receipt, Tally};
+use super::zones::ZoneKeeper;
+use crate::advertiser::peers::Peers;
+use crate::advertiser::{Advertiser, Report};
+use crate::base::machine::{ChannelId, Event, Input, Machine, Outbox, Output, Severity};
+use crate::base::peer::PeerState;
+use crate::base::time::{Timestamp, earliest};
+use crate::control::Reply;
+use crate::io::clock;
+use crate::io::driver::{Driver, Handle, Ready, Token};
+use crate::io::interface::InterfaceMonitor;
+use crate::io::process::{Asked, Signals};
+use crate::monitor::observation::Order;
+use crate::monitor::{Context, Monitor};
+use crate::scheduler::{Decision, Journal, Policy, Standing, decide};
+
+/// Time between two observations when nothing happens.
+const LOOK: Duration = Duration::from_millis(50);
+/// Outputs that one turn carries out; a machine that answers each failure with a new packet must not hold the loop.
+const OUTPUTS_A_TURN: usize = 4_096;
+/// What nobody rings for (groups, addresses of other tools) is looked at so often.
+const LINK_CHECK: Duration = Duration::from_secs(1);
+const SIGNALS: Token = Token(0);
+const LINK: Token = Token(1);
+
+/// Who wants an output carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Speaker {
+    Peers,
+    Advertiser(usize),
+}
+
+/// What the loop is made of.
+pub(super) struct Parts {
+    pub(super) driver: Driver,
+    pub(super) inbox: Receiver<Message>,
+    pub(super) signals: Signals,
+    pub(super) guardian: Watcher,
+    pub(super) advertisers: Vec<Line<dyn Advertiser>>,
+    pub(super) peers: Option<Line<Peers>>,
+    pub(super) link: Option<InterfaceMonitor>,
+    pub(super) monitor: Monitor,
+    pub(super) zones: Arc<ZoneKeeper>,
+    pub(super) policy: Policy,
+    pub(super) drain_timeout: Duration,
+    pub(super) identity: Identity,
+}
+
+/// Everything the loop owns.
+pub(super) struct Herald {
+    pub(super) parts: Parts,
+    pub(super) standing: Standing,
+    pub(super) journal: Journal,
+    pub(super) order: Order,
+    pub(super) drain: Option<Drain>,
+    pub(super) waiting_for_drain: Vec<oneshot::Sender<Reply>>,
+    /// The state that `status` shows, and since when.
+    pub(super) shown: (PeerState, Timestamp),
+    last_wanted: Option<Timestamp>,
+    next_look: Timestamp,
+    inflow_told: u64,
+    next_link_check: Timestamp,
+    /// What was last wrong with reading or restoring the link, so that it is said once.
+    link_complaint: Option<String>,
+    decision: Option<Decision>,
+    peer_changes: u64,
+    /// A second signal: no more waiting.
+    stop_at_once: bool,
+    outbox: Outbox,
+    outputs: VecDeque<(Speaker, Output)>,
+}
+
+impl Herald {
+    /// A loop that has not turned yet.
+    pub(super) fn new(parts: Parts) -> Self {
+        let now = clock::now();
+        Self {
+            parts,
+            standing: Standing::starting(now),
+            journal: Journal::default(),
+            order: Order::Serve,
+            drain: None,
+            waiting_for_drain: Vec::new(),
+            shown: (PeerState::Starting, now),
+            last_wanted: None,
+            next_look: now,
+            inflow_told: 0,
+            next_link_check: now,
+            link_complaint: None,
+            decision: None,
+            peer_changes: 0,
+            stop_at_once: false,
+            outbox: Outbox::new(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Turns until a stop is over; the receipt says what it cost.
+    ///
+    /// # Errors
+    /// The kernel's, when it does not let us wait.
+    pub(super) fn run(&mut self) -> io::Result<Receipt> {
+        self.parts.driver.watch(&self.parts.signals, SIGNALS)?;
+        if let Some(link) = &self.parts.link {
+            self.parts.driver.watch(link, LINK)?;
+        }
+        self.look_at_link(true);
+        loop {
+            self.look(clock::now());
+            if let Some(receipt) = self.end_of_drain(clock::now()) {
+                return Ok(receipt);
+            }
+            let woken = self.wait()?;
+            self.carry_out();
+            self.attend(&woken);
+            self.tick();
+            self.tell_peers();
+        }
+    }
+
+    /// The reports of all advertisers.
+    pub(super) fn reports(&self) -> Vec<Report> {
+        self.parts.advertisers.iter().map(|line| line.machine.report()).collect()
+    }
+
+    /// What was counted until now.
+    pub(super) fn tally(&self) -> Tally {
+        let figures = self.parts.monitor.figures();
+        let total = figures.counts.total();
+        Tally {
+            queries: figures.inflow,
+            answered: total.accepted,
+            refused: total.refused,
+        }
+    }
+
+    fn wait(&mut self) -> io::Result<Woken> {
+        let deadline = self.deadline();
+        let mut woken = Woken::default();
+        let Parts {
+            driver,
+            advertisers,
+            peers,
+            ..
+        } = &mut self.parts;
+        let (outbox, outputs) = (&mut self.outbox, &mut self.outputs);
+        driver.wait(Some(deadline), |ready| match ready {
+            Ready::Woken => woken.inbox = true,
+            Ready::Descriptor(LINK) => woken.link = true,
+            Ready::Descriptor(SIGNALS) => woken.signals = true,
+            Ready::Descriptor(Token(_)) => {}
+            Ready::Datagram(handle, datagram) => {
+                let now = clock::now();
+                if let Some((line, channel)) = peers
+                    .as_mut()
+                    .and_then(|line| line.channel_of(handle).map(|channel| (line, channel)))
+                {
+                    line.machine.handle(Input::Datagram(channel, datagram), now, outbox);
+                    outputs.extend(outbox.drain().map(|output| (Speaker::Peers, output)));
+                }
+                for (index, line) in advertisers.iter_mut().enumerate() {
+                    let Some(channel) = line.channel_of(handle) else { continue };
+                    line.machine.handle(Input::Datagram(channel, datagram), now, outbox);
+                    outputs.extend(outbox.drain().map(|output| (Speaker::Advertiser(index), output)));
+                }
+            }
+        })?;
+        Ok(woken)
+    }
+
+    fn deadline(&self) -> Timestamp {
+        let advertisers = self.parts.advertisers.iter().map(|line| line.machine.deadline());
+        let peers = self.parts.peers.as_ref().and_then(|line| line.machine.deadline());
+        advertisers
+            .fold(peers, earliest)
+            .map_or(self.next_look, |deadline| deadline.min(self.next_look))
+    }
+
+    fn attend(&mut self, woken: &Woken) {
+        if woken.link {
+            self.look_at_link(false);
+        }
+        if woken.signals {
+            self.obey_signals();
+        }
+        if woken.inbox {
+            while let Ok(message) = self.parts.inbox.try_recv() {
+                self.answer(message);
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = clock::now();
+        if self
+            .parts
+            .peers
+            .as_ref()
+            .is_some_and(|line| line.machine.deadline().is_some_and(|deadline| deadline <= now))
+        {
+            self.hand_to_peers(&Input::Tick, now);
+        }
+        for index in 0..self.parts.advertisers.len() {
+            if self.parts.advertisers[index]
+                .machine
+                .deadline()
+                .is_some_and(|deadline| deadline <= now)
+            {
+                self.hand_to(index, &Input::Tick, now);
+            }
+        }
+    }
+
+    /// One observation, the decision that follows from it, and telling everybody.
+    fn look(&mut self, now: Timestamp) {
+        if now >= self.next_look {
+            self.next_look = now + LOOK;
+            if now >= self.next_link_check {
+                self.next_link_check = now + LINK_CHECK;
+                self.look_at_link(true);
+            }
+            let reports = self.reports();
+            let context = Context {
+                interface: self.parts.link.as_ref().map(InterfaceMonitor::state),
+                zones: self.parts.zones.count(),
+                order: self.order,
+                last_wanted: self.last_wanted,
+                other_holder: reports.iter().any(|report| report.other_holder.is_some()),
+            };
+            let seen = self.parts.monitor.observe(now, &context);
+            let before = self.standing;
+            self.standing = decide(&self.parts.policy, before, &seen);
+            if self.journal.keep(&before, &self.standing, &seen) {
+                tracing::debug!(decision = self.standing.decision, from = ?before.state, to = ?self.standing.state, reason = %self.standing.reason, "decided");
+            }
+            self.tell_inflow(now);
+            self.tell_advertisers(self.standing.decision(seen.load, self.parts.identity.weight), now);
+        }
+        self.speak(now);
+    }
+
+    fn tell_inflow(&mut self, now: Timestamp) {
+        let inflow = self.parts.monitor.figures().inflow;
+        if inflow > self.inflow_told {
+            self.inflow_told = inflow;
+            self.hand_to_all(&Input::Inflow(inflow), now);
+        }
+    }
+
+    fn tell_advertisers(&mut self, decision: Decision, now: Timestamp) {
+        if self.decision.as_ref() == Some(&decision) {
+            return;
+        }
+        for index in 0..self.parts.advertisers.len() {
+            self.parts.advertisers[index].machine.apply(&decision, now, &mut self.outbox);
+            self.outputs
+                .extend(self.outbox.drain().map(|output| (Speaker::Advertiser(index), output)));
+        }
+        self.decision = Some(decision);
+        self.carry_out();
+    }
+
+    /// Tells the peers where this server stands, and the log when its state has changed.
+    fn speak(&mut self, now: Timestamp) {
+        let Some(decision) = &self.decision else { return };
+        let reports = self.reports();
+        let state = peering::shown_state(&self.standing, &reports);
+        if state != self.shown.0 {
+            let reason = peering::shown_reason(&self.standing, &reports, &self.parts.identity);
+            tracing::info!(
+                state = state.name(),
+                decision = self.standing.decision,
+                "{} (was {}): {reason}",
+                state.name(),
+                self.shown.0.name()
+            );
+            self.shown = (state, now);
+        }
+        let offered = self.parts.monitor.figures().offered;
+        let statement = peering::statement(&self.parts.identity, &self.standing, decision, &reports, offered);
+        let Some(line) = &mut self.parts.peers else { return };
+        line.machine.say(statement, now, &mut self.outbox);
+        self.outputs.extend(self.outbox.drain().map(|output| (Speaker::Peers, output)));
+        self.carry_out();
+    }
+
+    /// Reads the link again (`all`: also what nobody rings for) and tells every machine if it looks different.
+    fn look_at_link(&mut self, all: bool) {
+        let Some(link) = &mut self.parts.link else { return };
+        let read = if all { link.check() } else { link.read_changes() };
+        let mut complaint = read.as_ref().err().map(ToString::to_string);
+        let changed = read.unwrap_or(true);
+        // Even if nothing changed: what could not be restored is tried again.
+        let reopened = self.parts.driver.follow(link.name(), link.state()).unwrap_or_else(|error| {
+            complaint = Some(error.to_string());
+            false
+        });
+        if reopened && let Err(error) = link.check() {
+            complaint = Some(error.to_string());
+        }
+        if let Some(text) = complaint.as_ref().filter(|_| complaint != self.link_complaint) {
+            tracing::warn!("{text}");
+        }
+        self.link_complaint = complaint;
+        if !changed && !reopened && self.decision.is_some() {
+            return;
+        }
+        let (state, now) = (link.state().clone(), clock::now());
+        tracing::debug!(?state, "link");
+        self.hand_to_peers(&Input::Interface(&state), now);
+        self.hand_to_all(&Input::Interface(&state), now);
+        self.next_look = now;
+        self.carry_out();
+    }
+
+    /// Tells the advertisers what the peers say, if they say something new; and does what is left to do.
+    fn tell_peers(&mut self) {
+        self.carry_out();
+        let Some(line) = &self.parts.peers else { return };
+        if line.machine.changes() == self.peer_changes {
+            return;
+        }
+        self.peer_changes = line.machine.changes();
+        let peers = line.machine.peers().to_vec();
+        self.hand_to_all(&Input::Peers(&peers), clock::now());
+        self.carry_out();
+    }
+
+    /// The next observation is made in this turn.
+    pub(super) fn look_now(&mut self) {
+        self.next_look = Timestamp::ZERO;
+    }
+
+    fn obey_signals(&mut self) {
+        loop {
+            match self.parts.signals.next_asked() {
+                Ok(Some(Asked::Stop(_))) if self.order == Order::Stop => self.stop_at_once = true,
+                Ok(Some(Asked::Stop(_))) => {
+                    self.order = Order::Stop;
+                    self.drain = Some(Drain::begin(clock::now(), self.parts.drain_timeout, self.tally()));
+                    self.look_now();
+                }
+                Ok(Some(Asked::Reload)) => self.parts.zones.reload_beside(),
+                Ok(Some(Asked::ChildEnded)) => {}
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "signals cannot be read");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The receipt of a stop that is over. A drain that is over is answered, and the server goes on draining.
+    fn end_of_drain(&mut self, now: Timestamp) -> Option<Receipt> {
+        let withdrawn = self.parts.advertisers.iter().all(|line| line.machine.is_withdrawn());
+        let tally = self.tally();
+        let last_inflow = self.parts.monitor.last_inflow();
+        let drain = self.drain.as_mut()?;
+        let outcome = if self.stop_at_once {
+            Outcome::TimedOut
+        } else if self.parts.advertisers.is_empty() {
+            // Nothing ever pointed here.
+            Outcome::Quiet
+        } else {
+            drain.outcome(now, withdrawn, last_inflow)?
+        };
+        let receipt = drain.receipt(now, outcome, tally, last_inflow);
+        self.drain = None;
+        if self.order == Order::Stop {
+            return Some(receipt);
+        }
+        self.hand_out(&receipt);
+        None
+    }
+
+    fn hand_to_all(&mut self, input: &Input<'_>, now: Timestamp) {
+        for index in 0..self.parts.advertisers.len() {
+            self.hand_to(index, input, now);
+        }
+    }
+
+    fn hand_to(&mut self, index: usize, input: &Input<'_>, now: Timestamp) {
+        self.parts.advertisers[index].machine.handle(input.clone(), now, &mut self.outbox);
+        self.outputs
+            .extend(self.outbox.drain().map(|output| (Speaker::Advertiser(index), output)));
+    }
+
+    fn hand_to_peers(&mut self, input: &Input<'_>, now: Timestamp) {
+        let Some(line) = &mut self.parts.peers else { return };
+        line.machine.handle(input.clone(), now, &mut self.outbox);
+        self.outputs.extend(self.outbox.drain().map(|output| (Speaker::Peers, output)));
+    }
+
+    /// Does what the machines want done.
+    fn carry_out(&mut self) {
+        for _ in 0..OUTPUTS_A_TURN {
+            let Some((speaker, output)) = self.outputs.pop_front() else {
+                return;
+            };
+            match output {
+                Output::Event(Event::Wanted(wanted)) => {
+                    tracing::debug!(?wanted, "asked for");
+                    self.last_wanted = Some(clock::now());
+                    self.next_look = clock::now();
+                }
+                Output::Event(Event::Notice(Severity::Info, text)) => tracing::info!("{text}"),
+                Output::Event(Event::Notice(Severity::Warning, text)) => tracing::warn!("{text}"),
+                Output::Send(channel, datagram) => {
+                    let Some(handle) = self.handle_of(speaker, channel) else { continue };
+                    if let Err(error) = self.parts.driver.send(handle, &datagram) {
+                        tracing::debug!(?speaker, ?error, destination = %datagram.destination, "not sent");
+                        self.hand_back(speaker, &Input::Unsent(channel, error));
+                    }
+                }
+            }
+        }
+        self.outputs.clear();
+    }
+
+    fn handle_of(&self, speaker: Speaker, channel: ChannelId) -> Option<Handle> {
+        match speaker {
+            Speaker::Peers => self.parts.peers.as_ref()?.handle_of(channel),
+            Speaker::Advertiser(index) => self.parts.advertisers.get(index)?.handle_of(channel),
+        }
+    }
+
+    fn hand_back(&mut self, speaker: Speaker, input: &Input<'_>) {
+        match speaker {
+            Speaker::Peers => self.hand_to_peers(input, clock::now()),
+            Speaker::Advertiser(index) => self.hand_to(index, input, clock::now()),
+        }
+    }
+}
+
+/// What a wait was ended by, packets apart.
+#[derive(Clone, Copy, Debug, Default)]
+struct Woken {
+    inbox: bool,
+    link: bool,
+    signals: bool,
+}

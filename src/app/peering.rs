@@ -1,0 +1,72 @@
+//! From where this server stands to what it says of itself: `status`'s state, and the statement for the peers.
+//!
+//! The scheduler knows whether queries are wanted, the advertisers whether the network was told; only both together
+//! are the state that people see.
+
+use std::net::Ipv6Addr;
+
+use crate::advertiser::Report;
+use crate::base::peer::{PeerState, Statement};
+use crate::scheduler::{Decision, Standing, State};
+
+/// What does not change while the process lives.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    pub(super) name: String,
+    pub(super) services: Vec<Ipv6Addr>,
+    /// The link interface; empty without a `[service]`.
+    pub(super) interface: String,
+    pub(super) weight: u16,
+    pub(super) capacity: u32,
+}
+
+/// The state as `status` names it.
+pub(super) fn shown_state(standing: &Standing, reports: &[Report]) -> PeerState {
+    match standing.state {
+        State::Starting => PeerState::Starting,
+        State::Serving if reports.iter().any(|report| report.advertised) => PeerState::Active,
+        State::Serving | State::Idle => PeerState::Standby,
+        State::Draining => PeerState::Draining,
+        State::Withdrawn(_) => PeerState::Withdrawn,
+        State::Stopping => PeerState::Stopping,
+    }
+}
+
+/// What this server tells its peers; the peers machine adds its link-layer address, link-local address and interval.
+pub(super) fn statement(identity: &Identity, standing: &Standing, decision: &Decision, reports: &[Report], offered: f64) -> Statement {
+    let holder = reports.iter().find(|report| report.holder).or(reports.first());
+    Statement {
+        identity: identity.name.clone(),
+        services: identity.services.clone(),
+        state: shown_state(standing, reports),
+        idle: standing.state == State::Idle,
+        holder: holder.is_some_and(|report| report.holder),
+        term: holder.map_or(0, |report| report.term),
+        health: decision.health,
+        weight: identity.weight,
+        successor: reports.iter().find_map(|report| report.successor),
+        class: decision.class as u8,
+        capacity: identity.capacity,
+        offered: offered.round() as u32,
+        load: decision.load,
+        misdelivered: reports.iter().map(|report| report.misdelivered).max().unwrap_or(0),
+        ..Statement::default()
+    }
+}
+
+/// Why the server is in the state it shows, in one line.
+pub(super) fn shown_reason(standing: &Standing, reports: &[Report], identity: &Identity) -> String {
+    let services = &identity.services;
+    let addresses = || services.iter().map(Ipv6Addr::to_string).collect::<Vec<_>>().join(", ");
+    match standing.state {
+        State::Serving if services.is_empty() => "serving; without a [service] nothing is advertised".to_owned(),
+        State::Serving if reports.iter().any(|report| report.advertised) => format!("holder of {}", addresses()),
+        State::Serving => reports
+            .first()
+            .map_or_else(|| standing.reason.to_string(), |report| report.detail.clone()),
+        State::Idle if reports.iter().any(|report| report.holder) => format!("holder of {}; {}", addresses(), standing.reason),
+        State::Withdrawn(Some(fault)) if fault.is_of_the_address() => format!("{}: {}", standing.reason, addresses()),
+        State::Withdrawn(Some(fault)) if fault.is_of_the_link() => format!("{}: {}", standing.reason, identity.interface),
+        State::Starting | State::Idle | State::Draining | State::Withdrawn(_) | State::Stopping => standing.reason.to_string(),
+    }
+}

@@ -1,0 +1,355 @@
+//! The server role: builds every part from the checked settings, runs the herald loop, takes the parts down in order.
+//!
+//! Order of a start: zones, address, sockets, self-probe, machines, admin socket and web, loop. Order of an end: the loop has
+//! withdrawn and seen quiet; then sockets are emptied and closed, channels closed, the address is removed last.
+
+use std::io;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Runtime;
+
+use super::boot;
+use super::desk::Desk;
+use super::guardian::Watcher;
+use super::herald::{Herald, Parts};
+use super::line::Line;
+use super::message::Inbox;
+use super::peering::Identity;
+use super::zones::ZoneKeeper;
+use crate::advertiser::Advertiser;
+use crate::advertiser::nd::{self, NeighborDiscovery};
+use crate::advertiser::peers::wire::Key;
+use crate::advertiser::peers::{self, Peers};
+use crate::base::machine::{Channel, Machine};
+use crate::base::peer::IdentityHash;
+use crate::config::service::Service as ServiceSettings;
+use crate::config::{AdvertiserConfig, Settings};
+use crate::control::{self, Operator};
+use crate::dns::counters::Counters;
+use crate::dns::server::{Limits, Listener, ServeError, Service, Shared};
+use crate::dns::zone::ZoneSet;
+use crate::io::capability::{Capability, missing};
+use crate::io::clock;
+use crate::io::driver::{Driver, OpenError};
+use crate::io::files::{self, FileError};
+use crate::io::interface::{AddressHolder, InterfaceMonitor, PlaceError, is_forwarding};
+use crate::io::netlink::NetlinkError;
+use crate::io::process::Signals;
+use crate::monitor::Monitor;
+use crate::monitor::probe::Probe;
+use crate::scheduler::Policy;
+
+/// Answering what is left in the sockets takes no longer, or is given up.
+const EMPTYING: Duration = Duration::from_secs(2);
+/// Threads for TCP, the admin socket and the web part.
+const RUNTIME_THREADS: usize = 2;
+
+/// Why the server does not start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ServerError {
+    #[error("a [service] needs {}, which this process does not have: start as root, or with AmbientCapabilities={} (systemd) or --cap-add (containers)", names(.0, " and "), names(.0, " "))]
+    Capabilities(Vec<Capability>),
+    #[error(
+        "interface {interface} forwards packets and has addresses of its own ({addresses}): this host is a router on that link, and its kernel would answer for the routers' side; turn forwarding off (sysctl net.ipv6.conf.{interface}.forwarding=0) or leave out the nd advertiser"
+    )]
+    IsRouter { interface: String, addresses: String },
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    #[error(transparent)]
+    Listen(#[from] ServeError),
+    #[error(transparent)]
+    Channel(#[from] OpenError),
+    #[error(transparent)]
+    Link(#[from] NetlinkError),
+    #[error("[peers] key-file: {0}")]
+    Key(#[from] FileError),
+    #[error(transparent)]
+    Socket(#[from] control::socket::BindError),
+    #[error(transparent)]
+    Web(#[from] control::web::BindError),
+    #[error("the system refuses: {0}")]
+    System(#[from] io::Error),
+}
+
+fn names(capabilities: &[Capability], between: &str) -> String {
+    capabilities.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)
+}
+
+/// Serves until told to stop.
+pub(super) fn run(settings: Settings) -> Result<(), ServerError> {
+    // Before any other thread: they inherit the blocked signals.
+    let signals = Signals::open()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(RUNTIME_THREADS)
+        .thread_name("tokio")
+        .enable_all()
+        .build()?;
+    if let Some(service) = &settings.service {
+        check_privileges(service)?;
+    }
+    let shared = Arc::new(Shared {
+        zones: ArcSwap::from_pointee(ZoneSet::default()),
+        identity: settings.identity.clone(),
+        version: version(),
+        udp_payload: settings.dns.udp_payload,
+    });
+    let zones = Arc::new(ZoneKeeper::new(settings.zones.clone(), Arc::clone(&shared)));
+    if let Err(error) = zones.reload(None) {
+        tracing::error!("{error}");
+    }
+    let holder = settings
+        .service
+        .as_ref()
+        .map(|service| AddressHolder::place(&service.addresses))
+        .transpose()?;
+    let ended = serve(&settings, signals, &runtime, shared, zones);
+    if let Some(holder) = holder {
+        holder.remove()?;
+    }
+    ended
+}
+
+/// Everything between the address being there and the address being gone.
+fn serve(settings: &Settings, signals: Signals, runtime: &Runtime, shared: Arc<Shared>, zones: Arc<ZoneKeeper>) -> Result<(), ServerError> {
+    let counters = Arc::new(Counters::new());
+    let listeners = listeners(settings);
+    let service = Service::start(
+        &listeners,
+        shared,
+        Arc::clone(&counters),
+        Limits::of(&settings.dns),
+        runtime.handle().clone(),
+    )?;
+    let addresses: Vec<SocketAddr> = service.addresses().collect();
+    let probe = Probe::start(&addresses, settings.identity.clone())?;
+    let capacity = settings.service.as_ref().and_then(|service| service.capacity);
+    let driver = Driver::new()?;
+    let (inbox, messages) = Inbox::new(driver.waker());
+    let mut parts = Parts {
+        driver,
+        inbox: messages,
+        signals,
+        guardian: Watcher::find(),
+        advertisers: Vec::new(),
+        peers: None,
+        link: None,
+        monitor: Monitor::new(counters, probe.record(), capacity, std::process::id()),
+        zones: Arc::clone(&zones),
+        policy: Policy {
+            standby_after: settings.scheduler.standby_after,
+            hold: settings.scheduler.hold,
+        },
+        drain_timeout: settings.scheduler.drain_timeout,
+        identity: identity(settings),
+    };
+    if let Some(service) = &settings.service {
+        put_on_the_link(&mut parts, settings, service)?;
+    }
+    let desk: Arc<dyn Operator> = Arc::new(Desk { inbox, zones });
+    let control = open_control(settings, runtime, &desk)?;
+    announce(settings, &addresses, &parts);
+    let mut herald = Herald::new(parts);
+    let receipt = herald.run()?;
+    herald.hand_out(&receipt);
+    // Its queries would keep the sockets from ever being empty.
+    drop(probe);
+    if !service.drain(EMPTYING) {
+        tracing::warn!("queries still came when the sockets were closed");
+    }
+    drop(control);
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn listeners(settings: &Settings) -> Vec<Listener> {
+    let unicast = settings.dns.listen.iter().map(|address| Listener {
+        address: *address,
+        service: false,
+    });
+    let anycast = settings.service.iter().flat_map(|service| {
+        let port = service.port.get();
+        service.addresses.iter().map(move |address| Listener {
+            address: (address.get(), port).into(),
+            service: true,
+        })
+    });
+    unicast.chain(anycast).collect()
+}
+
+fn identity(settings: &Settings) -> Identity {
+    let service = settings.service.as_ref();
+    let mut services: Vec<Ipv6Addr> = service.map_or(Vec::new(), |service| {
+        service.addresses.iter().map(|address| address.get()).collect()
+    });
+    services.sort_unstable();
+    Identity {
+        name: settings.identity.clone(),
+        services,
+        interface: service.map_or_else(String::new, |service| service.interface.clone()),
+        weight: service.map_or(0, |service| service.weight.get()),
+        capacity: service.and_then(|service| service.capacity).unwrap_or(0),
+    }
+}
+
+/// All that is missing is said at once, before anything is touched.
+fn check_privileges(service: &ServiceSettings) -> Result<(), ServerError> {
+    let mut wanted = vec![Capability::NetAdmin, Capability::NetRaw];
+    if service.port.get() < 1_024 {
+        wanted.push(Capability::NetBindService);
+    }
+    let missing = missing(&wanted);
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(ServerError::Capabilities(missing))
+    }
+}
+
+/// The advertisers, the peers, and the interface that they all stand on.
+fn put_on_the_link(parts: &mut Parts, settings: &Settings, service: &ServiceSettings) -> Result<(), ServerError> {
+    let machines = advertisers(settings, service);
+    let peers = if settings.peers.enabled {
+        Some(peers(settings, service)?)
+    } else {
+        None
+    };
+    let channels = machines
+        .iter()
+        .map(|machine| machine.channels())
+        .chain(peers.iter().map(|machine| machine.channels()))
+        .flatten();
+    let link = InterfaceMonitor::open(&service.interface, &groups(channels), &service.addresses)?;
+    refuse_routers(&link)?;
+    for machine in machines {
+        let handles = parts.driver.open(machine.channels())?;
+        parts.advertisers.push(Line::new(machine, handles));
+    }
+    if let Some(machine) = peers {
+        let handles = parts.driver.open(machine.channels())?;
+        parts.peers = Some(Line::new(Box::new(machine), handles));
+    }
+    parts.link = Some(link);
+    Ok(())
+}
+
+fn groups<'a>(channels: impl Iterator<Item = &'a Channel>) -> Vec<Ipv6Addr> {
+    let mut groups = Vec::new();
+    for channel in channels {
+        match channel {
+            Channel::Raw { groups: joined, .. } | Channel::Udp { groups: joined, .. } => groups.extend(joined),
+            Channel::Frame { .. } => {}
+        }
+    }
+    groups
+}
+
+fn refuse_routers(link: &InterfaceMonitor) -> Result<(), ServerError> {
+    let addresses = &link.state().addresses;
+    // An interface that does not exist yet does not forward.
+    if !is_forwarding(link.name()).unwrap_or(false) || addresses.is_empty() {
+        return Ok(());
+    }
+    let addresses = addresses.iter().map(Ipv6Addr::to_string).collect::<Vec<_>>().join(", ");
+    Err(ServerError::IsRouter {
+        interface: link.name().to_owned(),
+        addresses,
+    })
+}
+
+fn advertisers(settings: &Settings, service: &ServiceSettings) -> Vec<Box<dyn Advertiser>> {
+    let build = |config: &AdvertiserConfig| -> Box<dyn Advertiser> {
+        match config {
+            AdvertiserConfig::Nd(config) => Box::new(NeighborDiscovery::new(nd::Setup {
+                config: config.clone(),
+                interface: service.interface.clone(),
+                services: service.addresses.clone(),
+                identity: IdentityHash::of(&settings.identity),
+                peer_interval: settings.peers.interval,
+                signed_only: !settings.peers.key_file.as_os_str().is_empty(),
+                first_sequence: (clock::random_seed() >> 32) as u32,
+            })),
+        }
+    };
+    settings.advertisers.iter().map(build).collect()
+}
+
+fn peers(settings: &Settings, service: &ServiceSettings) -> Result<Peers, ServerError> {
+    let key = if settings.peers.key_file.as_os_str().is_empty() {
+        tracing::warn!("peer messages are not signed: anybody on the link can speak for a server; [peers] key-file ends that");
+        None
+    } else {
+        Some(Key::new(files::read(&settings.peers.key_file)?.trim_ascii()))
+    };
+    Ok(Peers::new(peers::Setup {
+        config: settings.peers.clone(),
+        key,
+        interface: service.interface.clone(),
+        identity: settings.identity.clone(),
+        boot: boot::count(settings.state_directory.as_deref()),
+    }))
+}
+
+/// What of the control part lives as long as the loop: dropping it closes the admin socket and the web part.
+struct Control(Vec<tokio::task::JoinHandle<()>>);
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.0.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+fn open_control(settings: &Settings, runtime: &Runtime, desk: &Arc<dyn Operator>) -> Result<Control, ServerError> {
+    let _entered = runtime.enter();
+    let socket = control::socket::AdminSocket::bind(&settings.control_socket)?;
+    let mut tasks = vec![runtime.spawn(socket.serve(Arc::clone(desk)))];
+    if let Some(listen) = settings.web {
+        let listener = runtime.block_on(control::web::bind(listen))?;
+        let operator = Arc::clone(desk);
+        tasks.push(runtime.spawn(async move {
+            if let Err(error) = control::web::serve(listener, operator).await {
+                tracing::error!(%error, "the web part has ended");
+            }
+        }));
+    }
+    Ok(Control(tasks))
+}
+
+fn version() -> String {
+    format!("heraldns {}", env!("CARGO_PKG_VERSION"))
+}
+
+/// Says what is served, where, and what to try.
+fn announce(settings: &Settings, addresses: &[SocketAddr], parts: &Parts) {
+    let numbers = parts.zones.numbers();
+    tracing::info!(
+        "{} serves {} zones with {} records as {}",
+        version(),
+        numbers.loaded,
+        numbers.records,
+        settings.identity
+    );
+    for address in addresses {
+        tracing::info!("listening on {address}, UDP and TCP");
+    }
+    if let Some(web) = settings.web {
+        tracing::info!(
+            "status: http://{web}/ or heraldns status --socket {}",
+            settings.control_socket.display()
+        );
+    }
+    let served = || parts.zones.list().into_iter().filter(|zone| zone.serial.is_some());
+    let zone = served().find(|zone| !zone.name.ends_with(".arpa.")).or_else(|| served().next());
+    if let (Some(zone), Some(address)) = (zone, addresses.first()) {
+        tracing::info!("try: dig @{} -p {} {} SOA", address.ip(), address.port(), zone.name);
+    }
+    if let Some(service) = &settings.service {
+        for address in &service.addresses {
+            tracing::info!(
+                "the router must have {address} on-link on its interface to this link: in a prefix of it, or ip -6 route add {address}/128 dev LAN"
+            );
+        }
+    }
+}

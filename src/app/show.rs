@@ -1,0 +1,218 @@
+//! From the herald loop's state to what people and scrapers read: the `status` object and the numbers of `/metrics`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::herald::Herald;
+use super::peering;
+use crate::advertiser::Report;
+use crate::advertiser::peers::{Conflict, Peers};
+use crate::base::peer::{Peer, PeerState};
+use crate::base::time::Timestamp;
+use crate::control::Measurements;
+use crate::control::metrics::Listener;
+use crate::control::status::{self, PeerMessages, Status};
+use crate::dns::counters::{Drop, QUERY_TYPES, Tally, Transport};
+use crate::dns::types::ResponseCode;
+use crate::io::clock;
+use crate::monitor::observation::Health;
+use crate::scheduler::journal::Entry;
+
+impl Herald {
+    /// The `status` object.
+    pub(super) fn status(&self) -> Status {
+        let reports = self.reports();
+        let figures = self.parts.monitor.figures();
+        let advertised = reports.iter().any(|report| report.advertised);
+        let holder = reports.iter().any(|report| report.holder);
+        let (state, since) = self.shown;
+        Status {
+            identity: self.parts.identity.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            state: show_state(state),
+            reason: peering::shown_reason(&self.standing, &reports, &self.parts.identity),
+            since: clock::wall_clock_of(since).to_string(),
+            pids: status::Pids {
+                guardian: self.parts.guardian.pid(),
+                main: std::process::id(),
+            },
+            services: self
+                .parts
+                .identity
+                .services
+                .iter()
+                .map(|address| status::Service {
+                    address: *address,
+                    advertised,
+                    holder,
+                })
+                .collect(),
+            queries: status::Queries {
+                total: figures.queries,
+                per_second: round(figures.queries_per_second),
+            },
+            load: round(figures.load),
+            advertisers: reports.iter().map(show_advertiser).collect(),
+            peers: self.known_peers().iter().map(|peer| show_peer(peer, clock::now())).collect(),
+            peer_messages: self.parts.peers.as_ref().map(|line| show_traffic(&line.machine)),
+            zones: self.parts.zones.numbers(),
+            problems: self.problems(),
+        }
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let zones = self
+            .parts
+            .zones
+            .list()
+            .into_iter()
+            .filter_map(|zone| Some(format!("zone {}: {}", zone.name, zone.error?)));
+        let conflicts = self.parts.peers.iter().flat_map(|line| line.machine.conflicts()).map(show_conflict);
+        zones.chain(conflicts).collect()
+    }
+
+    /// The numbers of `/metrics`.
+    pub(super) fn measurements(&self) -> Measurements {
+        let figures = self.parts.monitor.figures();
+        let total = figures.counts.total();
+        Measurements {
+            status: self.status(),
+            listeners: figures.counts.listeners.iter().map(show_listener).collect(),
+            queries_by_type: queries_by_type(&total),
+            answers_by_code: answers_by_code(&total),
+            dropped: Drop::ALL
+                .into_iter()
+                .map(|cause| (cause.name(), total.drops[cause as usize]))
+                .collect(),
+            inflow: figures.inflow,
+            answers_sent: total.accepted,
+            answers_unsent: total.refused,
+            answers_truncated: total.truncated,
+            decisions: self.standing.decision,
+            memory: figures.system.memory,
+            host_cpu: figures.system.cpu,
+        }
+    }
+}
+
+fn show_listener(listener: &crate::dns::counters::ListenerSnapshot) -> Listener {
+    Listener {
+        address: listener.address,
+        transport: Transport::name(listener.transport),
+        queries: listener.workers.iter().map(|worker| worker.tally.queries).sum(),
+    }
+}
+
+fn queries_by_type(total: &Tally) -> Vec<(&'static str, u64)> {
+    let names = QUERY_TYPES.iter().map(|(_, name)| *name).chain(["other"]);
+    names.zip(total.query_types).collect()
+}
+
+/// Response codes that have no name of their own are counted as `other`.
+fn answers_by_code(total: &Tally) -> Vec<(&'static str, u64)> {
+    let mut answers: Vec<(&'static str, u64)> = Vec::new();
+    for (code, count) in (0_u16..).zip(total.response_codes) {
+        let name = ResponseCode(code).mnemonic().unwrap_or("other");
+        match answers.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, sum)) => *sum += count,
+            None => answers.push((name, count)),
+        }
+    }
+    answers
+}
+
+fn show_traffic(peers: &Peers) -> PeerMessages {
+    let traffic = peers.traffic();
+    PeerMessages {
+        sent: traffic.sent,
+        errors: traffic.errors,
+        received: traffic.received,
+        dropped: traffic
+            .dropped
+            .entries()
+            .iter()
+            .map(|(cause, count)| ((*cause).to_owned(), *count))
+            .collect(),
+    }
+}
+
+fn show_conflict(conflict: Conflict) -> String {
+    match conflict {
+        Conflict::SameIdentity(link_layer) => format!("another server, {link_layer}, has the identity of this one: give each its own"),
+        Conflict::SameLinkLayer(hash) => format!("an older server ({hash}) has the link-layer address of this one: this one withdraws"),
+    }
+}
+
+fn show_state(state: PeerState) -> status::State {
+    match state {
+        PeerState::Starting => status::State::Starting,
+        PeerState::Standby => status::State::Standby,
+        PeerState::Active => status::State::Active,
+        PeerState::Draining => status::State::Draining,
+        PeerState::Withdrawn | PeerState::Gone => status::State::Withdrawn,
+        PeerState::Stopping => status::State::Stopping,
+    }
+}
+
+fn show_advertiser(report: &Report) -> status::Advertiser {
+    status::Advertiser {
+        protocol: report.protocol.to_owned(),
+        state: report.state.name().to_owned(),
+        sent: report.sent,
+        errors: report.errors,
+        detail: report.detail.clone(),
+        dropped: report.dropped.iter().map(|(cause, count)| ((*cause).to_owned(), *count)).collect(),
+    }
+}
+
+fn show_peer(peer: &Peer, now: Timestamp) -> status::Peer {
+    status::Peer {
+        identity: peer.statement.identity.clone(),
+        address: peer.source,
+        state: peer.statement.state.name().to_owned(),
+        load: f64::from(peer.statement.load) / 1_000.0,
+        last_heard_ms: millis(now.since(peer.last_heard)),
+    }
+}
+
+pub(super) fn show_decision(entry: &Entry) -> status::Decision {
+    let ago = |time: Option<Timestamp>| {
+        time.map_or_else(
+            || "never".to_owned(),
+            |time| format!("{} ms before", millis(entry.seen.at.since(time))),
+        )
+    };
+    let health = |health: Health| match health {
+        Health::Unknown => "unknown".to_owned(),
+        Health::Healthy => "healthy".to_owned(),
+        Health::Faulty(fault) => fault.to_string(),
+    };
+    let seen = [
+        ("service", health(entry.seen.service)),
+        ("link", health(entry.seen.link)),
+        ("last query", ago(entry.seen.last_inflow)),
+        ("last asked for", ago(entry.seen.last_wanted)),
+        ("another holder", if entry.seen.other_holder { "yes" } else { "no" }.to_owned()),
+        ("order", format!("{:?}", entry.seen.order).to_lowercase()),
+        ("load", format!("{:.3}", f64::from(entry.seen.load) / 1_000.0)),
+    ];
+    status::Decision {
+        id: entry.id,
+        at: clock::wall_clock_of(entry.seen.at).to_string(),
+        from: entry.from.name().to_owned(),
+        to: entry.to.name().to_owned(),
+        reason: entry.reason.to_string(),
+        seen: seen
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect::<BTreeMap<_, _>>(),
+    }
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn round(value: f64) -> f64 {
+    (value * 1_000.0).round() / 1_000.0
+}

@@ -1,0 +1,129 @@
+//! The end of wanting queries: when a drain or a stop is over, and the receipt that says what it cost.
+//!
+//! Order of a stop: withdraw on all protocols, wait until inflow is quiet by the counters, empty the sockets, answer,
+//! close, address last. This file only knows when the waiting is over.
+
+use std::time::Duration;
+
+use crate::base::time::Timestamp;
+
+/// No query to a service address for so long is quiet. Routers that were told have turned within milliseconds; what
+/// still comes after that was on its way.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// Counts that a receipt compares, since the start of the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Queries read from service addresses that came from others.
+    pub(crate) queries: u64,
+    /// Answers that the kernel took, on all addresses.
+    pub(crate) answered: u64,
+    /// Answers that the kernel refused, on all addresses.
+    pub(crate) refused: u64,
+}
+
+/// A drain or a stop on its way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Drain {
+    began: Timestamp,
+    timeout: Duration,
+    at_start: Tally,
+    withdrawn: Option<Timestamp>,
+}
+
+/// Why the waiting is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Nothing points here any more, and nothing comes.
+    Quiet,
+    /// `drain-timeout` has cut it.
+    TimedOut,
+}
+
+/// What a drain cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    pub(crate) outcome: Outcome,
+    /// How long it took.
+    pub(crate) took: Duration,
+    /// From the beginning until nothing that was advertised points here any more.
+    pub(crate) withdrawn_after: Option<Duration>,
+    /// From the beginning to the last query from others.
+    pub(crate) last_query_after: Option<Duration>,
+    /// Queries that came after the beginning.
+    pub(crate) queries_after: u64,
+    /// Answers that the kernel refused after the beginning.
+    pub(crate) refused_after: u64,
+}
+
+impl Drain {
+    pub(crate) const fn begin(now: Timestamp, timeout: Duration, at_start: Tally) -> Self {
+        Self {
+            began: now,
+            timeout,
+            at_start,
+            withdrawn: None,
+        }
+    }
+
+    /// The outcome, once there is one. `withdrawn`: nothing that was advertised points here any more.
+    pub(crate) fn outcome(&mut self, now: Timestamp, withdrawn: bool, last_inflow: Option<Timestamp>) -> Option<Outcome> {
+        self.withdrawn = if withdrawn { self.withdrawn.or(Some(now)) } else { None };
+        let silent_since = last_inflow.max(Some(self.began)).unwrap_or(self.began);
+        if withdrawn && now.since(silent_since) >= QUIET {
+            Some(Outcome::Quiet)
+        } else if now.since(self.began) >= self.timeout {
+            Some(Outcome::TimedOut)
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn receipt(&self, now: Timestamp, outcome: Outcome, tally: Tally, last_inflow: Option<Timestamp>) -> Receipt {
+        Receipt {
+            outcome,
+            took: now.since(self.began),
+            withdrawn_after: self.withdrawn.map(|withdrawn| withdrawn.since(self.began)),
+            last_query_after: last_inflow.filter(|last| *last > self.began).map(|last| last.since(self.began)),
+            queries_after: tally.queries.saturating_sub(self.at_start.queries),
+            refused_after: tally.refused.saturating_sub(self.at_start.refused),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drain_ends_when_withdrawn_and_quiet_or_at_its_timeout() {
+        let mut drain = Drain::begin(Timestamp::from_secs(10), Duration::from_secs(10), Tally::default());
+        let at = Timestamp::from_millis;
+        assert_eq!(drain.outcome(at(10_400), true, None), None, "too early to call it quiet");
+        assert_eq!(drain.outcome(at(10_500), true, None), Some(Outcome::Quiet));
+        assert_eq!(drain.outcome(at(10_500), false, None), None, "something may still point here");
+        assert_eq!(drain.outcome(at(12_000), true, Some(at(11_900))), None, "queries still come");
+        assert_eq!(drain.outcome(at(20_000), false, Some(at(19_999))), Some(Outcome::TimedOut));
+    }
+
+    #[test]
+    fn the_receipt_counts_from_the_withdrawal() {
+        let start = Tally {
+            queries: 100,
+            answered: 90,
+            refused: 10,
+        };
+        let drain = Drain::begin(Timestamp::from_secs(10), Duration::from_secs(10), start);
+        let after = Tally {
+            queries: 107,
+            answered: 97,
+            refused: 10,
+        };
+        let receipt = drain.receipt(Timestamp::from_secs(12), Outcome::Quiet, after, Some(Timestamp::from_secs(11)));
+        assert_eq!(
+            (receipt.queries_after, receipt.refused_after, receipt.took),
+            (7, 0, Duration::from_secs(2))
+        );
+        assert_eq!(receipt.last_query_after, Some(Duration::from_secs(1)));
+    }
+}

@@ -1,0 +1,90 @@
+//! The commands that talk to a running server.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::arguments::ServerArguments;
+use super::{REFUSED, done_if, print, show};
+use crate::control::Command;
+use crate::control::client::{self, ClientError};
+use crate::control::status::{Decision, DrainReceipt, Status, Zone, ZoneState};
+
+impl ServerArguments {
+    fn ask<T: DeserializeOwned>(self, command: &Command) -> Result<T, ClientError> {
+        let configured = std::env::var_os("HERALDNS_CONTROL__SOCKET").map(PathBuf::from);
+        client::ask(&client::find_socket(self.socket.or(configured)), command)
+    }
+}
+
+fn refuse(error: &dyn Display) -> ExitCode {
+    super::fail(REFUSED, &format_args!("error: {error}"))
+}
+
+pub(super) fn status(server: ServerArguments, json: bool) -> ExitCode {
+    let status: Status = match server.ask(&Command::Status) {
+        Ok(status) => status,
+        Err(error) => return refuse(&error),
+    };
+    if json {
+        match serde_json::to_string_pretty(&status) {
+            Ok(text) => print(&format!("{text}\n")),
+            Err(error) => return refuse(&error),
+        }
+    } else {
+        print(&show::status(&status));
+    }
+    done_if(status.state.is_healthy())
+}
+
+pub(super) fn zones(server: ServerArguments) -> ExitCode {
+    match server.ask::<Vec<Zone>>(&Command::Zones) {
+        Ok(zones) => show_zones(&zones),
+        Err(error) => refuse(&error),
+    }
+}
+
+pub(super) fn reload(server: ServerArguments, zone: Option<String>) -> ExitCode {
+    match server.ask::<Vec<Zone>>(&Command::Reload { zone }) {
+        Ok(zones) => show_zones(&zones),
+        Err(error) => refuse(&error),
+    }
+}
+
+fn show_zones(zones: &[Zone]) -> ExitCode {
+    print(&show::zones(zones));
+    done_if(zones.iter().all(|zone| zone.state == ZoneState::Loaded))
+}
+
+pub(super) fn explain(server: ServerArguments, id: Option<u64>) -> ExitCode {
+    match server.ask::<Vec<Decision>>(&Command::Explain { id }) {
+        Ok(decisions) => {
+            print(&show::decisions(&decisions));
+            ExitCode::SUCCESS
+        }
+        Err(error) => refuse(&error),
+    }
+}
+
+pub(super) fn drain(server: ServerArguments, timeout: Option<Duration>, simulate: bool) -> ExitCode {
+    match server.ask::<DrainReceipt>(&Command::Drain { timeout, simulate }) {
+        Ok(receipt) => {
+            print(&show::receipt(&receipt));
+            done_if(receipt.complete)
+        }
+        Err(error) => refuse(&error),
+    }
+}
+
+pub(super) fn undrain(server: ServerArguments) -> ExitCode {
+    match server.ask::<Status>(&Command::Undrain) {
+        Ok(status) => {
+            print(&show::verdict(&status));
+            ExitCode::SUCCESS
+        }
+        Err(error) => refuse(&error),
+    }
+}

@@ -1,0 +1,374 @@
+//! What the commands print for people: the verdict in the first line, then tables.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::control::status::{Advertiser, Decision, DrainReceipt, Peer, Service, Status, Zone};
+
+/// One line: which server, in which state, why.
+pub(super) fn verdict(status: &Status) -> String {
+    format!(
+        "{} is {}: {} (since {})\n",
+        status.identity, status.state, status.reason, status.since
+    )
+}
+
+pub(super) fn status(status: &Status) -> String {
+    let mut text = verdict(status);
+    for problem in &status.problems {
+        let _ = writeln!(text, "  ! {problem}");
+    }
+    let queries = status.queries;
+    let zones = status.zones;
+    let _ = write!(
+        text,
+        "\nqueries  {}, {:.1}/s; load {}\nzones    {} loaded, {} failed, {} records\nprocess  version {}, {}\n",
+        queries.total,
+        queries.per_second,
+        percent(status.load),
+        zones.loaded,
+        zones.failed,
+        zones.records,
+        status.version,
+        pids(status),
+    );
+    if !status.services.is_empty() {
+        text.push('\n');
+        text += &table(["SERVICE ADDRESS", "ADVERTISED", "HOLDER"], status.services.iter().map(service_row));
+    }
+    if !status.advertisers.is_empty() {
+        text.push('\n');
+        let heads = ["ADVERTISER", "STATE", "SENT", "ERRORS", "DROPPED", "DETAIL"];
+        text += &table(heads, status.advertisers.iter().map(advertiser_row));
+    }
+    if !status.peers.is_empty() {
+        text.push('\n');
+        let heads = ["PEER", "ADDRESS", "STATE", "LOAD", "HEARD"];
+        text += &table(heads, status.peers.iter().map(peer_row));
+    }
+    if let Some(messages) = &status.peer_messages {
+        let _ = writeln!(
+            text,
+            "\npeer messages: {} sent, {} not sent, {} received, dropped: {}",
+            messages.sent,
+            messages.errors,
+            messages.received,
+            causes(&messages.dropped),
+        );
+    }
+    text
+}
+
+pub(super) fn zones(zones: &[Zone]) -> String {
+    let mut text = table(["ZONE", "SERIAL", "RECORDS", "STATE", "FILE"], zones.iter().map(zone_row));
+    for zone in zones {
+        if let Some(error) = &zone.error {
+            let _ = writeln!(text, "\n{}: {error}", zone.name);
+        }
+    }
+    text
+}
+
+pub(super) fn decisions(decisions: &[Decision]) -> String {
+    let mut text = String::new();
+    for decision in decisions {
+        let Decision {
+            id,
+            at,
+            from,
+            to,
+            reason,
+            seen,
+        } = decision;
+        let _ = writeln!(text, "#{id} {at} {from} -> {to}: {reason}");
+        for (what, value) in seen {
+            let _ = writeln!(text, "    {what}: {value}");
+        }
+    }
+    if text.is_empty() {
+        text.push_str("no decision has been made yet\n");
+    }
+    text
+}
+
+pub(super) fn receipt(receipt: &DrainReceipt) -> String {
+    let mut text = match (receipt.simulated, receipt.complete) {
+        (true, true) if receipt.successor.is_some() => "a drain would hand over\n".to_owned(),
+        (true, true) => "a drain would take nothing away: nothing is advertised\n".to_owned(),
+        (true, false) => "a drain would leave nobody to serve\n".to_owned(),
+        (false, true) => format!("drained in {} ms: quiet\n", receipt.took_ms),
+        (false, false) => format!("drain ended after {} ms: queries still come\n", receipt.took_ms),
+    };
+    if let Some(successor) = &receipt.successor {
+        let _ = writeln!(text, "  takes over           {successor}");
+    }
+    if !receipt.simulated {
+        let _ = writeln!(text, "  withdrawn after      {}", milliseconds(receipt.withdrawn_after_ms));
+        let _ = writeln!(text, "  last query after     {}", milliseconds(receipt.last_query_after_ms));
+        let _ = writeln!(text, "  queries since        {}", receipt.received);
+        let _ = writeln!(text, "  answered             {}", receipt.answered);
+        let _ = writeln!(text, "  lost                 {}", receipt.lost);
+    }
+    for warning in &receipt.warnings {
+        let _ = writeln!(text, "  ! {warning}");
+    }
+    text
+}
+
+fn service_row(service: &Service) -> [String; 3] {
+    [
+        service.address.to_string(),
+        yes_or_no(service.advertised),
+        yes_or_no(service.holder),
+    ]
+}
+
+fn advertiser_row(advertiser: &Advertiser) -> [String; 6] {
+    [
+        advertiser.protocol.clone(),
+        advertiser.state.clone(),
+        advertiser.sent.to_string(),
+        advertiser.errors.to_string(),
+        causes(&advertiser.dropped),
+        advertiser.detail.clone(),
+    ]
+}
+
+fn causes(counts: &BTreeMap<String, u64>) -> String {
+    let counts = counts.iter().filter(|(_, count)| **count > 0);
+    let counts: Vec<String> = counts.map(|(cause, count)| format!("{cause} {count}")).collect();
+    if counts.is_empty() { "0".to_owned() } else { counts.join(", ") }
+}
+
+fn peer_row(peer: &Peer) -> [String; 5] {
+    [
+        peer.identity.clone(),
+        peer.address.to_string(),
+        peer.state.clone(),
+        percent(peer.load),
+        format!("{} ms ago", peer.last_heard_ms),
+    ]
+}
+
+fn zone_row(zone: &Zone) -> [String; 5] {
+    [
+        zone.name.clone(),
+        zone.serial.map_or_else(|| "-".to_owned(), |serial| serial.to_string()),
+        zone.records.to_string(),
+        zone.state.to_string(),
+        zone.file.clone(),
+    ]
+}
+
+fn pids(status: &Status) -> String {
+    match status.pids.guardian {
+        Some(guardian) => format!("main {}, guardian {guardian}", status.pids.main),
+        None => format!("main {}, no guardian", status.pids.main),
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0}%", share * 100.0)
+}
+
+fn milliseconds(value: Option<u64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value} ms"))
+}
+
+fn yes_or_no(truth: bool) -> String {
+    if truth { "yes" } else { "no" }.to_owned()
+}
+
+/// Columns as wide as their widest cell; no blanks at the end of a line.
+fn table<const COLUMNS: usize>(heads: [&str; COLUMNS], rows: impl Iterator<Item = [String; COLUMNS]>) -> String {
+    let mut lines = vec![heads.map(str::to_owned)];
+    lines.extend(rows);
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; COLUMNS] = std::array::from_fn(width);
+    let mut text = String::new();
+    for line in &lines {
+        let cells: Vec<String> = line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let _ = writeln!(text, "{}", cells.join("  ").trim_end());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::control::status::{PeerMessages, Pids, Queries, State, ZoneNumbers, ZoneState};
+
+    fn example() -> Status {
+        Status {
+            identity: "s1".to_owned(),
+            version: "0.1.0".to_owned(),
+            state: State::Active,
+            reason: "holder of 2001:db8:5::53".to_owned(),
+            since: "2026-01-01T00:00:00Z".to_owned(),
+            pids: Pids {
+                guardian: Some(100),
+                main: 101,
+            },
+            services: vec![Service {
+                address: "2001:db8:5::53".parse().unwrap(),
+                advertised: true,
+                holder: true,
+            }],
+            queries: Queries {
+                total: 1234,
+                per_second: 17.25,
+            },
+            load: 0.314,
+            advertisers: vec![Advertiser {
+                protocol: "nd".to_owned(),
+                state: "advertising".to_owned(),
+                sent: 12,
+                errors: 0,
+                detail: "next in 200 ms".to_owned(),
+                dropped: BTreeMap::from([("checksum".to_owned(), 0), ("hop-limit".to_owned(), 3)]),
+            }],
+            peer_messages: Some(PeerMessages {
+                sent: 30,
+                errors: 0,
+                received: 28,
+                dropped: BTreeMap::from([("signature".to_owned(), 1)]),
+            }),
+            peers: vec![Peer {
+                identity: "s2".to_owned(),
+                address: "fe80::2".parse().unwrap(),
+                state: "standby".to_owned(),
+                load: 0.0,
+                last_heard_ms: 120,
+            }],
+            zones: ZoneNumbers {
+                loaded: 2,
+                failed: 1,
+                records: 40,
+            },
+            problems: vec!["zone example.org.: no file".to_owned()],
+        }
+    }
+
+    #[test]
+    fn status_begins_with_the_verdict() {
+        assert_snapshot!(status(&example()), @"
+        s1 is active: holder of 2001:db8:5::53 (since 2026-01-01T00:00:00Z)
+          ! zone example.org.: no file
+
+        queries  1234, 17.2/s; load 31%
+        zones    2 loaded, 1 failed, 40 records
+        process  version 0.1.0, main 101, guardian 100
+
+        SERVICE ADDRESS  ADVERTISED  HOLDER
+        2001:db8:5::53   yes         yes
+
+        ADVERTISER  STATE        SENT  ERRORS  DROPPED      DETAIL
+        nd          advertising  12    0       hop-limit 3  next in 200 ms
+
+        PEER  ADDRESS  STATE    LOAD  HEARD
+        s2    fe80::2  standby  0%    120 ms ago
+
+        peer messages: 30 sent, 0 not sent, 28 received, dropped: signature 1
+        ");
+    }
+
+    #[test]
+    fn a_server_without_service_shows_no_empty_tables() {
+        let alone = Status {
+            services: Vec::new(),
+            advertisers: Vec::new(),
+            peers: Vec::new(),
+            peer_messages: None,
+            problems: Vec::new(),
+            ..example()
+        };
+        assert_snapshot!(status(&alone), @"
+        s1 is active: holder of 2001:db8:5::53 (since 2026-01-01T00:00:00Z)
+
+        queries  1234, 17.2/s; load 31%
+        zones    2 loaded, 1 failed, 40 records
+        process  version 0.1.0, main 101, guardian 100
+        ");
+    }
+
+    #[test]
+    fn zones_show_what_is_served_and_what_is_wrong() {
+        let loaded = Zone {
+            name: "example.com.".to_owned(),
+            serial: Some(2026),
+            records: 25,
+            file: "zones/example.com.zone".to_owned(),
+            state: ZoneState::Loaded,
+            error: None,
+        };
+        let failed = Zone {
+            name: "a.".to_owned(),
+            serial: None,
+            records: 0,
+            file: "zones/a.zone".to_owned(),
+            state: ZoneState::Failed,
+            error: Some("zones/a.zone:1:1: error: no SOA record".to_owned()),
+        };
+        assert_snapshot!(zones(&[loaded, failed]), @"
+        ZONE          SERIAL  RECORDS  STATE   FILE
+        example.com.  2026    25       loaded  zones/example.com.zone
+        a.            -       0        failed  zones/a.zone
+
+        a.: zones/a.zone:1:1: error: no SOA record
+        ");
+    }
+
+    #[test]
+    fn decisions_show_what_they_were_made_from() {
+        let decision = Decision {
+            id: 7,
+            at: "2026-01-01T00:00:00Z".to_owned(),
+            from: "starting".to_owned(),
+            to: "serving".to_owned(),
+            reason: "healthy for long enough".to_owned(),
+            seen: BTreeMap::from([("link".to_owned(), "healthy".to_owned()), ("load".to_owned(), "0.100".to_owned())]),
+        };
+        assert_snapshot!(decisions(&[decision]), @"
+        #7 2026-01-01T00:00:00Z starting -> serving: healthy for long enough
+            link: healthy
+            load: 0.100
+        ");
+        assert_snapshot!(decisions(&[]), @"no decision has been made yet");
+    }
+
+    #[test]
+    fn a_receipt_tells_what_the_drain_cost() {
+        let drained = DrainReceipt {
+            simulated: false,
+            complete: true,
+            took_ms: 812,
+            withdrawn_after_ms: Some(4),
+            successor: Some("s2".to_owned()),
+            last_query_after_ms: Some(310),
+            received: 17,
+            answered: 17,
+            lost: 0,
+            warnings: Vec::new(),
+        };
+        assert_snapshot!(receipt(&drained), @"
+        drained in 812 ms: quiet
+          takes over           s2
+          withdrawn after      4 ms
+          last query after     310 ms
+          queries since        17
+          answered             17
+          lost                 0
+        ");
+        let alone = DrainReceipt {
+            simulated: true,
+            warnings: vec!["no other server is ready".to_owned()],
+            ..DrainReceipt::default()
+        };
+        assert_snapshot!(receipt(&alone), @"
+        a drain would leave nobody to serve
+          ! no other server is ready
+        ");
+    }
+}

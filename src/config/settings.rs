@@ -1,0 +1,153 @@
+//! A configuration that has been checked: what the program runs on. Its types leave no room for wrong values.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::service::Service;
+use super::zones::ZoneSources;
+use super::{AdvertiserConfig, Config};
+use crate::advertiser::nd::config::Mode;
+use crate::advertiser::peers;
+use crate::base::problem::Problem;
+use crate::{dns, scheduler};
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// This server's name: NSID, `id.server`, and its hash among the peers.
+    pub identity: String,
+    /// What the service process listens on and how it answers.
+    pub dns: dns::config::Config,
+    /// Where the zones are.
+    pub zones: ZoneSources,
+    /// The service addresses, if there are any.
+    pub service: Option<Service>,
+    /// When to go silent, how long to wait.
+    pub scheduler: scheduler::config::Config,
+    /// How servers know each other.
+    pub peers: peers::config::Config,
+    /// Sending means, in the configured order; empty exactly if there is no service.
+    pub advertisers: Vec<AdvertiserConfig>,
+    /// Where state is kept: as configured, or `None` for the default rule.
+    pub state_directory: Option<PathBuf>,
+    /// The admin socket.
+    pub control_socket: PathBuf,
+    /// Where the web part listens, if it is on.
+    pub web: Option<SocketAddr>,
+}
+
+/// Checks every part and the parts against one another. Relative paths are taken from `base`.
+pub(super) fn check(config: &Config, base: &Path, problems: &mut Vec<Problem>) -> Option<Settings> {
+    let identity = check_identity(&config.identity, problems);
+    let zones = ZoneSources::check(&config.zones, &config.zone, base, problems);
+    let service = config.service.as_ref().map(|service| service.check(problems));
+    config.scheduler.check(problems);
+    config.dns.check(problems);
+    config.peers.check("peers", problems);
+    for (index, advertiser) in config.advertiser.iter().enumerate() {
+        let AdvertiserConfig::Nd(nd) = advertiser;
+        nd.check(&format!("advertiser[{index}]"), problems);
+    }
+    let web = config.web.check(problems);
+    check_together(config, problems);
+    if !problems.is_empty() {
+        return None;
+    }
+    Some(Settings {
+        identity: identity?,
+        dns: dns::config::Config {
+            cookie_secret_file: base_if_any(base, &config.dns.cookie_secret_file),
+            ..config.dns.clone()
+        },
+        zones,
+        service: service.flatten(),
+        scheduler: config.scheduler.clone(),
+        peers: peers::config::Config {
+            key_file: base_if_any(base, &config.peers.key_file),
+            ..config.peers.clone()
+        },
+        advertisers: config.advertiser.clone(),
+        state_directory: resolve(base, &config.state.directory),
+        control_socket: resolve(base, &config.control.socket).unwrap_or_else(|| config.control.socket()),
+        web,
+    })
+}
+
+/// What is right by itself and wrong beside the other parts.
+fn check_together(config: &Config, problems: &mut Vec<Problem>) {
+    match &config.service {
+        Some(_) if config.advertiser.is_empty() => {
+            let cure = "add [[advertiser]] with protocol = \"nd\", or list the addresses in [dns] listen to serve without advertising";
+            problems.push(Problem::new("service", "nothing would advertise the service addresses", cure));
+        }
+        None if !config.advertiser.is_empty() => {
+            let cure = "add [service] with addresses and interface, or remove [[advertiser]]";
+            problems.push(Problem::new("advertiser[0]", "there is no service address to advertise", cure));
+        }
+        _ => {}
+    }
+    check_advertisers(config, problems);
+    check_listens(config, problems);
+}
+
+fn check_advertisers(config: &Config, problems: &mut Vec<Problem>) {
+    let mut first_nd = None;
+    for (index, advertiser) in config.advertiser.iter().enumerate() {
+        let AdvertiserConfig::Nd(nd) = advertiser;
+        let key = format!("advertiser[{index}].protocol");
+        if let Some(first) = first_nd {
+            let what = format!("advertiser[{first}] speaks nd on this interface already");
+            problems.push(Problem::new(key, what, "keep one of them: two would answer each other"));
+        } else {
+            first_nd = Some(index);
+        }
+        let needs_peers = match nd.mode {
+            Mode::Failover => Some("failover"),
+            Mode::Rotate => Some("rotate"),
+            Mode::Member => None,
+        };
+        if let Some(mode) = needs_peers.filter(|_| !config.peers.enabled) {
+            let what = format!("with mode \"{mode}\" in advertiser[{index}] the servers must know each other");
+            let cure = "remove enabled = false, or write mode = \"member\"";
+            problems.push(Problem::new("peers.enabled", what, cure));
+        }
+    }
+}
+
+fn check_listens(config: &Config, problems: &mut Vec<Problem>) {
+    let Some(service) = &config.service else { return };
+    for (index, listen) in config.dns.listen.iter().enumerate() {
+        if service.addresses.contains(&listen.ip()) {
+            let what = format!("{} is a service address, and those listen by themselves", listen.ip());
+            problems.push(Problem::new(format!("dns.listen[{index}]"), what, "remove it here"));
+        }
+    }
+}
+
+fn check_identity(configured: &str, problems: &mut Vec<Problem>) -> Option<String> {
+    /// NSID and TXT could carry 255 bytes; what people read should fit a line.
+    const LONGEST: usize = 64;
+    let host = || sysinfo::System::host_name().unwrap_or_default();
+    let identity = if configured.is_empty() { host() } else { configured.to_owned() };
+    let cure = "write identity = \"ams-1\" with a name that no other server has";
+    if identity.is_empty() {
+        problems.push(Problem::new("identity", "this host has no name that could be the identity", cure));
+        return None;
+    }
+    if identity.len() > LONGEST || !identity.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let what = format!("'{identity}' cannot be an identity: up to {LONGEST} visible ASCII characters, no spaces");
+        problems.push(Problem::new("identity", what, cure));
+        return None;
+    }
+    Some(identity)
+}
+
+/// `path` from `base`; an empty one stays empty.
+fn base_if_any(base: &Path, path: &Path) -> PathBuf {
+    resolve(base, path).unwrap_or_default()
+}
+
+/// `path` from `base`; `None` if it is empty.
+fn resolve(base: &Path, path: &Path) -> Option<PathBuf> {
+    (!path.as_os_str().is_empty()).then(|| base.join(path))
+}

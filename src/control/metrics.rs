@@ -1,0 +1,225 @@
+//! `/metrics`: what `app` measured, in the OpenMetrics text format. Every name begins with `heraldns_`.
+//!
+//! Label values come from closed lists (types, codes, causes, states) and from the configuration (addresses, protocols),
+//! so that nobody on the network can make up new time series.
+
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use super::status::{State, Status};
+
+/// The content type of what [`render`] returns.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Everything that `/metrics` shows, at one moment. Counts are those since the start.
+#[derive(Clone, Debug)]
+pub struct Measurements {
+    /// As `status` shows it.
+    pub status: Status,
+    /// What came in, by listener.
+    pub listeners: Vec<Listener>,
+    /// Queries by type; what has no name of its own is `other`.
+    pub queries_by_type: Vec<(&'static str, u64)>,
+    /// Answers by response code.
+    pub answers_by_code: Vec<(&'static str, u64)>,
+    /// Messages that got no answer, by cause.
+    pub dropped: Vec<(&'static str, u64)>,
+    /// Queries to service addresses from others.
+    pub inflow: u64,
+    /// Answers that the kernel took.
+    pub answers_sent: u64,
+    /// Answers that the kernel did not take.
+    pub answers_unsent: u64,
+    /// Answers with TC set.
+    pub answers_truncated: u64,
+    /// Decisions of the scheduler.
+    pub decisions: u64,
+    /// Resident memory of the main process, in octets.
+    pub memory: u64,
+    /// CPU in use on the whole host, 0 to 1.
+    pub host_cpu: f64,
+}
+
+/// One listening address and transport.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// `udp` or `tcp`.
+    pub transport: &'static str,
+    /// Queries that were read there.
+    pub queries: u64,
+}
+
+/// The names of the states that an advertiser can be in.
+const ADVERTISER_STATES: [&str; 6] = ["starting", "silent", "advertising", "withdrawing", "withdrawn", "failed"];
+
+/// Writes the metrics page.
+#[must_use]
+pub fn render(measured: &Measurements) -> String {
+    let mut page = Page {
+        registry: Registry::with_prefix("heraldns"),
+    };
+    let version = vec![("version", measured.status.version.clone())];
+    page.registry.register("build", "The running program", Info::new(version));
+    write_server(&mut page, measured);
+    write_peer_messages(&mut page, &measured.status);
+    write_queries(&mut page, measured);
+    write_advertisers(&mut page, &measured.status);
+    write_surroundings(&mut page, &measured.status);
+    let mut text = String::new();
+    // Writing into a String does not fail; were it to, the scraper would notice the missing end mark.
+    let _ = encode(&mut text, &page.registry);
+    text
+}
+
+fn write_server(page: &mut Page, measured: &Measurements) {
+    let status = &measured.status;
+    let states = State::ALL.map(|state| (vec![("state", state.name().to_owned())], number(state == status.state)));
+    page.gauges("state", "1 for the state the server is in", states);
+    page.gauge("healthy", "1 if the server can take queries", number(status.state.is_healthy()));
+    page.gauge("load_ratio", "Share of the capacity in use", status.load);
+    page.counter("decisions", "Decisions of the scheduler", measured.decisions);
+    page.counter("service_queries", "Queries to service addresses from others", measured.inflow);
+    page.counts("resident_memory_bytes", "Resident memory of the main process", measured.memory);
+    page.gauge("host_cpu_ratio", "CPU in use on the whole host", measured.host_cpu);
+}
+
+fn write_queries(page: &mut Page, measured: &Measurements) {
+    let listeners = measured.listeners.iter().map(|listener| {
+        let labels = vec![
+            ("address", listener.address.to_string()),
+            ("transport", listener.transport.to_owned()),
+        ];
+        (labels, listener.queries)
+    });
+    page.counters("queries", "Queries read, by listener", listeners);
+    page.counters("queries_by_type", "Queries by type", labelled("type", &measured.queries_by_type));
+    page.counters(
+        "answers_by_code",
+        "Answers by response code",
+        labelled("code", &measured.answers_by_code),
+    );
+    page.counters(
+        "dropped",
+        "Messages without an answer, by cause",
+        labelled("cause", &measured.dropped),
+    );
+    page.counter("answers_sent", "Answers that the kernel took", measured.answers_sent);
+    page.counter("answers_unsent", "Answers that the kernel did not take", measured.answers_unsent);
+    page.counter(
+        "answers_truncated",
+        "Answers that were cut short, to be asked for over TCP",
+        measured.answers_truncated,
+    );
+}
+
+fn write_peer_messages(page: &mut Page, status: &Status) {
+    let Some(messages) = &status.peer_messages else { return };
+    page.counter("peer_messages_sent", "Peer messages sent", messages.sent);
+    page.counter("peer_message_errors", "Peer messages that could not be sent", messages.errors);
+    page.counter("peer_messages_received", "Peer messages that were believed", messages.received);
+    let dropped = messages
+        .dropped
+        .iter()
+        .map(|(cause, count)| (vec![("cause", cause.clone())], *count));
+    page.counters("peer_messages_dropped", "Peer messages that were not believed", dropped);
+}
+
+fn write_advertisers(page: &mut Page, status: &Status) {
+    let protocol = |advertiser: &super::status::Advertiser| ("protocol", advertiser.protocol.clone());
+    let advertisers = &status.advertisers;
+    let states = advertisers.iter().flat_map(|advertiser| {
+        ADVERTISER_STATES.map(|state| {
+            let labels = vec![protocol(advertiser), ("state", state.to_owned())];
+            (labels, number(advertiser.state == state))
+        })
+    });
+    page.gauges("advertiser_state", "1 for the state the advertiser is in", states);
+    let sent = advertisers.iter().map(|advertiser| (vec![protocol(advertiser)], advertiser.sent));
+    page.counters("advertisements_sent", "Advertisements sent", sent);
+    let errors = advertisers.iter().map(|advertiser| (vec![protocol(advertiser)], advertiser.errors));
+    page.counters("advertisement_errors", "Advertisements that could not be sent", errors);
+    let dropped = advertisers.iter().flat_map(|advertiser| {
+        let causes = advertiser.dropped.iter();
+        causes.map(|(cause, count)| (vec![protocol(advertiser), ("cause", cause.clone())], *count))
+    });
+    page.counters("packets_dropped", "Received protocol packets that were dropped", dropped);
+}
+
+fn write_surroundings(page: &mut Page, status: &Status) {
+    let address = |service: &super::status::Service| vec![("address", service.address.to_string())];
+    let advertised = status.services.iter().map(|service| (address(service), number(service.advertised)));
+    page.gauges("service_advertised", "1 if the service address is advertised", advertised);
+    let held = status.services.iter().map(|service| (address(service), number(service.holder)));
+    page.gauges("service_holder", "1 if routers send queries for the service address here", held);
+    let peers = State::ALL.map(State::name).into_iter().chain(["gone"]).map(|state| {
+        let count = status.peers.iter().filter(|peer| peer.state == state).count();
+        (
+            vec![("state", state.to_owned())],
+            u32::try_from(count).map_or(f64::INFINITY, f64::from),
+        )
+    });
+    page.gauges("peers", "Known servers, by the state they tell", peers);
+    page.counts("zones_loaded", "Zones that are served", status.zones.loaded);
+    page.counts("zones_failed", "Zones whose file is wrong now", status.zones.failed);
+    page.counts("zone_records", "Records of the served zones", status.zones.records);
+}
+
+type Labels = Vec<(&'static str, String)>;
+
+/// The page under construction. Its metrics hold one moment's values and are thrown away with it.
+struct Page {
+    registry: Registry,
+}
+
+impl Page {
+    fn counter(&mut self, name: &str, help: &str, count: u64) {
+        let counter: Counter = Counter::default();
+        counter.inc_by(count);
+        self.registry.register(name, help, counter);
+    }
+
+    fn counters(&mut self, name: &str, help: &str, counts: impl IntoIterator<Item = (Labels, u64)>) {
+        let family = Family::<Labels, Counter>::default();
+        for (labels, count) in counts {
+            family.get_or_create(&labels).inc_by(count);
+        }
+        self.registry.register(name, help, family);
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: f64) {
+        let gauge = Gauge::<f64, AtomicU64>::default();
+        gauge.set(value);
+        self.registry.register(name, help, gauge);
+    }
+
+    fn counts(&mut self, name: &str, help: &str, count: u64) {
+        let gauge = Gauge::<u64, AtomicU64>::default();
+        gauge.set(count);
+        self.registry.register(name, help, gauge);
+    }
+
+    fn gauges(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels, f64)>) {
+        let family = Family::<Labels, Gauge<f64, AtomicU64>>::default();
+        for (labels, value) in values {
+            family.get_or_create(&labels).set(value);
+        }
+        self.registry.register(name, help, family);
+    }
+}
+
+fn labelled(label: &'static str, counts: &[(&'static str, u64)]) -> impl Iterator<Item = (Labels, u64)> {
+    counts.iter().map(move |(name, count)| (vec![(label, (*name).to_owned())], *count))
+}
+
+fn number(truth: bool) -> f64 {
+    f64::from(u8::from(truth))
+}

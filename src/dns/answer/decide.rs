@@ -1,0 +1,585 @@
+//! The one DNS decision: zones and a question in, a [`Plan`] out (RFC 1034 §4.3.2 as amended by 2308, 4592, 6672, 8482).
+//!
+//! Pure: no clock, no I/O, no state. Every transport, the probe and the tests call this one function.
+//!
+//! ```text
+//! zone of the name -> deepest existing node
+//!   a cut, or below one ------------------------ referral (DS at the cut itself: answered here)
+//!   the name itself ---------------------------- its RRset | CNAME: follow | NODATA
+//!   above the name, with DNAME ----------------- DNAME and its CNAME: follow | YXDOMAIN
+//!   above the name, with a wildcard below ------ the wildcard's RRset | CNAME: follow | NODATA
+//!   above the name ----------------------------- NXDOMAIN
+//! ```
+
+use super::message::Question;
+use super::plan::{Authority, Content, Denial, Link, Negative, Owner, Plan, Referral};
+use crate::dns::name::{self, MAX_NAME, Name};
+use crate::dns::types::{Class, RecordType, ResponseCode};
+use crate::dns::zone::{Node, NodeKind, Rrset, Zone, ZoneSet};
+
+/// Types that stand for all others when any type is asked for (RFC 8482 §4.1), the first that exists.
+const ANY_PREFERENCE: [RecordType; 5] = [RecordType::CNAME, RecordType::A, RecordType::AAAA, RecordType::MX, RecordType::SOA];
+
+/// Decides what is answered to a question of class IN.
+#[must_use]
+pub fn answer<'z>(zones: &'z ZoneSet, question: &Question, dnssec_ok: bool) -> Plan<'z> {
+    let mut plan = Plan::empty(ResponseCode::REFUSED);
+    plan.dnssec_ok = dnssec_ok;
+    if !matches!(question.record_type, RecordType::AXFR | RecordType::IXFR) {
+        Search::new(zones, question, &mut plan).run();
+    }
+    plan
+}
+
+/// The walk along a chain of aliases.
+struct Search<'z, 's> {
+    zones: &'z ZoneSet,
+    question: &'s Question,
+    plan: &'s mut Plan<'z>,
+    /// The name looked for now, as the answer section will show it, and in lower case.
+    owner: Owner<'z>,
+    name: [u8; MAX_NAME],
+    length: usize,
+}
+
+impl<'z, 's> Search<'z, 's> {
+    fn new(zones: &'z ZoneSet, question: &'s Question, plan: &'s mut Plan<'z>) -> Self {
+        let mut name = [0; MAX_NAME];
+        let length = question.name().len();
+        name[..length].copy_from_slice(question.name());
+        Self {
+            zones,
+            question,
+            plan,
+            owner: Owner::Question,
+            name,
+            length,
+        }
+    }
+
+    fn run(&mut self) {
+        let Some(mut zone) = self.zone_of_name() else { return };
+        self.plan.response_code = ResponseCode::NO_ERROR;
+        // Nobody speaks with authority for all classes at once.
+        self.plan.authoritative = self.question.class != Class::ANY;
+        while let Some(target) = self.look_up(zone) {
+            if self.plan.answer.room() < 2 || self.has_been_at(target) {
+                return;
+            }
+            self.move_to(target);
+            match self.zone_of_name() {
+                Some(next) => zone = next,
+                None => return,
+            }
+        }
+    }
+
+    fn name(&self) -> &[u8] {
+        &self.name[..self.length]
+    }
+
+    fn record_type(&self) -> RecordType {
+        self.question.record_type
+    }
+
+    /// The zone that answers for the name; for the DS of a zone's apex its parent, if that is served here (RFC 4035 §3.1.4.1).
+    fn zone_of_name(&self) -> Option<&'z Zone> {
+        let zone = self.zones.find(self.name())?;
+        if self.record_type() == RecordType::DS && zone.apex().as_wire().len() == self.length {
+            return Some(self.delegating_zone().unwrap_or(zone));
+        }
+        Some(zone)
+    }
+
+    /// The zone above the name, if it delegates it. One that knows nothing of its child would say NXDOMAIN for all of it.
+    fn delegating_zone(&self) -> Option<&'z Zone> {
+        let above = self.zones.find_above(self.name())?;
+        let governing = governing_node(above.closest_encloser(self.name())?);
+        (governing.kind() == NodeKind::Delegation).then_some(&**above)
+    }
+
+    /// Looks for the name in its zone; says which name to look for next, if it is an alias.
+    fn look_up(&mut self, zone: &'z Zone) -> Option<Owner<'z>> {
+        let found = zone.closest_encloser(self.name())?;
+        let governing = governing_node(found);
+        let is_the_name = governing.name().len() == self.length;
+        match governing.kind() {
+            NodeKind::Delegation if is_the_name && self.record_type() == RecordType::DS => self.answer_from(zone, governing, None),
+            NodeKind::Delegation => self.refer(zone, governing),
+            NodeKind::Authoritative | NodeKind::EmptyNonTerminal | NodeKind::Occluded if is_the_name => {
+                self.answer_from(zone, governing, None)
+            }
+            NodeKind::Authoritative | NodeKind::EmptyNonTerminal | NodeKind::Occluded => self.look_below(zone, governing),
+        }
+    }
+
+    /// The name does not exist; `encloser` is the deepest name above it that does.
+    fn look_below(&mut self, zone: &'z Zone, encloser: Node<'z>) -> Option<Owner<'z>> {
+        if let Some(dname) = encloser.rrset(RecordType::DNAME) {
+            return self.redirect(encloser, dname);
+        }
+        match encloser.wildcard() {
+            Some(wildcard) => self.answer_from(zone, wildcard, Some(encloser)),
+            None => {
+                self.plan.response_code = ResponseCode::NX_DOMAIN;
+                self.deny(
+                    zone,
+                    Denial::NoName {
+                        closest_encloser: encloser,
+                    },
+                )
+            }
+        }
+    }
+
+    /// Answers with the data of `node`, which is the name's own or, with a closest encloser, the wildcard that stands for it.
+    fn answer_from(&mut self, zone: &'z Zone, node: Node<'z>, closest_encloser: Option<Node<'z>>) -> Option<Owner<'z>> {
+        let wildcard = closest_encloser.map(|_| node);
+        let mut push = |content| {
+            let owner = self.owner;
+            self.plan.answer.push(Link { owner, content, wildcard });
+        };
+        let found = match self.question.record_type {
+            RecordType::ANY => one_of_any(node).map(Content::Records),
+            RecordType::RRSIG => node
+                .rrsets()
+                .find(|rrset| rrset.signatures().next().is_some())
+                .map(Content::Signatures),
+            record_type => node.rrset(record_type).map(Content::Records),
+        };
+        if let Some(content) = found {
+            push(content);
+            return None;
+        }
+        if let Some(alias) = node.rrset(RecordType::CNAME)
+            && let Some(target) = alias.records().next()
+        {
+            push(Content::Records(alias));
+            return Some(Owner::Known(target));
+        }
+        let denial = match closest_encloser {
+            None => Denial::NoData { node },
+            Some(closest_encloser) => Denial::WildcardNoData {
+                closest_encloser,
+                wildcard: node,
+            },
+        };
+        self.deny(zone, denial)
+    }
+
+    /// The name is below a DNAME: its labels go before the DNAME's target (RFC 6672 §3.1).
+    fn redirect(&mut self, node: Node<'z>, dname: Rrset<'z>) -> Option<Owner<'z>> {
+        let owner = Owner::Known(node.name());
+        if !self.plan.answer.links().any(|link| link.owner == owner && link.content.is_dname()) {
+            let content = Content::Records(dname);
+            self.plan.answer.push(Link {
+                owner,
+                content,
+                wildcard: None,
+            });
+        }
+        let kept = self.length - node.name().len();
+        let target = dname.records().next()?;
+        let Ok(made) = Name::from_wire(&[&self.name[..kept], target].concat()) else {
+            self.plan.response_code = ResponseCode::YX_DOMAIN;
+            return None;
+        };
+        let target = self.plan.answer.made.len();
+        self.plan.answer.made.push(made);
+        self.plan.answer.push(Link {
+            owner: self.owner,
+            content: Content::Alias { ttl: dname.ttl(), target },
+            wildcard: None,
+        });
+        let is_answered = matches!(self.record_type(), RecordType::CNAME | RecordType::ANY);
+        (!is_answered).then_some(Owner::Made(target))
+    }
+
+    fn refer(&mut self, zone: &'z Zone, cut: Node<'z>) -> Option<Owner<'z>> {
+        self.plan.authoritative &= !self.plan.answer.is_empty();
+        let is_signed = |rrset: &Rrset<'_>| rrset.signatures().next().is_some();
+        let signers = cut.rrset(RecordType::DS).filter(|rrset| self.plan.dnssec_ok && is_signed(rrset));
+        self.plan.authority = Authority::Referral(Referral { zone, cut, signers });
+        None
+    }
+
+    fn deny(&mut self, zone: &'z Zone, denial: Denial<'z>) -> Option<Owner<'z>> {
+        self.plan.authority = Authority::Negative(Negative { zone, denial });
+        None
+    }
+
+    /// True if the chain has already left this name by an alias: it is a loop.
+    fn has_been_at(&self, target: Owner<'z>) -> bool {
+        let target = self.wire_name(target);
+        let mut aliases = self.plan.answer.links().filter(|link| !link.content.is_dname());
+        aliases.any(|link| name::equal(self.wire_name(link.owner), target))
+    }
+
+    fn move_to(&mut self, target: Owner<'z>) {
+        let mut buffer = [0; MAX_NAME];
+        self.length = name::lower_into(self.wire_name(target), &mut buffer).len();
+        self.name = buffer;
+        self.owner = target;
+    }
+
+    fn wire_name(&self, owner: Owner<'z>) -> &[u8] {
+        match owner {
+            Owner::Question => self.question.name(),
+            Owner::Known(wire) => wire,
+            Owner::Made(index) => self.plan.answer.made[index].as_wire(),
+        }
+    }
+}
+
+/// The node that says how names at or below `node` are answered: `node`, or the cut or DNAME that occludes it.
+fn governing_node(node: Node<'_>) -> Node<'_> {
+    let mut governing = node;
+    while governing.kind() == NodeKind::Occluded
+        && let Some(parent) = governing.parent()
+    {
+        governing = parent;
+    }
+    governing
+}
+
+fn one_of_any(node: Node<'_>) -> Option<Rrset<'_>> {
+    let preferred = ANY_PREFERENCE.iter().find_map(|record_type| node.rrset(*record_type));
+    preferred.or_else(|| node.rrsets().next())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::answer::fixture;
+
+    const EXAMPLE: &str = r#"
+$TTL 3600
+@               SOA   ns host 7 7200 3600 1209600 300
+                NS    ns
+                NS    ns.elsewhere.test.
+ns              A     192.0.2.53
+www             A     192.0.2.80
+                AAAA  2001:db8::80
+mail            MX    10 www
+                TXT   "mail"
+a.ent           TXT   "below an empty non-terminal"
+alias           CNAME www
+alias2          CNAME alias
+one             CNAME two
+two             CNAME one
+self            CNAME self
+dangling        CNAME nothing
+typeless        CNAME mail
+out             CNAME www.elsewhere.test.
+over            CNAME www.other.
+over-nothing    CNAME nothing.other.
+over-cut        CNAME www.cut
+*.wild          A     192.0.2.1
+                TXT   "wild"
+below.wild      TXT   "closest encloser without a wildcard"
+x.ent.wild      TXT   "makes ent.wild an empty non-terminal"
+cut.wild        NS    ns.elsewhere.test.
+*.alias.wild    CNAME www
+*.chain.wild    CNAME nothing
+a.*.asterisk    TXT   "makes *.asterisk an empty non-terminal"
+cut             NS    ns.cut
+                NS    ns.elsewhere.test.
+ns.cut          A     192.0.2.54
+deep.cut        NS    ns.deep.cut
+ns.deep.cut     A     192.0.2.55
+secure          NS    ns.elsewhere.test.
+                DS    12345 13 2 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff
+child           NS    ns.child
+ns.child        A     192.0.2.56
+                DS    1 13 2 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff
+dname           DNAME www
+                TXT   "the owner of a DNAME is an ordinary name"
+a.www           A     192.0.2.81
+dname-loop      DNAME x.dname-loop
+dname-up        DNAME dname
+dname-out       DNAME elsewhere.test.
+dname-long      DNAME aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+to-dname        CNAME a.dname
+"#;
+    const CHILD: &str = "@ 60 SOA ns host 1 2 3 4 5\n@ 60 NS ns\nns 60 A 192.0.2.56\nwww 60 A 192.0.2.57\n";
+    const OTHER: &str = "@ 60 SOA ns host 1 2 3 4 5\n@ 60 NS ns\nns 60 A 192.0.2.58\nwww 60 A 192.0.2.59\nback 60 CNAME www.example.\n";
+
+    fn zones() -> ZoneSet {
+        fixture::zones(&[("example.", EXAMPLE), ("child.example.", CHILD), ("other.", OTHER)])
+    }
+
+    /// A plan in a line: response code, `aa`, the answer's links (`*`: by a wildcard), what the authority section says.
+    fn show(zones: &ZoneSet, name: &str, record_type: &str) -> String {
+        let record_type = RecordType::from_text(record_type.as_bytes()).unwrap();
+        let question = Question::new(&name.parse().unwrap(), record_type);
+        let plan = answer(zones, &question, false);
+        let wire = |owner| match owner {
+            Owner::Question => question.name(),
+            Owner::Known(wire) => wire,
+            Owner::Made(index) => plan.answer.made[index].as_wire(),
+        };
+        let mut line = plan.response_code.to_string();
+        if plan.authoritative {
+            line += " aa";
+        }
+        for link in plan.answer.links() {
+            let star = if link.wildcard.is_some() { "*" } else { "" };
+            let content = match link.content {
+                Content::Records(rrset) => rrset.record_type().to_string(),
+                Content::Signatures(rrset) => format!("RRSIG of {}", rrset.record_type()),
+                Content::Alias { target, .. } => format!("made CNAME {}", plan.answer.made[target]),
+            };
+            line += &format!(" | {}{star} {content}", name::display(wire(link.owner)));
+        }
+        let shown = |node: Node<'_>| name::display(node.name()).to_string();
+        line += &match plan.authority {
+            Authority::Empty => String::new(),
+            Authority::Referral(Referral { cut, .. }) => format!(" > {}", shown(cut)),
+            Authority::Negative(Negative { zone, denial }) => {
+                let what = match denial {
+                    Denial::NoData { node } => format!("no such type at {}", shown(node)),
+                    Denial::WildcardNoData { wildcard, .. } => format!("no such type at {}", shown(wildcard)),
+                    Denial::NoName { closest_encloser } => format!("no such name below {}", shown(closest_encloser)),
+                };
+                format!(" - {}: {what}", zone.apex())
+            }
+        };
+        line
+    }
+
+    fn check(rows: &[(&str, &str, &str)]) {
+        let zones = zones();
+        for (name, record_type, expected) in rows {
+            assert_eq!(show(&zones, name, record_type), *expected, "{name} {record_type}");
+        }
+    }
+
+    #[test]
+    fn names_that_exist() {
+        check(&[
+            ("www.example.", "A", "NOERROR aa | www.example. A"),
+            ("WWW.eXample.", "AAAA", "NOERROR aa | www.example. AAAA"),
+            ("example.", "SOA", "NOERROR aa | example. SOA"),
+            ("example.", "NS", "NOERROR aa | example. NS"),
+            ("www.example.", "MX", "NOERROR aa - example.: no such type at www.example."),
+            ("ent.example.", "A", "NOERROR aa - example.: no such type at ent.example."),
+            ("nothing.example.", "A", "NXDOMAIN aa - example.: no such name below example."),
+            ("x.y.www.example.", "A", "NXDOMAIN aa - example.: no such name below www.example."),
+            ("x.ent.example.", "A", "NXDOMAIN aa - example.: no such name below ent.example."),
+            ("nothing.other.", "A", "NXDOMAIN aa - other.: no such name below other."),
+        ]);
+    }
+
+    #[test]
+    fn names_that_are_not_ours() {
+        check(&[
+            ("example.net.", "A", "REFUSED"),
+            (".", "NS", "REFUSED"),
+            ("xample.", "A", "REFUSED"),
+            ("www.example.", "AXFR", "REFUSED"),
+            ("example.", "AXFR", "REFUSED"),
+            ("example.", "IXFR", "REFUSED"),
+        ]);
+    }
+
+    #[test]
+    fn any_type_is_one_type() {
+        check(&[
+            ("www.example.", "ANY", "NOERROR aa | www.example. A"),
+            ("alias.example.", "ANY", "NOERROR aa | alias.example. CNAME"),
+            ("example.", "ANY", "NOERROR aa | example. SOA"),
+            ("mail.example.", "ANY", "NOERROR aa | mail.example. MX"),
+            ("a.ent.example.", "ANY", "NOERROR aa | a.ent.example. TXT"),
+            ("x.wild.example.", "ANY", "NOERROR aa | x.wild.example.* A"),
+            ("ent.example.", "ANY", "NOERROR aa - example.: no such type at ent.example."),
+            ("nothing.example.", "ANY", "NXDOMAIN aa - example.: no such name below example."),
+            ("www.cut.example.", "ANY", "NOERROR > cut.example."),
+        ]);
+    }
+
+    #[test]
+    fn wildcards() {
+        check(&[
+            ("x.wild.example.", "A", "NOERROR aa | x.wild.example.* A"),
+            ("x.y.wild.example.", "TXT", "NOERROR aa | x.y.wild.example.* TXT"),
+            ("*.wild.example.", "A", "NOERROR aa | *.wild.example. A"),
+            ("x.wild.example.", "MX", "NOERROR aa - example.: no such type at *.wild.example."),
+            ("wild.example.", "A", "NOERROR aa - example.: no such type at wild.example."),
+            (
+                "below.wild.example.",
+                "A",
+                "NOERROR aa - example.: no such type at below.wild.example.",
+            ),
+            (
+                "x.below.wild.example.",
+                "A",
+                "NXDOMAIN aa - example.: no such name below below.wild.example.",
+            ),
+            ("ent.wild.example.", "A", "NOERROR aa - example.: no such type at ent.wild.example."),
+            (
+                "y.ent.wild.example.",
+                "A",
+                "NXDOMAIN aa - example.: no such name below ent.wild.example.",
+            ),
+            (
+                "x.*.wild.example.",
+                "A",
+                "NXDOMAIN aa - example.: no such name below *.wild.example.",
+            ),
+            ("x.cut.wild.example.", "A", "NOERROR > cut.wild.example."),
+            (
+                "x.alias.wild.example.",
+                "A",
+                "NOERROR aa | x.alias.wild.example.* CNAME | www.example. A",
+            ),
+            ("x.alias.wild.example.", "CNAME", "NOERROR aa | x.alias.wild.example.* CNAME"),
+            (
+                "x.chain.wild.example.",
+                "A",
+                "NXDOMAIN aa | x.chain.wild.example.* CNAME - example.: no such name below example.",
+            ),
+            (
+                "x.asterisk.example.",
+                "A",
+                "NOERROR aa - example.: no such type at *.asterisk.example.",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn aliases() {
+        check(&[
+            ("alias.example.", "A", "NOERROR aa | alias.example. CNAME | www.example. A"),
+            ("alias.example.", "CNAME", "NOERROR aa | alias.example. CNAME"),
+            (
+                "alias2.example.",
+                "AAAA",
+                "NOERROR aa | alias2.example. CNAME | alias.example. CNAME | www.example. AAAA",
+            ),
+            ("one.example.", "A", "NOERROR aa | one.example. CNAME | two.example. CNAME"),
+            ("self.example.", "A", "NOERROR aa | self.example. CNAME"),
+            (
+                "dangling.example.",
+                "A",
+                "NXDOMAIN aa | dangling.example. CNAME - example.: no such name below example.",
+            ),
+            (
+                "typeless.example.",
+                "A",
+                "NOERROR aa | typeless.example. CNAME - example.: no such type at mail.example.",
+            ),
+            ("out.example.", "A", "NOERROR aa | out.example. CNAME"),
+            ("over.example.", "A", "NOERROR aa | over.example. CNAME | www.other. A"),
+            (
+                "over-nothing.example.",
+                "A",
+                "NXDOMAIN aa | over-nothing.example. CNAME - other.: no such name below other.",
+            ),
+            ("over-cut.example.", "A", "NOERROR aa | over-cut.example. CNAME > cut.example."),
+            ("back.other.", "A", "NOERROR aa | back.other. CNAME | www.example. A"),
+        ]);
+    }
+
+    #[test]
+    fn delegations() {
+        check(&[
+            ("cut.example.", "A", "NOERROR > cut.example."),
+            ("cut.example.", "NS", "NOERROR > cut.example."),
+            ("nothing.cut.example.", "A", "NOERROR > cut.example."),
+            ("ns.cut.example.", "A", "NOERROR > cut.example."),
+            ("x.ns.cut.example.", "A", "NOERROR > cut.example."),
+            ("ns.deep.cut.example.", "A", "NOERROR > cut.example."),
+            ("deep.cut.example.", "DS", "NOERROR > cut.example."),
+            ("secure.example.", "DS", "NOERROR aa | secure.example. DS"),
+            ("cut.example.", "DS", "NOERROR aa - example.: no such type at cut.example."),
+        ]);
+    }
+
+    #[test]
+    fn a_child_that_is_served_here_answers_for_itself_but_for_its_ds() {
+        check(&[
+            ("www.child.example.", "A", "NOERROR aa | www.child.example. A"),
+            ("child.example.", "NS", "NOERROR aa | child.example. NS"),
+            (
+                "nothing.child.example.",
+                "A",
+                "NXDOMAIN aa - child.example.: no such name below child.example.",
+            ),
+            ("child.example.", "DS", "NOERROR aa - example.: no such type at child.example."),
+            (
+                "www.child.example.",
+                "DS",
+                "NOERROR aa - child.example.: no such type at www.child.example.",
+            ),
+        ]);
+        let orphan = fixture::zones(&[("child.example.", CHILD)]);
+        let expected = "NOERROR aa - child.example.: no such type at child.example.";
+        assert_eq!(show(&orphan, "child.example.", "DS"), expected, "the parent is elsewhere");
+        let unknown = fixture::zones(&[("child.example.", CHILD), ("example.", OTHER)]);
+        assert_eq!(show(&unknown, "child.example.", "DS"), expected, "the parent does not delegate it");
+    }
+
+    #[test]
+    fn dnames() {
+        check(&[
+            ("dname.example.", "DNAME", "NOERROR aa | dname.example. DNAME"),
+            ("dname.example.", "TXT", "NOERROR aa | dname.example. TXT"),
+            ("dname.example.", "A", "NOERROR aa - example.: no such type at dname.example."),
+            (
+                "a.dname.example.",
+                "A",
+                "NOERROR aa | dname.example. DNAME | a.dname.example. made CNAME a.www.example. | a.www.example. A",
+            ),
+            (
+                "a.dname.example.",
+                "CNAME",
+                "NOERROR aa | dname.example. DNAME | a.dname.example. made CNAME a.www.example.",
+            ),
+            (
+                "b.dname.example.",
+                "A",
+                "NXDOMAIN aa | dname.example. DNAME | b.dname.example. made CNAME b.www.example. - example.: no such name below www.example.",
+            ),
+            (
+                "a.dname-out.example.",
+                "A",
+                "NOERROR aa | dname-out.example. DNAME | a.dname-out.example. made CNAME a.elsewhere.test.",
+            ),
+            (
+                "a.dname-up.example.",
+                "A",
+                "NOERROR aa | dname-up.example. DNAME | a.dname-up.example. made CNAME a.dname.example. \
+                 | dname.example. DNAME | a.dname.example. made CNAME a.www.example. | a.www.example. A",
+            ),
+            (
+                "to-dname.example.",
+                "A",
+                "NOERROR aa | to-dname.example. CNAME | dname.example. DNAME | a.dname.example. made CNAME a.www.example. | a.www.example. A",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn a_dname_that_makes_too_long_a_name_says_so() {
+        let shown = |label: &str| show(&zones(), &format!("{}.{label}.dname-long.example.", "b".repeat(60)), "A");
+        assert_eq!(shown("cc"), "YXDOMAIN aa | dname-long.example. DNAME");
+        assert!(
+            shown("c").starts_with("NXDOMAIN aa | dname-long.example. DNAME | "),
+            "255 octets are a name"
+        );
+    }
+
+    #[test]
+    fn a_chain_without_end_is_cut() {
+        let zones = zones();
+        let question = Question::new(&"a.dname-loop.example.".parse().unwrap(), RecordType::A);
+        let plan = answer(&zones, &question, false);
+        assert_eq!(plan.response_code, ResponseCode::NO_ERROR);
+        assert!(plan.answer.links().count() <= crate::dns::answer::MAX_CHAIN);
+        assert_eq!(
+            plan.answer.links().filter(|link| link.content.is_dname()).count(),
+            1,
+            "the DNAME stands there once"
+        );
+    }
+}

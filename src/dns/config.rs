@@ -1,0 +1,178 @@
+//! The `[dns]` table: what the service process (300) listens on and how it answers.
+//!
+//! Not the zones (`[zones]`, `[[zone]]`) and not the service addresses (`[service]`), which listen by themselves.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::duration;
+use crate::base::problem::Problem;
+
+/// The least UDP payload every DNS implementation takes (RFC 1035 §2.3.4).
+const LEAST_UDP_PAYLOAD: u16 = 512;
+/// More than this is fragmented on every link there is, and refused by most resolvers.
+const MOST_UDP_PAYLOAD: u16 = 4096;
+const MOST_WORKERS: usize = 1024;
+
+/// The `[dns]` table as the operator writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Config {
+    /// Unicast addresses, UDP and TCP; may be empty.
+    pub listen: Vec<SocketAddr>,
+    /// UDP workers per listening address; `None`: one per core.
+    pub workers: Option<usize>,
+    /// The most octets of an answer over UDP, whatever the client offers.
+    pub udp_payload: u16,
+    /// Response rate limit in answers a second per prefix and name; 0: off.
+    pub rate_limit: u32,
+    /// The file with the secrets for DNS cookies; empty: no cookies.
+    pub cookie_secret_file: PathBuf,
+    /// A TCP connection without a query for so long is closed.
+    #[serde(with = "duration")]
+    pub tcp_idle: Duration,
+    /// TCP connections at the same time.
+    pub tcp_connections: usize,
+    /// Of these, from one client address (IPv6: from one /64).
+    pub tcp_connections_per_client: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: vec![
+                SocketAddr::from(([127, 0, 0, 1], 5300)),
+                SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 5300)),
+            ],
+            workers: None,
+            udp_payload: 1232,
+            rate_limit: 0,
+            cookie_secret_file: PathBuf::new(),
+            tcp_idle: Duration::from_secs(10),
+            tcp_connections: 1000,
+            tcp_connections_per_client: 100,
+        }
+    }
+}
+
+impl Config {
+    /// Adds everything that is wrong with these values to `problems`.
+    pub fn check(&self, problems: &mut Vec<Problem>) {
+        for (index, address) in self.listen.iter().enumerate() {
+            self.check_address(index, *address, problems);
+        }
+        if self.workers.is_some_and(|workers| workers == 0 || workers > MOST_WORKERS) {
+            problems.push(Problem::new(
+                "dns.workers",
+                "is no possible number of workers",
+                format!("write 1 to {MOST_WORKERS}, or leave it out for one per core"),
+            ));
+        }
+        if !(LEAST_UDP_PAYLOAD..=MOST_UDP_PAYLOAD).contains(&self.udp_payload) {
+            problems.push(Problem::new(
+                "dns.udp-payload",
+                format!("{} octets cannot be offered", self.udp_payload),
+                format!("write {LEAST_UDP_PAYLOAD} to {MOST_UDP_PAYLOAD}; 1232 is never fragmented"),
+            ));
+        }
+        if self.tcp_idle < Duration::from_millis(100) {
+            problems.push(Problem::new(
+                "dns.tcp-idle",
+                format!("{} closes connections before a query can come", duration::format(self.tcp_idle)),
+                "write at least \"100ms\"; \"10s\" is usual",
+            ));
+        }
+        for (key, value) in [
+            ("dns.tcp-connections", self.tcp_connections),
+            ("dns.tcp-connections-per-client", self.tcp_connections_per_client),
+        ] {
+            if value == 0 {
+                problems.push(Problem::new(key, "0 would refuse every TCP client", "write at least 1"));
+            }
+        }
+    }
+
+    fn check_address(&self, index: usize, address: SocketAddr, problems: &mut Vec<Problem>) {
+        let key = format!("dns.listen[{index}]");
+        if address.ip().is_unspecified() {
+            let cure = "list the addresses of this host one by one: an answer must come from the address that was asked";
+            problems.push(Problem::new(key, format!("{address} is no address of its own"), cure));
+        } else if address.ip().is_multicast() {
+            problems.push(Problem::new(
+                key,
+                format!("{address} is a multicast address"),
+                "write a unicast address",
+            ));
+        } else if address.port() == 0 {
+            problems.push(Problem::new(
+                key,
+                format!("{address} has no port"),
+                "write a port, as in \"[::1]:5300\"",
+            ));
+        } else if self.listen[..index].contains(&address) {
+            problems.push(Problem::new(key, format!("{address} is listed twice"), "remove one of them"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(config: &Config) -> Vec<String> {
+        let mut problems = Vec::new();
+        config.check(&mut problems);
+        problems.into_iter().map(|problem| problem.key).collect()
+    }
+
+    #[test]
+    fn the_defaults_are_right_and_written_in_kebab_case() {
+        assert!(keys(&Config::default()).is_empty());
+        let json = serde_json::to_value(Config::default()).unwrap();
+        assert_eq!(json["udp-payload"], 1232);
+        assert_eq!(json["listen"][1], "[::1]:5300");
+        assert_eq!(json["tcp-idle"], "10s");
+        assert_eq!(serde_json::from_str::<Config>("{}").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        let error = serde_json::from_str::<Config>(r#"{"udp-paylaod": 1400}"#).unwrap_err();
+        assert!(error.to_string().contains("udp-paylaod"), "{error}");
+    }
+
+    #[test]
+    fn every_wrong_value_is_named() {
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let config = Config {
+            listen: vec![
+                address("[::]:53"),
+                address("192.0.2.1:53"),
+                address("192.0.2.1:53"),
+                address("[ff02::1]:53"),
+                address("192.0.2.1:0"),
+            ],
+            workers: Some(0),
+            udp_payload: 100,
+            tcp_idle: Duration::ZERO,
+            tcp_connections: 0,
+            tcp_connections_per_client: 0,
+            ..Config::default()
+        };
+        let expected = [
+            "dns.listen[0]",
+            "dns.listen[2]",
+            "dns.listen[3]",
+            "dns.listen[4]",
+            "dns.workers",
+            "dns.udp-payload",
+            "dns.tcp-idle",
+            "dns.tcp-connections",
+            "dns.tcp-connections-per-client",
+        ];
+        assert_eq!(keys(&config), expected);
+    }
+}

@@ -1,0 +1,344 @@
+//! TCP: an accept loop that nothing ends but its phase, and a task per connection (RFC 7766, RFC 1035 §4.2.2).
+//!
+//! Queries may be pipelined; all that have arrived are answered before the answers are written together. A connection is
+//! closed when no whole query came for the idle time, when its client does not take its answers, or when it sends what
+//! gets no answer. Connections are limited in total and per client.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use nix::libc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{self, Instant};
+
+use super::udp::is_from_others;
+use super::{HEARTBEAT, Phase, Shared};
+use crate::dns::answer::{self, MAX_MESSAGE, Query};
+use crate::dns::counters::{self, Drop, Tally, Transport};
+use crate::io::clock;
+
+/// Read buffer of a connection at its start, in octets; it grows to the longest query that is announced.
+const READ: usize = 1024;
+/// Answers are written when there are so many octets of them, even if more queries wait.
+const WRITE: usize = 64 * 1024;
+/// A connection that is silent for so long is closed while draining.
+const DRAINING_IDLE: Duration = Duration::from_millis(200);
+/// How long the client has to close its side after we closed ours; without it, unread queries would destroy our answers.
+const LINGER: Duration = Duration::from_millis(500);
+
+thread_local! {
+    static ANSWER: RefCell<Box<[u8]>> = RefCell::new(vec![0; MAX_MESSAGE].into());
+}
+
+/// Accepts the connections of one listener.
+#[derive(Clone)]
+pub(super) struct Acceptor {
+    pub(super) shared: Arc<Shared>,
+    pub(super) counters: Arc<counters::Listener>,
+    pub(super) connections: Arc<Connections>,
+    pub(super) idle: Duration,
+    pub(super) phases: watch::Receiver<Phase>,
+}
+
+impl Acceptor {
+    /// Accepts until the phase says otherwise, then waits for the connections to end. `_ending` is dropped at the end.
+    pub(super) async fn run(mut self, socket: TcpListener, _ending: Sender<()>) {
+        let mut tasks = JoinSet::new();
+        let mut phases = self.phases.clone();
+        while *phases.borrow_and_update() == Phase::Serve {
+            self.counters.workers[0].beat(clock::now());
+            while let Some(ended) = tasks.try_join_next() {
+                self.note_end(ended);
+            }
+            tokio::select! {
+                changed = phases.changed() => if changed.is_err() { break },
+                accepted = time::timeout(HEARTBEAT, socket.accept()) => {
+                    if let Ok(accepted) = accepted {
+                        self.admit(accepted, &mut tasks).await;
+                    }
+                }
+            }
+        }
+        while *phases.borrow() == Phase::Drain
+            && let Ok(accepted) = time::timeout(Duration::ZERO, socket.accept()).await
+        {
+            self.admit(accepted, &mut tasks).await;
+        }
+        drop(socket);
+        while let Some(ended) = tasks.join_next().await {
+            self.note_end(ended);
+        }
+    }
+
+    async fn admit(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>, tasks: &mut JoinSet<()>) {
+        let mut tally = Tally::default();
+        match accepted {
+            Ok((stream, client)) => match self.connections.admit(client.ip()) {
+                Some(admission) => drop(tasks.spawn(self.clone().converse(stream, client, admission))),
+                None => tally.count_drop(Drop::ConnectionLimit),
+            },
+            Err(error) => {
+                tally.receive_errors += 1;
+                if is_exhaustion(&error) {
+                    time::sleep(HEARTBEAT).await;
+                }
+            }
+        }
+        self.counters.workers[0].add(&mut tally);
+    }
+
+    fn note_end(&self, ended: Result<(), tokio::task::JoinError>) {
+        if ended.is_err_and(|error| error.is_panic()) {
+            self.counters.workers[0].set_dead();
+            tracing::error!(address = %self.counters.address, "a TCP connection has panicked");
+        }
+    }
+
+    async fn converse(mut self, mut stream: TcpStream, client: SocketAddr, _admission: Admission) {
+        // Without it the last answers of a pipeline would wait for an acknowledgement.
+        let _ = stream.set_nodelay(true);
+        let mut queries = Vec::with_capacity(READ);
+        let mut answers = Vec::new();
+        let mut last_query = Instant::now();
+        loop {
+            let (taken, verdict) = self.answer_frames(&queries, client, &mut answers);
+            queries.drain(..taken);
+            if taken > 0 {
+                last_query = Instant::now();
+            }
+            if !answers.is_empty() && !self.write(&mut stream, &mut answers).await {
+                return;
+            }
+            match verdict {
+                Verdict::More => continue,
+                Verdict::Close => break,
+                Verdict::Read => {}
+            }
+            if !self.read(&mut stream, &mut queries, last_query).await {
+                break;
+            }
+        }
+        close(stream).await;
+    }
+
+    /// Reads more; false when the connection is to be closed.
+    async fn read(&mut self, stream: &mut TcpStream, queries: &mut Vec<u8>, last_query: Instant) -> bool {
+        loop {
+            let deadline = match *self.phases.borrow_and_update() {
+                Phase::Serve => last_query + self.idle,
+                Phase::Drain => last_query + self.idle.min(DRAINING_IDLE),
+                Phase::Stop => return false,
+            };
+            tokio::select! {
+                read = time::timeout_at(deadline, stream.read_buf(queries)) => return matches!(read, Ok(Ok(1..))),
+                changed = self.phases.changed() => if changed.is_err() { return false },
+            }
+        }
+    }
+
+    /// Answers the whole queries at the start of `queries`; says how many octets they had and what is next.
+    fn answer_frames(&self, queries: &[u8], client: SocketAddr, answers: &mut Vec<u8>) -> (usize, Verdict) {
+        let (start, mut tally, mut taken) = (clock::now(), Tally::default(), 0);
+        let mut verdict = Verdict::Read;
+        while let Some(message) = first_frame(&queries[taken..]) {
+            taken += 2 + message.len();
+            if let Err(cause) = self.answer(message, client, &mut tally, answers) {
+                tally.count_drop(cause);
+                verdict = Verdict::Close;
+                break;
+            }
+            if answers.len() >= WRITE {
+                verdict = Verdict::More;
+                break;
+            }
+        }
+        if taken > 0 {
+            tally.count_busy(start, clock::now());
+            self.counters.workers[0].add(&mut tally);
+        }
+        (taken, verdict)
+    }
+
+    fn answer(&self, message: &[u8], client: SocketAddr, tally: &mut Tally, answers: &mut Vec<u8>) -> Result<(), Drop> {
+        let query = Query::parse(message)?;
+        tally.count_query(query.question.map(|question| question.record_type.0));
+        tally.from_others += u64::from(is_from_others(&self.counters, client.ip()));
+        ANSWER.with_borrow_mut(|buffer| {
+            let reply = answer::respond(
+                &self.shared.zones.load(),
+                &self.shared.host(),
+                Transport::Tcp,
+                &query,
+                message,
+                buffer,
+            );
+            tally.count_answer(reply.response_code.0, reply.truncated);
+            answers.extend_from_slice(&(reply.octets as u16).to_be_bytes());
+            answers.extend_from_slice(&buffer[..reply.octets]);
+        });
+        Ok(())
+    }
+
+    /// Writes all answers; false when the client does not take them.
+    async fn write(&self, stream: &mut TcpStream, answers: &mut Vec<u8>) -> bool {
+        let count = count_frames(answers);
+        let written = time::timeout(self.idle, stream.write_all(answers)).await;
+        let accepted = matches!(written, Ok(Ok(())));
+        let mut tally = Tally::default();
+        *(if accepted { &mut tally.accepted } else { &mut tally.refused }) += count;
+        self.counters.workers[0].add(&mut tally);
+        answers.clear();
+        accepted
+    }
+}
+
+/// What follows when the queries at hand are answered.
+enum Verdict {
+    /// There are more of them.
+    More,
+    /// The next one has yet to arrive.
+    Read,
+    /// The client sent what gets no answer.
+    Close,
+}
+
+/// Closes our side, then waits a moment for the client's.
+async fn close(mut stream: TcpStream) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let mut rest = [0; READ];
+    let until_closed = async { while matches!(stream.read(&mut rest).await, Ok(1..)) {} };
+    let _ = time::timeout(LINGER, until_closed).await;
+}
+
+/// The first message, if all of it is there: two octets of length go before it.
+fn first_frame(octets: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = octets.split_first_chunk()?;
+    rest.get(..usize::from(u16::from_be_bytes(*length)))
+}
+
+fn count_frames(mut octets: &[u8]) -> u64 {
+    let mut count = 0;
+    while let Some(frame) = first_frame(octets) {
+        octets = &octets[2 + frame.len()..];
+        count += 1;
+    }
+    count
+}
+
+/// True for errors that last until something is closed; all others belong to one connection (accept(2)).
+fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
+    )
+}
+
+/// The connections there are, in total and by client.
+#[derive(Debug)]
+pub(super) struct Connections {
+    most: usize,
+    most_per_client: usize,
+    now: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    total: usize,
+    by_client: HashMap<IpAddr, usize>,
+}
+
+impl Connections {
+    pub(super) fn new(most: usize, most_per_client: usize) -> Self {
+        Self {
+            most,
+            most_per_client,
+            now: Mutex::default(),
+        }
+    }
+
+    /// Counts a connection in, if the limits allow it; it is counted out when the admission is dropped.
+    fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Admission> {
+        let client = client_of(address);
+        let mut open = self.open();
+        if open.total >= self.most || open.by_client.get(&client).is_some_and(|count| *count >= self.most_per_client) {
+            return None;
+        }
+        open.total += 1;
+        *open.by_client.entry(client).or_default() += 1;
+        Some(Admission {
+            connections: Arc::clone(self),
+            client,
+        })
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to have one connection.
+struct Admission {
+    connections: Arc<Connections>,
+    client: IpAddr,
+}
+
+impl std::ops::Drop for Admission {
+    fn drop(&mut self) {
+        let mut open = self.connections.open();
+        open.total -= 1;
+        if let Some(count) = open.by_client.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                open.by_client.remove(&self.client);
+            }
+        }
+    }
+}
+
+/// Who counts as one client: an IPv4 address, or an IPv6 /64, in which a host can have any address it likes.
+fn client_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_taken_only_when_all_of_it_is_there() {
+        assert_eq!(first_frame(&[]), None);
+        assert_eq!(first_frame(&[0]), None);
+        assert_eq!(first_frame(&[0, 2, 1]), None);
+        assert_eq!(first_frame(&[0, 2, 1, 2, 9]), Some(&[1, 2][..]));
+        assert_eq!(first_frame(&[0, 0, 9]), Some(&[][..]));
+        assert_eq!(count_frames(&[0, 1, 7, 0, 0, 0, 2, 7, 7]), 3);
+    }
+
+    #[test]
+    fn connections_are_limited_in_total_and_per_client() {
+        let connections = Arc::new(Connections::new(3, 2));
+        let (one, neighbour): (IpAddr, IpAddr) = ("2001:db8::1".parse().unwrap(), "2001:db8::2".parse().unwrap());
+        let other: IpAddr = "192.0.2.1".parse().unwrap();
+        let first = connections.admit(one).unwrap();
+        let _second = connections.admit(neighbour).unwrap();
+        assert!(connections.admit(one).is_none(), "the /64 has two already");
+        let _third = connections.admit(other).unwrap();
+        assert!(connections.admit("192.0.2.2".parse().unwrap()).is_none(), "three in total");
+        drop(first);
+        assert!(connections.admit(neighbour).is_some());
+        assert_eq!(connections.open().by_client.len(), 2);
+    }
+}

@@ -1,0 +1,151 @@
+//! A UDP worker: a thread with a socket of its own that receives, answers and sends in batches.
+//!
+//! No tokio, no lock, and after the start no allocation. The zones are read once a batch, the clock twice. Workers are not
+//! pinned to cores: they share them with the TCP runtime and with advertising, which must never wait behind a busy one.
+
+use std::io;
+use std::net::{IpAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::{Phase, Shared};
+use crate::dns::answer::{self, Query};
+use crate::dns::counters::{self, Drop, Tally, Transport};
+use crate::io::clock;
+use crate::io::sys::mmsg::Batch;
+
+/// Datagrams per system call.
+const BATCH: usize = 32;
+/// The longest datagram read, in octets; queries with every option there is have a few hundred.
+const RECEIVE: usize = 2048;
+/// After an error of the socket itself, so that a lasting one does not keep a core busy.
+const PAUSE: Duration = Duration::from_millis(10);
+
+pub(super) struct Worker {
+    pub(super) socket: UdpSocket,
+    pub(super) shared: Arc<Shared>,
+    pub(super) counters: Arc<counters::Listener>,
+    pub(super) index: usize,
+    pub(super) phases: watch::Receiver<Phase>,
+}
+
+impl Worker {
+    /// Answers until the phase says otherwise. A panic ends this worker, closes its socket, and is seen in the counters.
+    pub(super) fn run(self) {
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| self.answer_batches()));
+        if outcome.is_err() {
+            self.counters.workers[self.index].set_dead();
+            tracing::error!(address = %self.counters.address, worker = self.index, "a UDP worker has panicked; its socket is closed");
+        }
+    }
+
+    fn answer_batches(&self) {
+        let mut batch = Batch::new(BATCH, RECEIVE, usize::from(self.shared.udp_payload));
+        let mut queries = [const { None }; BATCH];
+        let mut tally = Tally::default();
+        let mut end = clock::now();
+        loop {
+            let received = batch.receive(self.socket.as_fd());
+            let start = clock::now();
+            let counters = &self.counters.workers[self.index];
+            counters.beat(start);
+            let count = match &received {
+                Ok(count) => *count,
+                Err(error) if is_timeout(error) => 0,
+                Err(_) => {
+                    tally.receive_errors += 1;
+                    thread::sleep(PAUSE);
+                    0
+                }
+            };
+            if count > 0 {
+                self.answer_batch(&mut batch, &mut queries[..count], &mut tally);
+                let waited = count < BATCH;
+                let busy_since = if waited { start } else { end };
+                end = clock::now();
+                tally.count_busy(busy_since, end);
+            } else {
+                end = start;
+            }
+            counters.add(&mut tally);
+            match self.phase() {
+                Phase::Serve => {}
+                Phase::Drain if count > 0 => {}
+                Phase::Drain | Phase::Stop => return,
+            }
+        }
+    }
+
+    fn answer_batch(&self, batch: &mut Batch, queries: &mut [Option<Query>], tally: &mut Tally) {
+        for (index, query) in queries.iter_mut().enumerate() {
+            *query = self.parse(batch, index, tally).map_err(|cause| tally.count_drop(cause)).ok();
+        }
+        let zones = self.shared.zones.load();
+        let host = self.shared.host();
+        for (index, query) in queries.iter().enumerate() {
+            let Some(query) = query else { continue };
+            let (message, buffer) = batch.exchange(index);
+            let reply = answer::respond(&zones, &host, Transport::Udp, query, message, buffer);
+            tally.count_answer(reply.response_code.0, reply.truncated);
+            batch.set_reply(index, reply.octets);
+        }
+        let sent = batch.send(self.socket.as_fd(), queries.len());
+        tally.accepted += sent.accepted as u64;
+        tally.refused += sent.refused as u64;
+    }
+
+    fn parse(&self, batch: &Batch, index: usize, tally: &mut Tally) -> Result<Query, Drop> {
+        let message = batch.datagram(index).ok_or(Drop::Oversized)?;
+        let source = batch.source(index).filter(|source| source.port() != 0).ok_or(Drop::Unanswerable)?;
+        let query = Query::parse(message)?;
+        tally.count_query(query.question.map(|question| question.record_type.0));
+        tally.from_others += u64::from(is_from_others(&self.counters, source.ip()));
+        Ok(query)
+    }
+
+    fn phase(&self) -> Phase {
+        match self.phases.has_changed() {
+            Ok(false) => Phase::Serve,
+            Ok(true) => *self.phases.borrow(),
+            Err(_) => Phase::Stop,
+        }
+    }
+}
+
+/// True for queries that somebody else sends to a service address: neither this host's loopback nor the address itself.
+pub(super) fn is_from_others(listener: &counters::Listener, source: IpAddr) -> bool {
+    listener.service && !source.is_loopback() && source != listener.address.ip()
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::base::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn only_others_at_a_service_address_count_as_inflow() {
+        let counters = counters::Counters::new();
+        let listener =
+            |address: &str, service| counters.add_listener(address.parse().unwrap(), Transport::Udp, service, 1, Timestamp::ZERO);
+        let service = listener("[2001:db8:5::53]:53", true);
+        let rows = [("2001:db8::1", true), ("fe80::1", true), ("2001:db8:5::53", false), ("::1", false)];
+        for (source, expected) in rows {
+            assert_eq!(is_from_others(&service, source.parse().unwrap()), expected, "{source}");
+        }
+        let unicast = listener("192.0.2.1:53", false);
+        assert!(!is_from_others(&unicast, "192.0.2.2".parse().unwrap()));
+    }
+}

@@ -1,0 +1,131 @@
+//! Zone files: which there are below a directory, and their bytes. The scanner that reads them knows no file.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// Directories deeper than this are taken for a loop of links.
+const DEEPEST: usize = 32;
+
+/// A file or directory that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", path.display())]
+pub struct FileError {
+    /// Which one.
+    pub path: PathBuf,
+    /// Why not.
+    pub source: io::Error,
+}
+
+/// Every file in `directory` and below whose name is wanted, sorted by path. Names that begin with a dot are left out.
+///
+/// # Errors
+/// The first directory that cannot be read.
+pub fn files_below(directory: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>, FileError> {
+    let mut found = Vec::new();
+    collect(directory, DEEPEST, &is_wanted, &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
+/// The bytes of a file.
+///
+/// # Errors
+/// The file, and why it cannot be read.
+pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    fs::read(path).map_err(|source| FileError {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Reads what the zone file `zone` includes: names are relative to its directory (RFC 1035 §5.1 leaves that open).
+pub fn includes_of(zone: &Path) -> impl FnMut(&str) -> Result<Vec<u8>, String> + '_ {
+    let directory = zone.parent().unwrap_or(Path::new(""));
+    move |name| read(&directory.join(name)).map_err(|error| error.to_string())
+}
+
+fn collect(directory: &Path, levels: usize, is_wanted: &dyn Fn(&str) -> bool, found: &mut Vec<PathBuf>) -> Result<(), FileError> {
+    let failed = |source| FileError {
+        path: directory.to_owned(),
+        source,
+    };
+    if levels == 0 {
+        return Err(failed(io::Error::other("too many directories in one another")));
+    }
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
+            continue;
+        }
+        // Follows links, so that a directory of links to zones works.
+        if path.is_dir() {
+            collect(&path, levels - 1, is_wanted, found)?;
+        } else if path.file_name().and_then(|name| name.to_str()).is_some_and(is_wanted) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_zone(name: &str) -> bool {
+        name.ends_with(".zone")
+    }
+
+    #[test]
+    fn files_come_sorted_from_all_levels() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("sub/.git")).unwrap();
+        for name in ["b.zone", "a.zone", "notes.txt", "sub/c.zone", ".hidden.zone", "sub/.git/d.zone"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        let found = files_below(folder.path(), is_zone).unwrap();
+        let expected: Vec<_> = ["a.zone", "b.zone", "sub/c.zone"]
+            .iter()
+            .map(|name| folder.path().join(name))
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn errors_name_the_path() {
+        let missing = Path::new("no-such-folder");
+        assert!(
+            files_below(missing, is_zone)
+                .unwrap_err()
+                .to_string()
+                .starts_with("no-such-folder: ")
+        );
+        assert!(
+            read(&missing.join("x.zone"))
+                .unwrap_err()
+                .to_string()
+                .starts_with("no-such-folder/x.zone: ")
+        );
+    }
+
+    #[test]
+    fn a_loop_of_links_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("again")).unwrap();
+        assert!(files_below(folder.path(), is_zone).is_err());
+    }
+
+    #[test]
+    fn includes_are_relative_to_the_zone_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = folder.path().join("shared.txt");
+        fs::create_dir(folder.path().join("sub")).unwrap();
+        fs::write(&shared, "shared").unwrap();
+        fs::write(folder.path().join("sub/hosts.txt"), "hosts").unwrap();
+        let zone = folder.path().join("sub/example.zone");
+        let mut include = includes_of(&zone);
+        assert_eq!(include("hosts.txt").unwrap(), b"hosts");
+        assert_eq!(include("../shared.txt").unwrap(), b"shared");
+        assert_eq!(include(shared.to_str().unwrap()).unwrap(), b"shared");
+        assert!(include("shared.txt").unwrap_err().contains("sub/shared.txt: "));
+    }
+}

@@ -1,0 +1,6 @@
+//! The only `unsafe` of the program: system calls that no crate offers as safe functions, behind safe ones.
+
+#![allow(unsafe_code)]
+
+pub mod mmsg;
+pub mod packet;

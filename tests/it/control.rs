@@ -1,0 +1,331 @@
+//! The admin socket and the web part over real sockets, with an operator that answers from a script.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use heraldns::control::client::{self, ClientError};
+use heraldns::control::socket::{AdminSocket, BindError};
+use heraldns::control::status::{Advertiser, Peer, Pids, Queries, Service, State, Status, ZoneNumbers};
+use heraldns::control::{Command, Measurements, Operator, Reply, metrics, web};
+use insta::assert_snapshot;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+
+/// Answers `status` with the state it has, and refuses everything else but `undrain`, which it drops.
+struct Scripted(State);
+
+impl Operator for Scripted {
+    fn submit(&self, command: Command, reply: oneshot::Sender<Reply>) {
+        let answer = match command {
+            Command::Status => Ok(serde_json::to_value(status(self.0)).unwrap()),
+            Command::Undrain => return,
+            other => Err(format!("refused: {other:?}")),
+        };
+        let _ = reply.send(answer);
+    }
+
+    fn measure(&self, reply: oneshot::Sender<Measurements>) {
+        let _ = reply.send(measurements(self.0));
+    }
+}
+
+fn status(state: State) -> Status {
+    Status {
+        identity: "s1".to_owned(),
+        version: "0.1.0".to_owned(),
+        state,
+        reason: "holder of 2001:db8:5::53".to_owned(),
+        since: "2026-01-01T00:00:00Z".to_owned(),
+        pids: Pids {
+            guardian: Some(100),
+            main: 101,
+        },
+        services: vec![Service {
+            address: "2001:db8:5::53".parse().unwrap(),
+            advertised: true,
+            holder: true,
+        }],
+        queries: Queries {
+            total: 1234,
+            per_second: 17.2,
+        },
+        load: 0.25,
+        advertisers: vec![Advertiser {
+            protocol: "nd".to_owned(),
+            state: "advertising".to_owned(),
+            sent: 12,
+            errors: 1,
+            detail: String::new(),
+            dropped: BTreeMap::from([("hop-limit".to_owned(), 3)]),
+        }],
+        peer_messages: None,
+        peers: vec![Peer {
+            identity: "s2".to_owned(),
+            address: "fe80::2".parse().unwrap(),
+            state: "standby".to_owned(),
+            load: 0.0,
+            last_heard_ms: 120,
+        }],
+        zones: ZoneNumbers {
+            loaded: 2,
+            failed: 0,
+            records: 40,
+        },
+        problems: Vec::new(),
+    }
+}
+
+fn measurements(state: State) -> Measurements {
+    Measurements {
+        status: status(state),
+        listeners: vec![metrics::Listener {
+            address: "[::1]:5300".parse().unwrap(),
+            transport: "udp",
+            queries: 7,
+        }],
+        queries_by_type: vec![("AAAA", 6), ("other", 1)],
+        answers_by_code: vec![("NOERROR", 5), ("REFUSED", 2)],
+        dropped: vec![("short", 4)],
+        answers_sent: 7,
+        answers_unsent: 0,
+        answers_truncated: 1,
+        decisions: 3,
+        inflow: 5,
+        memory: 1 << 20,
+        host_cpu: 0.5,
+    }
+}
+
+/// A served admin socket; it lives as long as the runtime.
+fn serve_socket(path: &Path, state: State) -> Runtime {
+    let runtime = Runtime::new().unwrap();
+    let socket = runtime.block_on(async { AdminSocket::bind(path) }).unwrap();
+    runtime.spawn(socket.serve(Arc::new(Scripted(state))));
+    runtime
+}
+
+fn say(path: &Path, bytes: &[u8]) -> String {
+    let mut stream = UnixStream::connect(path).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(bytes).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_command_gets_its_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run/control.sock");
+    let _runtime = serve_socket(&path, State::Active);
+    let answer: Status = client::ask(&path, &Command::Status).unwrap();
+    assert_eq!(answer, status(State::Active));
+    let refused = client::ask::<Status>(&path, &Command::Zones);
+    assert!(matches!(refused, Err(ClientError::Refused(why)) if why == "refused: Zones"));
+    let dropped = client::ask::<Status>(&path, &Command::Undrain);
+    assert!(matches!(dropped, Err(ClientError::Refused(why)) if why.contains("stopping")));
+}
+
+#[test]
+fn only_this_user_can_open_the_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run/control.sock");
+    let _runtime = serve_socket(&path, State::Active);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+}
+
+#[test]
+fn what_is_no_command_is_refused_and_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    let _runtime = serve_socket(&path, State::Active);
+    assert_snapshot!(say(&path, b"dance\n"), @r#"{"error":"this is no command: expected value at line 1 column 1"}"#);
+    assert_snapshot!(say(&path, b"{\"command\":\"dance\"}\n"), @r#"{"error":"this is no command: unknown variant `dance`, expected one of `status`, `zones`, `explain`, `drain`, `undrain`, `reload` at line 1 column 18"}"#);
+    assert_snapshot!(say(&path, b"\xff\xfe\n"), @r#"{"error":"the command is no text"}"#);
+    assert_snapshot!(say(&path, &[b'x'; 4_096]), @r#"{"error":"a command is one line of up to 4096 bytes"}"#);
+}
+
+#[test]
+fn a_living_server_is_not_pushed_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    let runtime = serve_socket(&path, State::Active);
+    let second = runtime.block_on(async { AdminSocket::bind(&path) });
+    assert!(matches!(second, Err(BindError::InUse { .. })), "{second:?}");
+    assert!(client::ask::<Status>(&path, &Command::Status).is_ok());
+}
+
+#[test]
+fn the_socket_of_a_dead_server_is_replaced_and_removed_at_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    drop(UnixListener::bind(&path).unwrap());
+    assert!(path.exists());
+    let runtime = serve_socket(&path, State::Standby);
+    assert!(client::ask::<Status>(&path, &Command::Status).is_ok());
+    drop(runtime);
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_file_that_is_no_socket_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    fs::write(&path, "precious").unwrap();
+    let runtime = Runtime::new().unwrap();
+    let refused = runtime.block_on(async { AdminSocket::bind(&path) });
+    assert!(matches!(refused, Err(BindError::NotASocket { .. })), "{refused:?}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+}
+
+#[test]
+fn without_a_server_the_client_says_how_to_start_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    let error = client::ask::<Status>(&path, &Command::Status).expect_err("nobody listens");
+    let text = error.to_string().replace(&folder.path().display().to_string(), "DIR");
+    assert_snapshot!(text, @"no server is running at DIR/control.sock: start it with `heraldns serve`, or pass --socket PATH");
+}
+
+/// A served web part; it lives as long as the runtime.
+fn serve_web(operator: impl Operator) -> (Runtime, SocketAddr) {
+    let runtime = Runtime::new().unwrap();
+    let listener = runtime.block_on(web::bind("127.0.0.1:0".parse().unwrap())).unwrap();
+    let address = listener.local_addr().unwrap();
+    runtime.spawn(web::serve(listener, Arc::new(operator)));
+    (runtime, address)
+}
+
+/// Status line and body of an answer.
+fn request(address: SocketAddr, method: &str, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
+}
+
+#[test]
+fn health_follows_the_state() {
+    for state in State::ALL {
+        let (_runtime, address) = serve_web(Scripted(state));
+        let (line, body) = request(address, "GET", "/health");
+        let healthy = matches!(state, State::Active | State::Standby);
+        assert_eq!(line.contains(" 200 "), healthy, "{state}: {line}");
+        assert_eq!(line.contains(" 503 "), !healthy, "{state}: {line}");
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(body["state"], state.name());
+        assert_eq!(body["reason"], "holder of 2001:db8:5::53");
+    }
+}
+
+/// An operator that has ended: every question is dropped.
+struct Ended;
+
+impl Operator for Ended {
+    fn submit(&self, _command: Command, _reply: oneshot::Sender<Reply>) {}
+
+    fn measure(&self, _reply: oneshot::Sender<Measurements>) {}
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_not_healthy() {
+    let (_runtime, address) = serve_web(Ended);
+    for path in ["/health", "/api/status", "/metrics"] {
+        let (line, body) = request(address, "GET", path);
+        assert!(line.contains(" 503 "), "{path}: {line}");
+        assert!(!body.is_empty(), "{path}");
+    }
+}
+
+#[test]
+fn the_web_part_shows_the_status_and_changes_nothing() {
+    let (_runtime, address) = serve_web(Scripted(State::Active));
+    let (line, body) = request(address, "GET", "/api/status");
+    assert!(line.contains(" 200 "), "{line}");
+    assert_eq!(serde_json::from_str::<Status>(&body).unwrap(), status(State::Active));
+    let (line, body) = request(address, "GET", "/");
+    assert!(line.contains(" 200 ") && body.contains("/metrics"), "{line}");
+    assert!(request(address, "GET", "/secret").0.contains(" 404 "));
+    for path in ["/", "/health", "/api/status", "/metrics"] {
+        assert!(request(address, "POST", path).0.contains(" 405 "), "{path}");
+    }
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let (runtime, address) = serve_web(Scripted(State::Active));
+    let error = runtime.block_on(web::bind(address)).expect_err("in use");
+    assert!(error.to_string().starts_with(&format!("{address} is in use: ")), "{error}");
+}
+
+#[test]
+fn metrics_begin_with_the_program_s_name() {
+    let (_runtime, address) = serve_web(Scripted(State::Active));
+    let (line, body) = request(address, "GET", "/metrics");
+    assert!(line.contains(" 200 "), "{line}");
+    let samples = body.lines().filter(|line| !line.starts_with('#'));
+    assert!(samples.clone().all(|line| line.starts_with("heraldns_")), "{body}");
+    let mut distinct: Vec<_> = samples.clone().map(|line| line.rsplit_once(' ').unwrap().0).collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    assert_eq!(distinct.len(), samples.count(), "a line comes twice: {body}");
+    let mut sorted: Vec<_> = body.lines().filter(|line| !line.starts_with('#')).collect();
+    sorted.sort_unstable();
+    assert_snapshot!(sorted.join("\n"), @r#"
+    heraldns_advertisement_errors_total{protocol="nd"} 1
+    heraldns_advertisements_sent_total{protocol="nd"} 12
+    heraldns_advertiser_state{protocol="nd",state="advertising"} 1.0
+    heraldns_advertiser_state{protocol="nd",state="failed"} 0.0
+    heraldns_advertiser_state{protocol="nd",state="silent"} 0.0
+    heraldns_advertiser_state{protocol="nd",state="starting"} 0.0
+    heraldns_advertiser_state{protocol="nd",state="withdrawing"} 0.0
+    heraldns_advertiser_state{protocol="nd",state="withdrawn"} 0.0
+    heraldns_answers_by_code_total{code="NOERROR"} 5
+    heraldns_answers_by_code_total{code="REFUSED"} 2
+    heraldns_answers_sent_total 7
+    heraldns_answers_truncated_total 1
+    heraldns_answers_unsent_total 0
+    heraldns_build_info{version="0.1.0"} 1
+    heraldns_decisions_total 3
+    heraldns_dropped_total{cause="short"} 4
+    heraldns_healthy 1.0
+    heraldns_host_cpu_ratio 0.5
+    heraldns_load_ratio 0.25
+    heraldns_packets_dropped_total{protocol="nd",cause="hop-limit"} 3
+    heraldns_peers{state="active"} 0.0
+    heraldns_peers{state="draining"} 0.0
+    heraldns_peers{state="gone"} 0.0
+    heraldns_peers{state="standby"} 1.0
+    heraldns_peers{state="starting"} 0.0
+    heraldns_peers{state="stopping"} 0.0
+    heraldns_peers{state="withdrawn"} 0.0
+    heraldns_queries_by_type_total{type="AAAA"} 6
+    heraldns_queries_by_type_total{type="other"} 1
+    heraldns_queries_total{address="[::1]:5300",transport="udp"} 7
+    heraldns_resident_memory_bytes 1048576
+    heraldns_service_advertised{address="2001:db8:5::53"} 1.0
+    heraldns_service_holder{address="2001:db8:5::53"} 1.0
+    heraldns_service_queries_total 5
+    heraldns_state{state="active"} 1.0
+    heraldns_state{state="draining"} 0.0
+    heraldns_state{state="standby"} 0.0
+    heraldns_state{state="starting"} 0.0
+    heraldns_state{state="stopping"} 0.0
+    heraldns_state{state="withdrawn"} 0.0
+    heraldns_zone_records 40
+    heraldns_zones_failed 0
+    heraldns_zones_loaded 2
+    "#);
+}

@@ -1,0 +1,112 @@
+//! What a server must not advertise through: a lost link, a lost address, a missing capability (claim 9, decision 0002).
+
+use std::time::Duration;
+
+use crate::harness::capture::Frame;
+use crate::harness::clock::{holds_for, now, wait_for};
+use crate::harness::figures;
+use crate::harness::network::{Network, SERVICE};
+use crate::harness::probe::{Probe, ask_once};
+use crate::harness::server::{Server, Setup, serve_without_capabilities, wait_for_one_holder};
+
+const SOON: Duration = Duration::from_secs(5);
+
+pub(crate) fn claim_9_link_down_withdraws_and_up_advertises_again() {
+    let network = Network::new(1);
+    let server = Server::start(&network.hosts[0], &Setup::failover());
+    server.wait_for_state("active");
+
+    server.host.set_link(false);
+    server.wait_for_state("withdrawn");
+    assert!(server.reason().contains("eth0"), "the reason names the link: {}", server.reason());
+    let begin = now();
+    server.host.set_link(true);
+    network
+        .capture
+        .wait_for(2 * SOON, "advertised again", begin, |frame| frame.advertises(SERVICE, server.mac()));
+    server.wait_for_state("active");
+    ask_once(&network.client).expect("the service is back");
+}
+
+pub(crate) fn claim_9_lost_carrier_hands_over_and_comes_back_in_standby() {
+    let network = Network::new(2);
+    let servers = Server::start_on_all(&network, &Setup::failover());
+    let holder = wait_for_one_holder(&servers);
+    let (lost, successor) = (&servers[holder], &servers[1 - holder]);
+    let probe = Probe::start(&network.client, 1_000);
+    probe.wait_for_answered(500, SOON);
+    network.switch.set_carrier(&lost.host.port(), false);
+    lost.wait_for_state("withdrawn");
+    wait_for(SOON, "the other answers", || {
+        probe.answering().as_ref() == Some(&successor.identity)
+    });
+    network.switch.set_carrier(&lost.host.port(), true);
+    lost.wait_for_state("standby");
+    let report = probe.stop();
+    figures::print("carrier lost", &report);
+    assert!(report.gap() <= 3 * Duration::from_secs(1), "{report}");
+    assert!(
+        successor.is_holder() && !lost.is_holder(),
+        "who comes back does not displace the holder"
+    );
+}
+
+pub(crate) fn claim_9_address_deleted_by_hand_withdraws() {
+    let network = Network::new(2);
+    let servers = Server::start_on_all(&network, &Setup::failover());
+    let holder = wait_for_one_holder(&servers);
+    let (lost, successor) = (&servers[holder], &servers[1 - holder]);
+    let probe = Probe::start(&network.client, 1_000);
+    probe.wait_for_answered(500, SOON);
+
+    lost.host.set_service_address(false);
+    lost.wait_for_state("withdrawn");
+    let withdrawn = now();
+    assert!(
+        lost.reason().contains(&SERVICE.to_string()),
+        "the reason names the address: {}",
+        lost.reason()
+    );
+    wait_for(SOON, "the other answers", || {
+        probe.answering().as_ref() == Some(&successor.identity)
+    });
+    let claims_it = |frame: &Frame| frame.advertises(SERVICE, lost.mac());
+    holds_for(Duration::from_secs(1), "not put back, not advertised", || {
+        !lost.host.has_service_address() && network.capture.since(withdrawn, claims_it).is_empty()
+    });
+    lost.host.set_service_address(true);
+    lost.wait_for_state("standby");
+    let report = probe.stop();
+    figures::print("address deleted by hand", &report);
+    assert!(report.gap() <= 3 * Duration::from_secs(1), "{report}");
+    assert!(successor.is_holder(), "who comes back does not displace the holder");
+}
+
+pub(crate) fn claim_9_lone_server_without_its_address_is_silent_until_it_is_back() {
+    let network = Network::new(1);
+    let server = Server::start(&network.hosts[0], &Setup::failover());
+    server.wait_for_state("active");
+    server.host.set_service_address(false);
+    server.wait_for_state("withdrawn");
+    let withdrawn = now();
+    holds_for(Duration::from_secs(1), "nothing is advertised", || {
+        network.capture.since(withdrawn, |frame| frame.concerns(SERVICE)).is_empty()
+    });
+    server.host.set_service_address(true);
+    network.capture.wait_for(2 * SOON, "advertised again", withdrawn, |frame| {
+        frame.advertises(SERVICE, server.mac())
+    });
+    server.wait_for_state("active");
+    ask_once(&network.client).expect("the service is back");
+}
+
+pub(crate) fn a_service_without_capabilities_is_refused_by_name() {
+    let network = Network::new(1);
+    let (code, said) = serve_without_capabilities(&network.hosts[0], &Setup::failover());
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("NET_RAW") || said.contains("NET_ADMIN"),
+        "the error names the capability: {said}"
+    );
+    assert!(!network.hosts[0].has_service_address());
+}

@@ -1,0 +1,16 @@
+//! The lab's building blocks: namespaces, the network made of them, and the instruments that watch it.
+//!
+//! Nothing here knows what a test claims; nothing here takes a part of heraldns' place.
+
+pub(crate) mod capture;
+pub(crate) mod clock;
+pub(crate) mod command;
+pub(crate) mod figures;
+pub(crate) mod host;
+pub(crate) mod injector;
+pub(crate) mod namespace;
+pub(crate) mod network;
+pub(crate) mod probe;
+pub(crate) mod router;
+pub(crate) mod server;
+pub(crate) mod switch;

@@ -1,0 +1,316 @@
+//! A heraldns server on a host of the lab: its config file, its processes, its status; its log is shown if the test fails.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use heraldns::base::address::LinkLayerAddress;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::clock::{self, wait_for_value};
+use super::command::output;
+use super::host::Host;
+use super::namespace::Namespace;
+use super::network::{Network, SERVICE};
+
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_heraldns");
+/// How long a server may take to reach a state that nothing stands in the way of.
+const SOON: Duration = Duration::from_secs(10);
+
+const ZONE: &str = "\
+$ORIGIN example.com.
+$TTL 300
+@    SOA  ns1 hostmaster 1 7200 3600 1209600 300
+     NS   ns1
+ns1  AAAA 2001:db8:5::53
+www  AAAA 2001:db8::80
+";
+
+/// What the tests vary in a server's configuration; durations as in the file.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    pub(crate) mode: &'static str,
+    pub(crate) start: &'static str,
+    pub(crate) interval: &'static str,
+    pub(crate) turn: &'static str,
+    pub(crate) weight: u32,
+    pub(crate) standby_after: &'static str,
+    pub(crate) hold: &'static str,
+    pub(crate) drain_timeout: &'static str,
+}
+
+impl Setup {
+    /// Failover with the defaults of the manual.
+    pub(crate) fn failover() -> Self {
+        Self {
+            mode: "failover",
+            start: "ready",
+            interval: "300ms",
+            turn: "1s",
+            weight: 100,
+            standby_after: "30s",
+            hold: "3s",
+            drain_timeout: "10s",
+        }
+    }
+
+    /// Turns of length `turn`.
+    pub(crate) fn rotate(turn: &'static str) -> Self {
+        Self {
+            mode: "rotate",
+            turn,
+            ..Self::failover()
+        }
+    }
+
+    fn to_toml(&self, identity: &str, folder: &Path) -> String {
+        let mut text = String::new();
+        let mut line = |line: String| writeln!(text, "{line}").expect("text grows");
+        line(format!("identity = \"{identity}\""));
+        line("[dns]\nlisten = []\nworkers = 1".to_owned());
+        line("[[zone]]\nname = \"example.com.\"\nfile = \"example.com.zone\"".to_owned());
+        line(format!(
+            "[service]\naddresses = [\"{SERVICE}\"]\ninterface = \"eth0\"\nweight = {}",
+            self.weight
+        ));
+        line(format!(
+            "[scheduler]\nstandby-after = \"{}\"\nhold = \"{}\"",
+            self.standby_after, self.hold
+        ));
+        line(format!("drain-timeout = \"{}\"", self.drain_timeout));
+        line(format!(
+            "[[advertiser]]\nprotocol = \"nd\"\nmode = \"{}\"\ninterval = \"{}\"",
+            self.mode, self.interval
+        ));
+        line(format!("start = \"{}\"\nturn = \"{}\"", self.start, self.turn));
+        line(format!("[state]\ndirectory = \"{}\"", folder.join("state").display()));
+        line(format!("[control]\nsocket = \"{}\"", folder.join("control.sock").display()));
+        line("[web]\nlisten = \"127.0.0.1:8053\"".to_owned());
+        text
+    }
+}
+
+/// A running server, guardian and main. Dropping it kills both.
+#[derive(Debug)]
+pub(crate) struct Server<'network> {
+    /// Its configured identity: `s` and the host's number.
+    pub(crate) identity: String,
+    /// The host it runs on.
+    pub(crate) host: &'network Host,
+    guardian: Child,
+    folder: TempDir,
+}
+
+/// The processes of a server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pids {
+    pub(crate) guardian: Pid,
+    pub(crate) main: Pid,
+}
+
+impl<'network> Server<'network> {
+    /// Starts `heraldns serve` on `host`; does not wait for anything.
+    pub(crate) fn start(host: &'network Host, setup: &Setup) -> Self {
+        let identity = format!("s{}", host.number);
+        let folder = tempfile::Builder::new()
+            .prefix("heraldns-lab-")
+            .tempdir()
+            .expect("a temporary folder");
+        let guardian = spawn(&host.namespace, folder.path(), &setup.to_toml(&identity, folder.path()));
+        Self {
+            identity,
+            host,
+            guardian,
+            folder,
+        }
+    }
+
+    /// Starts one server on each host of `network`.
+    pub(crate) fn start_on_all(network: &'network Network, setup: &Setup) -> Vec<Self> {
+        network.hosts.iter().map(|host| Self::start(host, setup)).collect()
+    }
+
+    /// The link-layer address it advertises.
+    pub(crate) fn mac(&self) -> LinkLayerAddress {
+        self.host.mac
+    }
+
+    /// `heraldns status --json`, or nothing while it does not answer.
+    pub(crate) fn status(&self) -> Option<Value> {
+        let output = output(Command::new(PROGRAM).args(["status", "--json", "--socket"]).arg(self.socket()));
+        let text = String::from_utf8_lossy(&output.stdout);
+        if text.trim().is_empty() {
+            return None;
+        }
+        let status = serde_json::from_str(&text);
+        Some(status.unwrap_or_else(|error| panic!("status --json of {}: {error} in {text}", self.identity)))
+    }
+
+    /// `state` of its status; empty while it does not answer.
+    pub(crate) fn state(&self) -> String {
+        let status = self.status().unwrap_or_default();
+        status["state"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// `reason` of its status.
+    pub(crate) fn reason(&self) -> String {
+        let status = self.status().unwrap_or_default();
+        status["reason"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// True if its status says that it holds the service address.
+    pub(crate) fn is_holder(&self) -> bool {
+        self.status()
+            .is_some_and(|status| status["services"][0]["holder"] == Value::Bool(true))
+    }
+
+    /// Waits until its status says `state`; returns how long that took.
+    #[track_caller]
+    pub(crate) fn wait_for_state(&self, state: &str) -> Duration {
+        let begin = clock::now();
+        let mut last = String::new();
+        while begin.elapsed() < SOON {
+            last = self.state();
+            if last == state {
+                return begin.elapsed();
+            }
+            clock::let_pass(Duration::from_millis(10));
+        }
+        panic!(
+            "{} does not become {state} within {SOON:?}; it is '{last}': {}",
+            self.identity,
+            self.reason()
+        );
+    }
+
+    /// Waits until its status names both processes.
+    #[track_caller]
+    pub(crate) fn pids(&self) -> Pids {
+        wait_for_value(SOON, "status names both processes", || {
+            let status = self.status()?;
+            let pid = |name: &str| Pid::from_raw(i32::try_from(status["pids"][name].as_i64()?).ok()?);
+            Some(Pids {
+                guardian: pid("guardian")?,
+                main: pid("main")?,
+            })
+        })
+    }
+
+    /// SIGTERM to the guardian: the drain path.
+    pub(crate) fn terminate(&self) {
+        kill_process(self.guardian_pid(), Signal::TERM).expect("the guardian runs");
+    }
+
+    /// SIGKILL of guardian and main, as if at once: both are stopped first, so that neither acts on the other's end.
+    pub(crate) fn kill_everything(&self) {
+        let pids = self.pids();
+        for signal in [Signal::STOP, Signal::KILL] {
+            for pid in [pids.guardian, pids.main] {
+                kill_process(pid, signal).expect("both processes run");
+            }
+        }
+    }
+
+    /// Waits for the guardian's end.
+    #[track_caller]
+    pub(crate) fn wait_for_exit(&mut self, limit: Duration) -> ExitStatus {
+        let identity = self.identity.clone();
+        wait_for_value(limit, &format!("{identity} ends"), || {
+            self.guardian.try_wait().expect("our own child")
+        })
+    }
+
+    /// Resident memory of main, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let main = self.pids().main.as_raw_nonzero();
+        let status = fs::read_to_string(format!("/proc/{main}/status")).expect("main runs");
+        let kilobytes = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+        kilobytes.expect("the kernel tells resident memory") * 1_024
+    }
+
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("control.sock")
+    }
+
+    fn guardian_pid(&self) -> Pid {
+        Pid::from_child(&self.guardian)
+    }
+}
+
+impl Drop for Server<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- {} on {} logged:\n{}", self.identity, self.host.namespace.name(), self.log());
+        }
+        let _already_gone = self.guardian.kill();
+        let _reaped = self.guardian.wait();
+        // A main that outlives its guardian ends with the namespace.
+    }
+}
+
+/// Waits until exactly one of `servers` is the active holder and all others are ready; returns the holder's position.
+#[track_caller]
+pub(crate) fn wait_for_one_holder(servers: &[Server<'_>]) -> usize {
+    let begin = clock::now();
+    let mut states = Vec::new();
+    while begin.elapsed() < SOON {
+        states = servers.iter().map(Server::state).collect();
+        let active: Vec<usize> = (0..servers.len()).filter(|index| states[*index] == "active").collect();
+        if let [holder] = active[..]
+            && states.iter().filter(|state| *state == "standby").count() == servers.len() - 1
+        {
+            return holder;
+        }
+        clock::let_pass(Duration::from_millis(10));
+    }
+    panic!("no group of one holder and ready others within {SOON:?}, but {states:?}");
+}
+
+/// Runs `heraldns serve` on `host` without any capability and returns its exit code and what it said.
+pub(crate) fn serve_without_capabilities(host: &Host, setup: &Setup) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = setup.to_toml("powerless", folder.path());
+    let mut child = host.namespace.enter(|| {
+        for set in [caps::CapSet::Bounding, caps::CapSet::Inheritable] {
+            caps::clear(None, set).expect("root may give capabilities up");
+        }
+        spawn_here(folder.path(), &config)
+    });
+    let status = wait_for_value(SOON, "a server without capabilities ends", || {
+        child.try_wait().expect("our own child")
+    });
+    (status.code(), fs::read_to_string(folder.path().join("log")).unwrap_or_default())
+}
+
+fn spawn(namespace: &Namespace, folder: &Path, config: &str) -> Child {
+    namespace.enter(|| spawn_here(folder, config))
+}
+
+fn spawn_here(folder: &Path, config: &str) -> Child {
+    let write = |name: &str, text: &str| fs::write(folder.join(name), text).expect("the temporary folder can be written");
+    write("heraldns.toml", config);
+    write("example.com.zone", ZONE);
+    fs::create_dir(folder.join("state")).expect("the temporary folder can be written");
+    let log = File::create(folder.join("log")).expect("the temporary folder can be written");
+    Command::new(PROGRAM)
+        .arg("serve")
+        .arg("--config")
+        .arg(folder.join("heraldns.toml"))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a file can be shared"))
+        .stderr(log)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{PROGRAM}: {error}"))
+}

@@ -1,0 +1,99 @@
+//! The lab: heraldns beside a stock Linux router in network namespaces, each test proving a claim on the real thing.
+//!
+//! It needs root and a few tools; without them every test is reported *ignored*, and `HERALDNS_LAB=required` makes that
+//! a failure. Tests run one after the other: they measure milliseconds on the machine they share.
+//! `HERALDNS_LAB_REPEAT=20` repeats what is measured and prints median and worst.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures and logs are printed for people")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod failover;
+mod faults;
+mod harness;
+mod hostile;
+mod instruments;
+mod one_server;
+mod rotate;
+mod standby;
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+use crate::harness::command::is_installed;
+use crate::harness::namespace::sweep_leftovers;
+
+/// Tools of the system that the lab calls.
+const TOOLS: [&str; 3] = ["ip", "bridge", "dig"];
+
+/// `tests![module: one, two]` is the trials of these functions, named as they are.
+macro_rules! tests {
+    ($($module:ident: $($test:ident),+ $(,)?);+ $(;)?) => {
+        vec![$($(trial(stringify!($test), $module::$test)),+),+]
+    };
+}
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = arguments.test_threads.or(Some(1));
+    if missing().is_none() {
+        sweep_leftovers();
+    }
+    libtest_mimic::run(&arguments, trials()).exit();
+}
+
+fn trials() -> Vec<Trial> {
+    tests![
+        instruments: instruments_see_kernel_neighbor_discovery,
+            instruments_move_a_routers_entry,
+            instruments_count_losses_duplicates_and_shares,
+            instruments_make_a_switch_forget;
+        one_server: claim_1_4_18_one_server_router_learns_its_mac,
+            claim_2_a_solicitation_is_answered,
+            claim_2_solicited_start_is_silent_until_asked;
+        failover: claim_3_9_planned_leave_loses_no_query,
+            claim_3_planned_leave_across_a_forgetful_switch_loses_no_query,
+            claim_9_killed_holder_is_replaced,
+            claim_9_killed_holder_and_one_more_are_replaced,
+            claim_3_take_over_with_a_failed_entry_is_believed,
+            claim_3_take_over_with_an_absent_entry_is_believed,
+            claim_3_take_over_with_dropped_advertisements_is_believed,
+            claim_3_a_healed_partition_leaves_one_holder,
+            claim_3_a_strangers_advertisement_is_overridden,
+            claim_2_a_rebooted_router_is_served_again,
+            claim_1_two_routers_are_both_served,
+            claim_15_members_leave_a_stock_routers_entry_where_it_is;
+        rotate: claim_6_turns_share_equally,
+            claim_6_turns_share_by_weight,
+            claim_6_a_dead_servers_turns_are_taken_over;
+        standby: claim_7_8_idle_standby_is_silent_and_wakes,
+            claim_8_a_query_after_the_idle_holders_death_is_answered;
+        faults: claim_9_link_down_withdraws_and_up_advertises_again,
+            claim_9_lost_carrier_hands_over_and_comes_back_in_standby,
+            claim_9_address_deleted_by_hand_withdraws,
+            claim_9_lone_server_without_its_address_is_silent_until_it_is_back,
+            a_service_without_capabilities_is_refused_by_name;
+        hostile: claim_2_malformed_packets_are_dropped_and_counted,
+            claim_2_random_packets_change_nothing;
+    ]
+}
+
+fn trial(name: &str, test: fn()) -> Trial {
+    Trial::ignorable_test(name, move || match missing() {
+        None => {
+            test();
+            Ok(Completion::Completed)
+        }
+        Some(missing) if std::env::var("HERALDNS_LAB").is_ok_and(|wish| wish == "required") => {
+            Err(Failed::from(format!("HERALDNS_LAB=required, and the lab {missing}")))
+        }
+        Some(missing) => Ok(Completion::ignored_with(missing)),
+    })
+}
+
+/// What stands in the lab's way.
+fn missing() -> Option<String> {
+    if !rustix::process::geteuid().is_root() {
+        return Some("needs root".to_owned());
+    }
+    let absent = TOOLS.into_iter().find(|tool| !is_installed(tool))?;
+    Some(format!("needs the tool '{absent}'"))
+}
