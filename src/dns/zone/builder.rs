@@ -15,7 +15,7 @@ use crate::dns::types::RecordType;
 /// Makes the zone `apex`; none if it has errors, which then are in `problems`.
 pub(super) fn build(apex: &Name, records: &Records, problems: &mut Problems) -> Option<Zone> {
     check_soa(apex, records, problems);
-    let order = sorted(records);
+    let order = sorted(apex.as_wire(), records);
     let mut builder = Builder {
         writer: ZoneWriter::new(apex.clone(), records.octets() + 16 * records.len()),
         apex: apex.as_wire(),
@@ -24,10 +24,11 @@ pub(super) fn build(apex: &Name, records: &Records, problems: &mut Problems) -> 
         previous: apex.as_wire(),
         occluder: None,
     };
-    let same_owner = |one: &u32, other: &u32| name::equal(builder.record(*one).owner, builder.record(*other).owner);
-    let (hashed, names): (Vec<&[u32]>, Vec<&[u32]>) = order.chunk_by(same_owner).partition(|group| builder.is_hashed(group));
-    let written = names.into_iter().try_for_each(|group| builder.node(group));
-    let written = written.and_then(|()| hashed.into_iter().try_for_each(|group| builder.hashed_node(group)));
+    let owner = |sorted: &Sorted| records.get(sorted.position as usize).owner;
+    let groups = || order.chunk_by(|one, other| one.prefix == other.prefix && name::equal(owner(one), owner(other)));
+    let hashed = |group: &&[Sorted]| is_hashed(group, records, apex.as_wire());
+    let names = groups().filter(|group| !hashed(group)).try_for_each(|group| builder.node(group));
+    let written = names.and_then(|()| groups().filter(hashed).try_for_each(|group| builder.hashed_node(group)));
     if let Err(why) = written {
         builder.problems.error(Place::default(), cause(why), "split it into several zones");
     }
@@ -50,17 +51,69 @@ fn cause(why: Unwritable) -> &'static str {
     }
 }
 
-/// The positions of the records by owner, type (signatures after what they cover) and data, all in canonical order.
-fn sorted(records: &Records) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..u32::try_from(records.len()).unwrap_or(u32::MAX)).collect();
-    order.sort_by(|one, other| {
-        let (one, other) = (records.get(*one as usize), records.get(*other as usize));
-        owner_order(one.owner, other.owner)
-            .then_with(|| rrset_type(&one).cmp(&rrset_type(&other)))
-            .then_with(|| is_signature(&one).cmp(&is_signature(&other)))
-            .then_with(|| data_order(one.record_type, one.rdata, other.rdata))
+/// A record's position with the beginning of its place in the order, so that most comparisons need nothing else.
+#[derive(Clone, Copy)]
+struct Sorted {
+    prefix: u64,
+    position: u32,
+}
+
+/// The records by owner, type (signatures after what they cover) and data, all in canonical order.
+fn sorted(apex: &[u8], records: &Records) -> Vec<Sorted> {
+    let mut order: Vec<Sorted> = Vec::with_capacity(records.len());
+    let mut last: (&[u8], u64) = (&[], 0);
+    for (position, record) in (0_u32..).zip(records.iter()) {
+        if !std::ptr::eq(last.0, record.owner) {
+            last = (record.owner, order_prefix(record.owner, apex));
+        }
+        order.push(Sorted { prefix: last.1, position });
+    }
+    order.sort_unstable_by(|one, other| {
+        let by_record = || {
+            let (one, other) = (records.get(one.position as usize), records.get(other.position as usize));
+            owner_order(one.owner, other.owner)
+                .then_with(|| rrset_type(&one).cmp(&rrset_type(&other)))
+                .then_with(|| is_signature(&one).cmp(&is_signature(&other)))
+                .then_with(|| data_order(one.record_type, one.rdata, other.rdata))
+        };
+        one.prefix
+            .cmp(&other.prefix)
+            .then_with(by_record)
+            .then_with(|| one.position.cmp(&other.position))
     });
     order
+}
+
+/// The first octets of the labels below the apex, from the right, in lower case: never larger for a name that comes earlier.
+fn order_prefix(owner: &[u8], apex: &[u8]) -> u64 {
+    if !name::is_subdomain(owner, apex) {
+        return 0;
+    }
+    let mut starts = [0_u8; name::MAX_LABELS];
+    let (mut at, mut count) = (0, 0);
+    while at + apex.len() < owner.len() && count < starts.len() {
+        starts[count] = u8::try_from(at).unwrap_or(u8::MAX);
+        count += 1;
+        at += 1 + usize::from(owner[at]);
+    }
+    let mut octets = [0; 8];
+    let mut slots = octets.iter_mut();
+    for start in starts[..count].iter().rev() {
+        let start = usize::from(*start);
+        let label = &owner[start + 1..start + 1 + usize::from(owner[start])];
+        // zero ends a label; octets 0 and 1 both count as 1 and end the prefix, so that the whole names decide
+        for octet in label.iter().map(u8::to_ascii_lowercase) {
+            let Some(slot) = slots.next() else {
+                return u64::from_be_bytes(octets);
+            };
+            *slot = octet.max(1);
+            if octet <= 1 {
+                return u64::from_be_bytes(octets);
+            }
+        }
+        slots.next();
+    }
+    u64::from_be_bytes(octets)
 }
 
 fn owner_order(one: &[u8], other: &[u8]) -> Ordering {
@@ -139,6 +192,14 @@ fn check_soa(apex: &Name, records: &Records, problems: &mut Problems) {
     }
 }
 
+/// True for a name right below the apex that has NSEC3 records and nothing else but their signatures.
+fn is_hashed(group: &[Sorted], records: &Records, apex: &[u8]) -> bool {
+    let all = || group.iter().map(|sorted| records.get(sorted.position as usize));
+    let only_nsec3 = all().all(|record| rrset_type(&record) == RecordType::NSEC3);
+    let below_apex = |record: Record<'_>| name::parent(record.owner).is_some_and(|parent| name::equal(parent, apex));
+    only_nsec3 && all().any(|record| !is_signature(&record)) && all().next().is_some_and(below_apex)
+}
+
 struct Builder<'r, 'p> {
     writer: ZoneWriter,
     apex: &'r [u8],
@@ -158,17 +219,21 @@ struct Occluder<'r> {
 }
 
 impl<'r> Builder<'r, '_> {
-    fn record(&self, position: u32) -> Record<'r> {
-        self.records.get(position as usize)
+    fn record(&self, sorted: &Sorted) -> Record<'r> {
+        self.records.get(sorted.position as usize)
     }
 
     /// Writes the node of the records in `group`, and the empty non-terminals above it.
-    fn node(&mut self, group: &[u32]) -> Result<(), Unwritable> {
-        let first = self.record(group[0]);
+    fn node(&mut self, group: &[Sorted]) -> Result<(), Unwritable> {
+        let first = self.record(&group[0]);
         let owner = first.owner;
         if !name::is_subdomain(owner, self.apex) {
             let message = format!("{} is not in the zone {}", name::display(owner), name::display(self.apex));
             self.problems.error(first.place, message, "remove the record, or mend $ORIGIN");
+            return Ok(());
+        }
+        if group.iter().all(|position| is_signature(&self.record(position))) {
+            self.rrsets(group);
             return Ok(());
         }
         self.check_doubled_apex(&first);
@@ -188,23 +253,16 @@ impl<'r> Builder<'r, '_> {
         Ok(())
     }
 
-    /// True for a name right below the apex that has NSEC3 records and nothing else but their signatures.
-    fn is_hashed(&self, group: &[u32]) -> bool {
-        let has_nsec3 = group
-            .iter()
-            .all(|position| rrset_type(&self.record(*position)) == RecordType::NSEC3);
-        has_nsec3 && name::parent(self.record(group[0]).owner).is_some_and(|parent| name::equal(parent, self.apex))
-    }
-
-    fn hashed_node(&mut self, group: &[u32]) -> Result<(), Unwritable> {
-        self.writer.hashed_node(self.record(group[0]).owner)?;
+    fn hashed_node(&mut self, group: &[Sorted]) -> Result<(), Unwritable> {
+        self.writer.hashed_node(self.record(&group[0]).owner)?;
         self.rrsets(group);
         Ok(())
     }
 
-    fn rrsets(&mut self, group: &[u32]) {
+    fn rrsets(&mut self, group: &[Sorted]) {
         let records = self.records;
-        let same_type = |one: &u32, other: &u32| rrset_type(&records.get(*one as usize)) == rrset_type(&records.get(*other as usize));
+        let type_of = |sorted: &Sorted| rrset_type(&records.get(sorted.position as usize));
+        let same_type = |one: &Sorted, other: &Sorted| type_of(one) == type_of(other);
         for rrset in group.chunk_by(same_type) {
             self.rrset(rrset);
         }
@@ -214,15 +272,15 @@ impl<'r> Builder<'r, '_> {
         self.occluder.is_some_and(|occluder| name::is_subdomain(owner, occluder.name))
     }
 
-    fn kind(&mut self, group: &[u32]) -> NodeKind {
-        let first = self.record(group[0]);
+    fn kind(&mut self, group: &[Sorted]) -> NodeKind {
+        let first = self.record(&group[0]);
         if self.is_occluded(first.owner) {
             return NodeKind::Occluded;
         }
         let find = |record_type| {
             group
                 .iter()
-                .map(|position| self.record(*position))
+                .map(|position| self.record(position))
                 .find(|record| record.record_type == record_type)
         };
         let ns = find(RecordType::NS).filter(|_| !name::equal(first.owner, self.apex));
@@ -239,11 +297,11 @@ impl<'r> Builder<'r, '_> {
         }
     }
 
-    fn rrset(&mut self, positions: &[u32]) {
-        let count = positions.iter().filter(|position| !is_signature(&self.record(**position))).count();
+    fn rrset(&mut self, positions: &[Sorted]) {
+        let count = positions.iter().filter(|position| !is_signature(&self.record(position))).count();
         let (records, signatures) = positions.split_at(count);
-        let Some(first) = records.first().map(|position| self.record(*position)) else {
-            let signature = self.record(positions[0]);
+        let Some(first) = records.first().map(|position| self.record(position)) else {
+            let signature = self.record(&positions[0]);
             let message = format!(
                 "RRSIG of {} records, of which {} has none",
                 rrset_type(&signature),
@@ -259,10 +317,10 @@ impl<'r> Builder<'r, '_> {
                 "",
             );
         }
-        let ttl = records.iter().map(|position| self.record(*position).ttl).min().unwrap_or(0);
+        let ttl = records.iter().map(|position| self.record(position).ttl).min().unwrap_or(0);
         if let Some(other) = records
             .iter()
-            .map(|position| self.record(*position))
+            .map(|position| self.record(position))
             .find(|record| record.ttl != ttl)
         {
             let message = format!(
@@ -280,7 +338,7 @@ impl<'r> Builder<'r, '_> {
         self.writer.rrset(first.record_type, ttl);
         let mut last: Option<Record<'_>> = None;
         for position in records {
-            let record = self.record(*position);
+            let record = self.record(position);
             if last.is_some_and(|last| data_order(record.record_type, last.rdata, record.rdata).is_eq()) {
                 self.problems.warning(
                     record.place,
@@ -294,7 +352,7 @@ impl<'r> Builder<'r, '_> {
         }
         let mut last = None;
         for position in signatures {
-            let rdata = self.record(*position).rdata;
+            let rdata = self.record(position).rdata;
             if last != Some(rdata) {
                 self.writer.signature(rdata);
             }
@@ -303,9 +361,9 @@ impl<'r> Builder<'r, '_> {
     }
 
     /// What may not stand together at one name.
-    fn check_types(&mut self, group: &[u32], kind: NodeKind) {
+    fn check_types(&mut self, group: &[Sorted], kind: NodeKind) {
         let records = self.records;
-        let all = || group.iter().map(|position| records.get(*position as usize));
+        let all = || group.iter().map(|position| records.get(position.position as usize));
         let of_type = |record_type| all().filter(move |record: &Record<'_>| record.record_type == record_type);
         let Some(owner) = all().next().map(|record| record.owner) else {
             return;
@@ -338,7 +396,14 @@ impl<'r> Builder<'r, '_> {
         }
         match kind {
             NodeKind::Delegation => {
-                let allowed = |record: &Record<'_>| is_of_parent(record.record_type) || is_glue(record.record_type);
+                if let Some(record) = of_type(RecordType::DNAME).next() {
+                    let message = format!("DNAME of {shown}, which is a zone cut");
+                    self.problems
+                        .warning(record.place, message, "remove it, or the NS records (RFC 6672 section 2.3)");
+                }
+                let allowed = |record: &Record<'_>| {
+                    is_of_parent(record.record_type) || is_glue(record.record_type) || record.record_type == RecordType::DNAME
+                };
                 let hidden = all().find(|record| !allowed(record));
                 self.warn_hidden(hidden, "a zone cut is here, and the child zone answers for it");
             }
@@ -374,15 +439,22 @@ impl<'r> Builder<'r, '_> {
 
     /// `www.example.com` without its last dot, in the zone `example.com.`
     fn check_doubled_apex(&mut self, record: &Record<'_>) {
-        let up = record.owner.len().checked_sub(self.apex.len() - 1);
-        let Some(inner) = up.and_then(|up| record.owner.get(..up)).filter(|_| self.apex.len() > 1) else {
-            return;
-        };
-        if name::is_subdomain(&[inner, &[0]].concat(), self.apex) {
+        if is_doubled(record.owner, self.apex) {
             let message = format!("{} has the zone's name twice", name::display(record.owner));
             self.problems.warning(record.place, message, "end an absolute name with a dot");
         }
     }
+}
+
+/// True when `owner` ends with the apex twice.
+fn is_doubled(owner: &[u8], apex: &[u8]) -> bool {
+    let labels = &apex[..apex.len() - 1];
+    let mut rest = owner;
+    while rest.len() > labels.len() + apex.len() {
+        let Some(up) = name::parent(rest) else { return false };
+        rest = up;
+    }
+    !labels.is_empty() && rest.len() == labels.len() + apex.len() && rest[..labels.len()].eq_ignore_ascii_case(labels)
 }
 
 /// What the parent says about a zone cut with authority, or to name the child's servers.

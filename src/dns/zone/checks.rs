@@ -1,6 +1,7 @@
 //! Checks that need the finished zone: do the names that its records point at lead somewhere?
 //!
-//! Only names inside the zone are looked at; what other zones say is not known here.
+//! Only names inside the zone are looked at; what other zones say is not known here. All findings are warnings, missing
+//! glue too: a zone is not withheld because one of its many children is broken (Knot and BIND serve it as well).
 
 use super::builder::target_offset;
 use super::problem::Problems;
@@ -50,10 +51,10 @@ fn check_target(zone: &Zone, record: &Record<'_>, target: &[u8], problems: &mut 
         }
         Lead::NoGlue if record_type == RecordType::NS && name::is_subdomain(target, record.owner) => {
             let message = format!("NS target {shown} lies below the zone cut and has no address");
-            problems.error(
+            problems.warning(
                 record.place,
                 message,
-                "write its A or AAAA record as glue: nobody can reach the child zone without it",
+                "write its A or AAAA record as glue: nobody finds the child zone's servers without it",
             );
         }
         Lead::NoGlue => {}
@@ -71,12 +72,14 @@ fn check_target(zone: &Zone, record: &Record<'_>, target: &[u8], problems: &mut 
 fn lead(zone: &Zone, target: &[u8]) -> Lead {
     let mut buffer = [0; MAX_NAME];
     let lower = name::lower_into(target, &mut buffer);
+    if zone.node(lower).is_some_and(|node| has_address(&node)) {
+        return Lead::Somewhere;
+    }
     let Some(encloser) = zone.closest_encloser(lower) else {
         return Lead::Somewhere;
     };
     if encloser.cut().is_some() {
-        let has_glue = name::equal(encloser.name(), target) && has_address(&encloser);
-        return if has_glue { Lead::Somewhere } else { Lead::NoGlue };
+        return Lead::NoGlue;
     }
     if encloser.kind() == NodeKind::Occluded {
         return Lead::Alias;

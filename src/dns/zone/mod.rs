@@ -1,6 +1,6 @@
-//! Zone files and zones: text -> [`scanner`] -> records -> [`builder`] and [`checks`] -> [`store`] (the immutable [`Zone`]).
+//! Zone files and zones: text -> `scanner` -> records -> `builder` and `checks` -> [`store`] (the immutable [`Zone`]).
 //!
-//! Pure: text comes in as octets and `$INCLUDE` goes through a callback; nothing here opens a file. [`rdata`] is the one
+//! Pure: text comes in as octets and `$INCLUDE` goes through a callback; nothing here opens a file. `rdata` is the one
 //! table of record types that reading and [`print`] share.
 
 mod builder;
@@ -63,3 +63,6 @@ pub fn load(apex: &Name, file_name: &str, text: &[u8], include: &mut Include<'_>
     let warnings = problems.into_list();
     Ok(Loaded { zone, warnings })
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,8 +95,16 @@ impl<'t> Tokenizer<'t> {
                     depth -= 1;
                     self.at += 1;
                 }
-                b'"' => tokens.push(self.quoted()?),
-                _ => tokens.push(self.word()?),
+                _ => {
+                    let token = if octet == b'"' { self.quoted() } else { self.word() };
+                    match token {
+                        Ok(token) => tokens.push(token),
+                        Err(uncut) => {
+                            self.skip_parentheses(depth);
+                            return Err(uncut);
+                        }
+                    }
+                }
             }
         }
         match opened {
@@ -161,6 +169,17 @@ impl<'t> Tokenizer<'t> {
         self.skip_line();
         self.next_line();
         Uncut { line, column, why, cure }
+    }
+
+    /// Skips what seems to be the rest of a broken entry: indented lines up to one with a closing parenthesis.
+    fn skip_parentheses(&mut self, depth: u32) {
+        let mut open = depth > 0;
+        while open && matches!(self.text.get(self.at), Some(b' ' | b'\t' | b')' | b'"')) {
+            let start = self.at;
+            self.skip_line();
+            open = !self.text[start..self.at].contains(&b')');
+            self.next_line();
+        }
     }
 
     fn skip_line(&mut self) {
@@ -242,6 +261,7 @@ mod tests {
         assert_eq!(uncut("a )\nb"), Some((1, 3, "')' without '('")));
         assert_eq!(entries("a )\nb")[1], Ok((false, vec!["b".into()])));
         assert_eq!(entries("x \"c\nd")[1], Ok((false, vec!["d".into()])));
+        assert_eq!(entries("x ( \"c\n \"d\"\n e )\nf")[1], Ok((false, vec!["f".into()])));
     }
 
     #[test]

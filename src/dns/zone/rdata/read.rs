@@ -187,14 +187,14 @@ fn read_field(field: Field, fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Resul
             }
             Ok(())
         }
-        Field::U8 => Ok(out.push(number(fields, u8::MAX.into())? as u8)),
-        Field::U16 => Ok(out.extend((number(fields, u16::MAX.into())? as u16).to_be_bytes())),
-        Field::U32 => Ok(out.extend(number(fields, u32::MAX)?.to_be_bytes())),
+        Field::U8 => read_number(fields, 1, out),
+        Field::U16 => read_number(fields, 2, out),
+        Field::U32 => read_number(fields, 4, out),
         Field::Period => read_period(fields, out),
         Field::Time => read_time(fields, out),
         Field::TypeNumber => read_type(fields, out),
-        Field::AlgorithmNumber => Ok(out.push(code(fields, &ALGORITHMS, u8::MAX.into(), "an algorithm")? as u8)),
-        Field::CertificateType => Ok(out.extend(code(fields, &CERTIFICATE_TYPES, u16::MAX, "a certificate type")?.to_be_bytes())),
+        Field::AlgorithmNumber => read_code(fields, &ALGORITHMS, 1, "an algorithm", out),
+        Field::CertificateType => read_code(fields, &CERTIFICATE_TYPES, 2, "a certificate type", out),
         Field::Ipv4 => read_ipv4(fields, out),
         Field::Ipv6 => read_ipv6(fields, out),
         Field::CharacterString => text::read_string(fields.need("a string")?, out),
@@ -257,14 +257,34 @@ pub(super) fn parse<T: FromStr>(text: &[u8]) -> Option<T> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-fn code(fields: &mut Fields<'_>, mnemonics: &[(&str, u16)], most: u16, expected: &str) -> Result<u16, Refusal> {
+/// A decimal number of so many octets.
+fn read_number(fields: &mut Fields<'_>, octets: usize, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let number = number(fields, largest(octets))?;
+    append_number(number, octets, out);
+    Ok(())
+}
+
+/// A number of so many octets, or one of the mnemonics.
+fn read_code(fields: &mut Fields<'_>, mnemonics: &[(&str, u16)], octets: usize, expected: &str, out: &mut Vec<u8>) -> Result<(), Refusal> {
     let token = fields.need(expected)?;
+    let most = largest(octets);
     let known = mnemonics
         .iter()
         .find(|(mnemonic, _)| mnemonic.as_bytes().eq_ignore_ascii_case(token.text));
-    let code = known.map(|(_, code)| *code).or_else(|| u16::try_from(decimal(token.text)?).ok());
-    code.filter(|code| *code <= most)
-        .ok_or_else(|| refuse(token, expected, &format!("write its number, 0 to {most}, or its mnemonic")))
+    let code = known
+        .map(|(_, code)| u32::from(*code))
+        .or_else(|| decimal(token.text).filter(|code| *code <= most));
+    let code = code.ok_or_else(|| refuse(token, expected, &format!("write its number, 0 to {most}, or its mnemonic")))?;
+    append_number(code, octets, out);
+    Ok(())
+}
+
+fn largest(octets: usize) -> u32 {
+    u32::MAX >> (32 - 8 * octets)
+}
+
+fn append_number(number: u32, octets: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(&number.to_be_bytes()[4 - octets..]);
 }
 
 fn read_period(fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {

@@ -41,15 +41,22 @@ pub(super) fn read(fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Ref
     let mut last = None;
     while let Some(token) = fields.next() {
         last = Some(token);
-        let (key, text) = split(token);
+        let (key_text, text) = split(token);
         let expected = "a service parameter";
-        let key = read_key(key).ok_or_else(|| refuse(token, expected, "write key=value with a key such as alpn, port or key65400"))?;
+        let key = read_key(key_text).ok_or_else(|| refuse(token, expected, "write key=value with a key such as alpn, port or key65400"))?;
         if parameters.iter().any(|(other, _)| *other == key) {
             return Err(Refusal::at(token, "this key is there twice", "write each key once"));
         }
         let mut value = Vec::new();
         let plain = unescaped(token, text)?;
-        read_value(key, &plain, &mut value).ok_or_else(|| refuse(token, expected, value_cure(key)))?;
+        if key_text.starts_with(b"key") {
+            // keyNNNNN has the octets of the wire as they are, for keys with a name, too
+            value = value_text(key, &plain)
+                .map(|_| plain)
+                .ok_or_else(|| refuse(token, expected, "write the octets of the value"))?;
+        } else {
+            read_value(key, &plain, &mut value).ok_or_else(|| refuse(token, expected, value_cure(key)))?;
+        }
         parameters.push((key, value));
     }
     parameters.sort_unstable_by_key(|(key, _)| *key);
@@ -165,9 +172,9 @@ fn read_strings(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     (out.len() <= usize::from(u16::MAX)).then_some(())
 }
 
-fn absent_mandatory(parameters: &[(u16, Vec<u8>)]) -> Option<u16> {
+fn absent_mandatory(parameters: &[(u16, impl AsRef<[u8]>)]) -> Option<u16> {
     let (_, mandatory) = parameters.first().filter(|(key, _)| *key == 0)?;
-    let (keys, _) = mandatory.as_chunks::<2>();
+    let (keys, _) = mandatory.as_ref().as_chunks::<2>();
     keys.iter()
         .map(|key| u16::from_be_bytes(*key))
         .find(|key| !parameters.iter().any(|(present, _)| present == key))
@@ -181,17 +188,21 @@ fn show_key(key: u16) -> String {
 }
 
 pub(super) fn write(cursor: &mut Cursor<'_>, out: &mut String) -> Option<()> {
-    let mut last = None;
-    let mut separator = "";
+    let mut parameters: Vec<(u16, &[u8])> = Vec::new();
     while !cursor.is_empty() {
         let (key, length) = (cursor.u16()?, cursor.u16()?);
-        let value = cursor.take(usize::from(length))?;
-        if last >= Some(key) {
+        if parameters.last().is_some_and(|(last, _)| *last >= key) {
             return None;
         }
-        last = Some(key);
-        out.push_str(separator);
-        separator = " ";
+        parameters.push((key, cursor.take(usize::from(length))?));
+    }
+    if absent_mandatory(&parameters).is_some() {
+        return None;
+    }
+    for (position, (key, value)) in parameters.into_iter().enumerate() {
+        if position > 0 {
+            out.push(' ');
+        }
         out.push_str(&show_key(key));
         let plain = value_text(key, value)?;
         if !matches!(value_form(key), Value::Nothing) {

@@ -113,7 +113,10 @@ fn write_field(field: Field, cursor: &mut Cursor<'_>, out: &mut String) -> Optio
             if cursor.is_empty() {
                 return None;
             }
-            write_each(cursor, out, |cursor, out| Some(text::write_quoted(cursor.string()?, out)))?;
+            write_each(cursor, out, |cursor, out| {
+                text::write_quoted(cursor.string()?, out);
+                Some(())
+            })?;
         }
         Field::Tag => write_tag(cursor.string()?, out)?,
         Field::Text => text::write_quoted(cursor.rest(), out),
