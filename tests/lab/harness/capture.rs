@@ -3,11 +3,12 @@
 //! A packet socket in the switch's namespace sees each frame on each port; only a frame's way *in* is kept, so that
 //! one frame is one entry and its port names its sender. Headers are decoded by pnet; ND options by hand.
 
+use std::fmt;
 use std::io::IoSliceMut;
 use std::net::Ipv6Addr;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -30,6 +31,9 @@ use super::switch::Switch;
 const PEER_PORT: u16 = 4844;
 /// `sll_pkttype` of a frame that leaves by the port it is seen on.
 const OUTGOING: u8 = 4;
+
+/// Frames that are shown when a test fails.
+const SHOWN: usize = 40;
 
 /// A frame that a station sent.
 #[derive(Clone, Debug)]
@@ -113,6 +117,11 @@ impl Frame {
         self.is_advertisement_of(target) && self.destination == asked.source && self.to == asked.from && self.at >= asked.at
     }
 
+    /// True if it is a solicitation or an advertisement.
+    pub(crate) fn is_neighbor_discovery(&self) -> bool {
+        matches!(self.message, Message::Solicitation { .. } | Message::Advertisement { .. })
+    }
+
     /// True if it is Neighbor Discovery that has to do with `address`: as target, or as the source of a solicitation.
     pub(crate) fn concerns(&self, address: Ipv6Addr) -> bool {
         match &self.message {
@@ -160,7 +169,7 @@ impl Capture {
 
     /// All frames sent since `since` for which `wanted` holds, in order.
     pub(crate) fn since(&self, since: Instant, wanted: impl Fn(&Frame) -> bool) -> Vec<Frame> {
-        let frames = self.shared.frames.lock().expect("no capture thread panics");
+        let frames = self.shared.lock();
         frames.iter().filter(|frame| frame.at >= since && wanted(frame)).cloned().collect()
     }
 
@@ -168,14 +177,18 @@ impl Capture {
     #[track_caller]
     pub(crate) fn wait_for(&self, limit: Duration, what: &str, since: Instant, wanted: impl Fn(&Frame) -> bool) -> Frame {
         let begin = clock::now();
-        let mut frames = self.shared.frames.lock().expect("no capture thread panics");
+        let mut frames = self.shared.lock();
         loop {
             if let Some(frame) = frames.iter().find(|frame| frame.at >= since && wanted(frame)) {
                 return frame.clone();
             }
             let left = limit.saturating_sub(begin.elapsed());
             assert!(!left.is_zero(), "waited {limit:?} in vain for a frame: {what}");
-            (frames, _) = self.shared.arrived.wait_timeout(frames, left).expect("no capture thread panics");
+            (frames, _) = self
+                .shared
+                .arrived
+                .wait_timeout(frames, left)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -186,10 +199,34 @@ impl Drop for Capture {
         if let Some(thread) = self.thread.take() {
             let _its_panic_was_printed = thread.join();
         }
+        if thread::panicking() {
+            let frames = self.shared.lock();
+            eprintln!("--- the last Neighbor Discovery packets on the link:");
+            let shown: Vec<&Frame> = frames.iter().filter(|frame| frame.is_neighbor_discovery()).collect();
+            shown[shown.len().saturating_sub(SHOWN)..]
+                .iter()
+                .for_each(|frame| eprintln!("{frame}"));
+        }
+    }
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (ago, port, source, destination) = (clock::millis(self.at.elapsed()), &self.port, self.source, self.destination);
+        write!(
+            formatter,
+            "{ago:8.1} ms ago, {port}: {source} > {destination} [{} > {}]: {:?}",
+            self.from, self.to, self.message
+        )
     }
 }
 
 impl Shared {
+    /// The frames, also after a test panicked while it waited for one.
+    fn lock(&self) -> MutexGuard<'_, Vec<Frame>> {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn run(&self, socket: &Socket, ports: &[(usize, String)]) {
         let mut buffer = [0; 2_048];
         let mut control = nix::cmsg_space!(TimeSpec);
@@ -213,7 +250,7 @@ impl Shared {
             let Some(frame) = decode(buffer.get(..length).unwrap_or_default(), port, at) else {
                 continue;
             };
-            self.frames.lock().expect("no test panics while it holds the frames").push(frame);
+            self.lock().push(frame);
             self.arrived.notify_all();
         }
     }
