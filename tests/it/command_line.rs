@@ -109,7 +109,7 @@ fn check_config_says_ok_or_every_error() {
     assert_eq!(bad.status.code(), Some(1));
     assert_eq!(stdout(&bad), "");
     assert_snapshot!(stderr(&bad), @"
-    bad.toml:4:11: error: is no possible number of workers
+    bad.toml:4:11: error: 0 is no possible number of workers
       help: write 1 to 1024, or leave it out for one per core
     bad.toml:5:1: error: unknown key 'port' in [dns]
       help: known here: listen, workers, udp-payload, rate-limit, cookie-secret-file, tcp-idle, tcp-connections, tcp-connections-per-client
