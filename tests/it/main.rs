@@ -6,4 +6,5 @@ mod command_line;
 mod config;
 mod control;
 mod dns;
+mod sim;
 mod tidy;
