@@ -6,6 +6,7 @@
 mod builder;
 mod checks;
 mod generate;
+pub mod nsec3;
 pub mod print;
 pub mod problem;
 mod rdata;
@@ -17,6 +18,7 @@ mod table;
 mod token;
 mod writer;
 
+pub use nsec3::{DenialChain, Nsec3, Nsec3Chain};
 pub use print::Printed;
 pub use problem::{Severity, ZoneError};
 pub use set::ZoneSet;
