@@ -196,8 +196,8 @@ impl<'z, 's> Search<'z, 's> {
             content: Content::Alias { ttl: dname.ttl(), target },
             wildcard: None,
         });
-        let is_answered = matches!(self.record_type(), RecordType::CNAME | RecordType::ANY);
-        (!is_answered).then_some(Owner::Made(target))
+        // Other than at a CNAME of the zone itself, the walk goes on for type ANY too (RFC 6672 §3.2).
+        (self.record_type() != RecordType::CNAME).then_some(Owner::Made(target))
     }
 
     fn refer(&mut self, zone: &'z Zone, cut: Node<'z>) -> Option<Owner<'z>> {

@@ -4,8 +4,12 @@
 //! prove that wildcards were needed on its way as well as that there is nothing at its end. What is denied was decided
 //! before; `nsec` and `nsec3` say which records prove it. Zones that are not signed prove nothing.
 
+#[cfg(test)]
+mod checker;
 mod nsec;
 mod nsec3;
+#[cfg(test)]
+mod tests;
 
 use super::plan::{Denial, MAX_CHAIN};
 use crate::dns::name::{self, MAX_NAME};
