@@ -59,6 +59,7 @@ pub fn load(apex: &Name, file_name: &str, text: &[u8], include: &mut Include<'_>
         return Err(problems.into_list());
     };
     checks::check_targets(&zone, &records, &mut problems);
+    checks::check_denial(&zone, &records, &mut problems);
     if problems.has_errors() {
         return Err(problems.into_list());
     }

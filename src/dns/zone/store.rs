@@ -150,15 +150,7 @@ impl Zone {
     /// The node whose NSEC record matches or covers this wire name, in any case; none where the chain is broken.
     #[must_use]
     pub fn nsec(&self, wire_name: &[u8]) -> Option<Node<'_>> {
-        let mut node = self.at_or_before(wire_name);
-        while node.rrset(RecordType::NSEC).is_none() {
-            node = match node.kind() {
-                NodeKind::EmptyNonTerminal => node.previous(),
-                NodeKind::Occluded => node.parent()?,
-                NodeKind::Authoritative | NodeKind::Delegation => return None,
-            };
-        }
-        Some(node)
+        self.at_or_before(wire_name).nsec()
     }
 
     /// The NSEC3 record that matches or covers this lower-cased wire name in the zone's own `chain`.
@@ -268,6 +260,20 @@ impl<'z> Node<'z> {
             NodeKind::Occluded => self.parent()?.cut(),
             NodeKind::Authoritative | NodeKind::EmptyNonTerminal => None,
         }
+    }
+
+    /// The node whose NSEC record matches or covers this node's name; none where the chain is broken.
+    #[must_use]
+    pub fn nsec(&self) -> Option<Self> {
+        let mut node = *self;
+        while node.rrset(RecordType::NSEC).is_none() {
+            node = match node.kind() {
+                NodeKind::EmptyNonTerminal => node.previous(),
+                NodeKind::Occluded => node.parent()?,
+                NodeKind::Authoritative | NodeKind::Delegation => return None,
+            };
+        }
+        Some(node)
     }
 
     /// The wildcard right below: the child with the label `*` (RFC 4592 §2.1.1).

@@ -10,9 +10,9 @@ use crate::dns::zone::{Node, Zone};
 /// Proves a negative answer.
 pub(super) fn deny<'z>(proof: &mut Proof<'z>, zone: &'z Zone, name: &[u8], denial: Denial<'z>) {
     match denial {
-        Denial::NoData { node } => deny_type(proof, zone, node),
+        Denial::NoData { node } => deny_type(proof, node),
         Denial::WildcardNoData { wildcard, .. } => {
-            deny_type(proof, zone, wildcard);
+            deny_type(proof, wildcard);
             deny_name(proof, zone, name);
         }
         Denial::NoName { closest_encloser } => {
@@ -30,6 +30,8 @@ pub(super) fn deny_name<'z>(proof: &mut Proof<'z>, zone: &'z Zone, name: &[u8]) 
 }
 
 /// Proves which types a node has: by its own record, or, for an empty non-terminal, by the one that leads to a name below it.
-fn deny_type<'z>(proof: &mut Proof<'z>, zone: &'z Zone, node: Node<'z>) {
-    deny_name(proof, zone, node.name());
+fn deny_type<'z>(proof: &mut Proof<'z>, node: Node<'z>) {
+    if let Some(node) = node.nsec() {
+        proof.add(node);
+    }
 }
