@@ -7,4 +7,5 @@ mod config;
 mod control;
 mod dns;
 mod serve;
+mod sim;
 mod tidy;

@@ -87,9 +87,8 @@ fn ask(folder: &Path, command: &[&str]) -> Output {
 fn a_server_tells_its_status_and_stops_when_told() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start(folder.path());
-    let output = ask(folder.path(), &["status", "--json"]);
-    assert_eq!(output.status.code(), Some(0));
-    let status: Status = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(ask(folder.path(), &["status", "--json"]).status.code(), Some(0));
+    let status = status(folder.path());
     assert_eq!((status.identity.as_str(), status.state), ("t1", State::Standby));
     assert_eq!(status.pids.guardian, Some(server.process.id()));
     assert_eq!(status.zones.loaded, 1);
@@ -98,6 +97,54 @@ fn a_server_tells_its_status_and_stops_when_told() {
     assert_eq!(server.process.wait().unwrap().code(), Some(0));
     assert!(!folder.path().join("run/c.sock").exists(), "the admin socket is left behind");
     assert_eq!(ask(folder.path(), &["status"]).status.code(), Some(1));
+}
+
+fn status(folder: &Path) -> Status {
+    let output = ask(folder, &["status", "--json"]);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn kill(pid: u32) {
+    kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
+}
+
+#[test]
+fn the_guardian_starts_main_again_when_it_dies() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path());
+    let first = status(folder.path()).pids;
+    kill(first.main);
+    server.read_until("main died");
+    server.read_until("standby (was starting)");
+    let second = status(folder.path()).pids;
+    assert_ne!(second.main, first.main);
+    assert_eq!(second.guardian, first.guardian);
+    server.signal(Signal::TERM);
+    assert_eq!(server.process.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn main_survives_the_guardian_and_still_stops_when_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path());
+    let main = status(folder.path()).pids.main;
+    kill(server.process.id());
+    server.process.wait().unwrap();
+    let alone = status(folder.path());
+    assert_eq!((alone.pids.main, alone.pids.guardian), (main, None));
+    kill_process(Pid::from_raw(main.try_into().unwrap()).unwrap(), Signal::TERM).unwrap();
+    server.read_until("stopped");
+}
+
+#[test]
+fn a_hang_up_reloads_the_zones() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path());
+    fs::write(folder.path().join("example.com.zone"), ZONE.replace(" 7 ", " 9 ")).unwrap();
+    server.signal(Signal::HUP);
+    server.read_until("zones reloaded");
+    let zones: Vec<Zone> = client::ask(&folder.path().join("run/c.sock"), &control::Command::Zones).unwrap();
+    assert_eq!(zones[0].serial, Some(9));
 }
 
 #[test]

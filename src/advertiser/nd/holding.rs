@@ -134,7 +134,7 @@ impl NeighborDiscovery {
 
     /// Rotate: everybody else missed the turn, or nobody else is there.
     fn renew_turn(&mut self, now: Timestamp) {
-        if self.holding.idle || !self.scene(now).take_over_at().is_some_and(|at| now >= at) {
+        if self.holding.idle || self.scene(now).take_over_at().is_none_or(|at| now < at) {
             return;
         }
         self.term = self.term.saturating_add(1);
@@ -156,7 +156,7 @@ impl NeighborDiscovery {
     /// No query came although there should be some: an entry is missing or has failed, or its router takes no
     /// unsolicited advertisements. A solicitation it takes in any case.
     fn ask_routers(&mut self, now: Timestamp, out: &mut Outbox) {
-        if !self.holding.queries_due.is_some_and(|due| now >= due) {
+        if self.holding.queries_due.is_none_or(|due| now < due) {
             return;
         }
         self.holding.queries_due = None;

@@ -73,6 +73,8 @@ pub struct NeighborDiscovery {
     pub(super) decision: Option<Decision>,
     /// Until then the server counts as wanted, whatever the scheduler said last.
     pub(super) awake_until: Option<Timestamp>,
+    /// Since when no solicitation is waited for any more: one came, a router sends queries without, or some
+    /// server has advertised before.
     pub(super) released: Option<Timestamp>,
     listened: bool,
     vacancy: Option<Vacancy>,
@@ -296,6 +298,9 @@ impl NeighborDiscovery {
 
     fn run(&mut self, now: Timestamp, out: &mut Outbox) {
         self.highest_term = self.highest_term.max(self.others.highest_term());
+        if self.highest_term > 0 {
+            self.released.get_or_insert(now);
+        }
         self.watch_holder(now, out);
         if self.phase.is_candidate() {
             self.watch_vacancy(now);
@@ -331,7 +336,6 @@ impl NeighborDiscovery {
                 self.last_holder = Some((holder.name(), !holder.is_idle()));
                 self.watch_turn(precedence, heard);
                 self.vacancy = None;
-                self.released.get_or_insert(now);
                 let first_listens = self.setup.config.mode == Mode::Rotate && !self.scene(now).has_listened();
                 if !first_listens {
                     self.step(Event::OtherHolds, now, out);
@@ -409,7 +413,7 @@ impl NeighborDiscovery {
     /// Answers those who asked, if nobody before this server in the order did.
     fn answer_postponed(&mut self, now: Timestamp, out: &mut Outbox) {
         if let Some(holder) = self.others.holder(now) {
-            self.responder.leave_to_others(holder.last_heard());
+            self.responder.leave_to_holder(holder.last_heard());
         }
         if self.responder.due().is_some_and(|due| now >= due) {
             self.take_over(Cause::Solicited, now, out);
@@ -478,6 +482,7 @@ impl Machine for NeighborDiscovery {
             Input::Inflow(total) => {
                 self.inflow.count(total, now, self.phase == Phase::Following);
                 self.holding.queries_came();
+                self.released.get_or_insert(now);
             }
         }
         self.run(now, out);

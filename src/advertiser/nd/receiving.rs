@@ -8,14 +8,13 @@ use super::config::Mode;
 use super::machine::NeighborDiscovery;
 use super::others::Heard;
 use super::phase::Phase;
+use super::responder::ANSWER_STEP;
 use super::sender::{Solicitor, Target};
 use super::wire::{Message, NeighborAdvertisement, NeighborSolicitation};
 use crate::base::machine::{Datagram, Outbox, Severity, Wanted};
 use crate::base::peer::PeerState;
 use crate::base::time::Timestamp;
 
-/// A server waits so long for each server before it in the order that may answer a solicitation.
-const ANSWER_STEP: Duration = Duration::from_millis(20);
 /// A stranger's advertisements are contradicted so many times before the alarm.
 const CONTRADICTIONS: u32 = 10;
 /// A stranger not heard for so long has gone.
@@ -95,6 +94,7 @@ impl NeighborDiscovery {
             link_layer: message.source_link_layer,
             target: message.target,
         };
+        self.released.get_or_insert(now);
         if packet.destination.is_multicast() {
             self.solicited_all(&solicitor, now, out)
         } else {
@@ -104,7 +104,6 @@ impl NeighborDiscovery {
 
     /// All servers hear it: the first in the order answers.
     fn solicited_all(&mut self, solicitor: &Solicitor, now: Timestamp, out: &mut Outbox) -> Result<(), &'static str> {
-        self.released.get_or_insert(now);
         match self.phase {
             Phase::Out | Phase::Failed => Ok(()),
             Phase::Leaving => self.answer_as_leaving(solicitor, now, out),

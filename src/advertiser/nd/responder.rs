@@ -8,6 +8,8 @@ use std::time::Duration;
 use super::sender::Solicitor;
 use crate::base::time::Timestamp;
 
+/// A server waits so long for each server before it in the order that may answer a solicitation.
+pub(super) const ANSWER_STEP: Duration = Duration::from_millis(20);
 /// Between two answers to the same solicitor about the same target.
 const ANSWER_GAP: Duration = Duration::from_millis(100);
 /// Most answers that are remembered; above that, new solicitors wait for the oldest to leave.
@@ -56,9 +58,10 @@ impl Responder {
         true
     }
 
-    /// Forgets those who asked before `answered`: somebody else has heard them.
-    pub(super) fn leave_to_others(&mut self, answered: Timestamp) {
-        self.pending.retain(|pending| pending.asked > answered);
+    /// Forgets those whom the holder must have heard: it gave a sign of life at `alive`, after they asked or so shortly
+    /// before that its answer may have overtaken the question.
+    pub(super) fn leave_to_holder(&mut self, alive: Timestamp) {
+        self.pending.retain(|pending| pending.asked > alive + ANSWER_STEP);
     }
 
     /// When the first of those who wait is to be answered.
@@ -111,7 +114,7 @@ mod tests {
             .count();
         assert_eq!(waiting, MOST_PENDING);
         assert_eq!(responder.due(), Some(at(20)));
-        responder.leave_to_others(at(0));
+        responder.leave_to_holder(at(0));
         assert_eq!(responder.due(), None);
     }
 }

@@ -34,12 +34,12 @@ fn claim_2_without_a_link_layer_option_the_answer_goes_by_the_neighbour_cache() 
 #[test]
 fn claim_2_the_next_in_line_answers_if_the_holder_does_not() {
     let mut bench = Bench::follower(Config::default());
-    bench.run_until(1_010);
-    bench.solicit_all();
-    bench.run_until(1_029);
-    bench.assert_silent();
     bench.run_until(1_030);
-    assert_eq!(bench.times(), [1_030, 1_030]);
+    bench.solicit_all();
+    bench.run_until(1_049);
+    bench.assert_silent();
+    bench.run_until(1_050);
+    assert_eq!(bench.times(), [1_050, 1_050]);
     assert!(bench.sent[0].advertisement().solicited);
     assert!(bench.report().holder, "and is then the holder");
 }
