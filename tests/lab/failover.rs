@@ -47,9 +47,53 @@ pub(crate) fn claim_3_planned_leave_across_a_forgetful_switch_loses_no_query() {
     for host in network.hosts.iter().filter(|host| host.number != servers[leaver].host.number) {
         network.switch.forget(&host.port(), host.mac);
     }
-    let (report, _) = leave(&network, &mut servers, leaver, probe);
-    figures::print("planned leave, forgetful switch", &report);
+    let forgotten = now();
+    let (report, successor) = leave(&network, &mut servers, leaver, probe);
+    let port = servers[successor].host.port();
+    let handed_over = network
+        .capture
+        .since(forgotten, |frame| frame.advertises(SERVICE, servers[successor].mac()));
+    let spoke = network
+        .capture
+        .since(forgotten, |frame| frame.port == port && frame.at < handed_over[0].at);
+    let successor_was = if spoke.is_empty() { "unknown" } else { "known again" };
+    figures::print(
+        &format!("planned leave, forgetful switch, successor {successor_was} to it"),
+        &report,
+    );
     assert_nothing_lost(&report);
+}
+
+pub(crate) fn claim_3_servers_started_at_once_make_one_holder() {
+    for _ in 0..3 {
+        let network = Network::new(3);
+        let begin = now();
+        let servers = Server::start_on_all(&network, &Setup::failover());
+        let holder = wait_for_one_holder(&servers);
+        let_pass(4 * INTERVAL);
+        let others = network.capture.since(begin, |frame| {
+            frame.is_advertisement_of(SERVICE) && frame.from != servers[holder].mac()
+        });
+        assert!(others.is_empty(), "one takes over, the others stay silent: {others:?}");
+        assert_eq!(wait_for_one_holder(&servers), holder);
+    }
+}
+
+pub(crate) fn claim_3_a_newcomer_does_not_displace_the_holder() {
+    let network = Network::new(3);
+    let begin = now();
+    let holder = Server::start(&network.hosts[1], &Setup::failover());
+    holder.wait_for_state("active");
+    let newcomers = [&network.hosts[0], &network.hosts[2]].map(|host| Server::start(host, &Setup::failover()));
+    newcomers.iter().for_each(|newcomer| {
+        newcomer.wait_for_state("standby");
+    });
+    let_pass(10 * INTERVAL);
+    let others = network
+        .capture
+        .since(begin, |frame| frame.is_advertisement_of(SERVICE) && frame.from != holder.mac());
+    assert!(others.is_empty(), "only the holder advertises: {others:?}");
+    assert!(holder.is_holder());
 }
 
 pub(crate) fn claim_9_killed_holder_is_replaced() {
@@ -60,6 +104,31 @@ pub(crate) fn claim_9_killed_holder_and_one_more_are_replaced() {
     figures::repeat("two of three killed, gap", 3 * Duration::from_millis(1_300), || {
         gap_after_killing(2)
     });
+}
+
+pub(crate) fn claim_9_a_stalled_holder_is_replaced_and_comes_back_silent() {
+    let network = Network::new(2);
+    let servers = Server::start_on_all(&network, &Setup::failover());
+    let holder = wait_for_one_holder(&servers);
+    let (stalled, successor) = (&servers[holder], &servers[1 - holder]);
+    let pids = stalled.pids();
+    let probe = Probe::start(&network.client, 1_000);
+    probe.wait_for_answered(500, SOON);
+    pids.set_frozen(true);
+    wait_for(SOON, "the successor answers", || {
+        probe.answering().as_ref() == Some(&successor.identity)
+    });
+    let resumed = now();
+    pids.set_frozen(false);
+    stalled.wait_for_state("standby");
+    probe.wait_for_answered(1_000, SOON);
+    let report = probe.stop();
+    figures::print("holder stalled", &report);
+    let own = network.capture.since(resumed, |frame| frame.advertises(SERVICE, stalled.mac()));
+    assert!(own.is_empty(), "who wakes from a stall advertises nothing: {own:?}");
+    // What waited in the stalled server's socket is answered late rather than lost, so silence is what counts.
+    assert!(report.silence() <= 3 * Duration::from_secs(1), "{report}");
+    assert!(successor.is_holder() && !stalled.is_holder());
 }
 
 pub(crate) fn claim_3_take_over_with_a_failed_entry_is_believed() {

@@ -101,6 +101,28 @@ pub(crate) fn claim_9_lone_server_without_its_address_is_silent_until_it_is_back
     ask_once(&network.client).expect("the service is back");
 }
 
+pub(crate) fn an_address_set_by_hand_stays_and_one_left_by_a_crash_goes() {
+    let network = Network::new(1);
+    let host = &network.hosts[0];
+    host.set_service_address(true);
+    let mut server = Server::start(host, &Setup::failover());
+    server.wait_for_state("active");
+    server.terminate();
+    server.wait_for_exit(2 * SOON);
+    assert!(host.has_service_address(), "set by hand, not taken off");
+
+    host.set_service_address(false);
+    let crashing = Server::start(host, &Setup::failover());
+    crashing.wait_for_state("active");
+    crashing.kill_everything();
+    assert!(host.has_service_address(), "nobody was left to take it off");
+    let mut next = Server::start(host, &Setup::failover());
+    next.wait_for_state("active");
+    next.terminate();
+    next.wait_for_exit(2 * SOON);
+    assert!(!host.has_service_address(), "left by a crash, taken off by the next end");
+}
+
 pub(crate) fn a_service_without_capabilities_is_refused_by_name() {
     let network = Network::new(1);
     let (code, said) = serve_without_capabilities(&network.hosts[0], &Setup::failover());

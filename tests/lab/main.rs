@@ -2,7 +2,7 @@
 //!
 //! It needs root and a few tools; without them every test is reported *ignored*, and `HERALDNS_LAB=required` makes that
 //! a failure. Tests run one after the other: they measure milliseconds on the machine they share.
-//! `HERALDNS_LAB_REPEAT=20` repeats what is measured and prints median and worst.
+//! `LAB_REPEAT=20` repeats what is measured and prints median and worst.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures and logs are printed for people")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -51,8 +51,11 @@ fn trials() -> Vec<Trial> {
             claim_2_solicited_start_is_silent_until_asked;
         failover: claim_3_9_planned_leave_loses_no_query,
             claim_3_planned_leave_across_a_forgetful_switch_loses_no_query,
+            claim_3_servers_started_at_once_make_one_holder,
+            claim_3_a_newcomer_does_not_displace_the_holder,
             claim_9_killed_holder_is_replaced,
             claim_9_killed_holder_and_one_more_are_replaced,
+            claim_9_a_stalled_holder_is_replaced_and_comes_back_silent,
             claim_3_take_over_with_a_failed_entry_is_believed,
             claim_3_take_over_with_an_absent_entry_is_believed,
             claim_3_take_over_with_dropped_advertisements_is_believed,
@@ -70,6 +73,7 @@ fn trials() -> Vec<Trial> {
             claim_9_lost_carrier_hands_over_and_comes_back_in_standby,
             claim_9_address_deleted_by_hand_withdraws,
             claim_9_lone_server_without_its_address_is_silent_until_it_is_back,
+            an_address_set_by_hand_stays_and_one_left_by_a_crash_goes,
             a_service_without_capabilities_is_refused_by_name;
         hostile: claim_2_malformed_packets_are_dropped_and_counted,
             claim_2_random_packets_change_nothing;

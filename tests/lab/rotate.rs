@@ -26,7 +26,11 @@ pub(crate) fn claim_6_a_dead_servers_turns_are_taken_over() {
         wait_for_rotation(&network, &servers);
         let probe = Probe::start(&network.client, 1_000);
         probe.wait_for_answered(500, SOON);
-        servers[1].kill_everything();
+        let (pids, begin) = (servers[1].pids(), now());
+        network
+            .capture
+            .wait_for(SOON, "its turn begins", begin, |frame| frame.advertises(SERVICE, servers[1].mac()));
+        pids.kill();
         let_pass(Duration::from_secs(2));
         let report = probe.stop();
         figures::print("one of three in rotation killed", &report);

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::clock::{self, wait_for_value};
+use super::clock::{self, wait_for, wait_for_value};
 use super::command::output;
 use super::host::Host;
 use super::namespace::Namespace;
@@ -113,6 +113,23 @@ pub(crate) struct Pids {
     pub(crate) main: Pid,
 }
 
+impl Pids {
+    /// SIGKILL of both, as if at once: both are stopped first, so that neither acts on the other's end. Waits for the ends.
+    pub(crate) fn kill(self) {
+        for signal in [Signal::STOP, Signal::KILL] {
+            for pid in [self.guardian, self.main] {
+                kill_process(pid, signal).expect("both processes run");
+            }
+        }
+        wait_for(SOON, "killed processes end", || has_ended(self.guardian) && has_ended(self.main));
+    }
+
+    /// Freezes main, or lets it go on.
+    pub(crate) fn set_frozen(self, frozen: bool) {
+        kill_process(self.main, if frozen { Signal::STOP } else { Signal::CONT }).expect("main runs");
+    }
+}
+
 impl<'network> Server<'network> {
     /// Starts `heraldns serve` on `host`; does not wait for anything.
     pub(crate) fn start(host: &'network Host, setup: &Setup) -> Self {
@@ -206,14 +223,9 @@ impl<'network> Server<'network> {
         kill_process(self.guardian_pid(), Signal::TERM).expect("the guardian runs");
     }
 
-    /// SIGKILL of guardian and main, as if at once: both are stopped first, so that neither acts on the other's end.
+    /// SIGKILL of guardian and main.
     pub(crate) fn kill_everything(&self) {
-        let pids = self.pids();
-        for signal in [Signal::STOP, Signal::KILL] {
-            for pid in [pids.guardian, pids.main] {
-                kill_process(pid, signal).expect("both processes run");
-            }
-        }
+        self.pids().kill();
     }
 
     /// Waits for the guardian's end.
@@ -258,6 +270,14 @@ impl Drop for Server<'_> {
         let _reaped = self.guardian.wait();
         // A main that outlives its guardian ends with the namespace.
     }
+}
+
+/// True if the process is no more, or only waits for its parent to notice.
+fn has_ended(pid: Pid) -> bool {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())) else {
+        return true;
+    };
+    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
 }
 
 /// Waits until exactly one of `servers` is the active holder and all others are ready; returns the holder's position.
