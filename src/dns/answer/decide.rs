@@ -146,6 +146,7 @@ impl<'z, 's> Search<'z, 's> {
             self.push(zone, content, node, closest_encloser);
             return None;
         }
+        // NSEC and RRSIG that are not there are no exception: to deny a type at a CNAME is invalid (RFC 6840 §4.3).
         if let Some(alias) = node.rrset(RecordType::CNAME)
             && let Some(target) = alias.records().next()
         {

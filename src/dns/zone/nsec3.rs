@@ -101,37 +101,28 @@ pub(super) fn take_chain(zone: &mut Zone) -> Option<DenialChain> {
     let parameters = zone.apex_node().rrset(RecordType::NSEC3PARAM);
     let rdata = parameters.into_iter().flat_map(|rrset| rrset.records().map(<[u8]>::to_vec));
     let candidates: Vec<Vec<u8>> = rdata.collect();
-    let usable = candidates.iter().filter_map(|rdata| Parameters::of_usable_nsec3param(rdata));
-    for parameters in usable {
-        if let Some(chain) = nsec3_chain(zone, parameters) {
-            return Some(DenialChain::Nsec3(chain));
-        }
+    let mut usable = candidates.iter().filter_map(|rdata| Parameters::of_usable_nsec3param(rdata));
+    if let Some(chain) = usable.find_map(|parameters| nsec3_chain(zone, parameters)) {
+        return Some(DenialChain::Nsec3(chain));
     }
     zone.apex_node().rrset(RecordType::NSEC).map(|_| DenialChain::Nsec)
 }
 
 fn nsec3_chain(zone: &mut Zone, parameters: Parameters<'_>) -> Option<Nsec3Chain> {
-    let first = zone.name_count;
-    let (mut hashes, mut own, mut others): (Vec<Nsec3Hash>, Vec<NodeEntry>, Vec<NodeEntry>) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, entry) in (first..).zip(&zone.nodes[first as usize..]) {
-        match hash_of(zone.at(index), parameters) {
-            Some(hash) => {
-                hashes.push(hash);
-                own.push(*entry);
-            }
-            None => others.push(*entry),
-        }
-    }
+    let owners = zone.name_count..index_of(zone.nodes.len());
     let chain = Nsec3Chain {
         iterations: parameters.iterations,
         salt: parameters.salt.into(),
-        hashes: hashes.into(),
-        first,
+        hashes: owners.clone().filter_map(|index| hash_of(zone.at(index), parameters)).collect(),
+        first: owners.start,
     };
     let apex = chain.hash(&zone.apex.as_wire().to_ascii_lowercase());
     chain.hashes.binary_search(&apex).ok()?;
-    own.append(&mut others);
-    zone.nodes[first as usize..].copy_from_slice(&own);
+    if chain.hashes.len() < owners.len() {
+        let (own, others): (Vec<u32>, Vec<u32>) = owners.clone().partition(|index| hash_of(zone.at(*index), parameters).is_some());
+        let entries: Vec<NodeEntry> = own.into_iter().chain(others).map(|index| zone.nodes[index as usize]).collect();
+        zone.nodes[owners.start as usize..].copy_from_slice(&entries);
+    }
     Some(chain)
 }
 
