@@ -96,8 +96,12 @@ impl Default for Action {
 /// How a server is started.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServeArguments {
-    /// The TOML file; without it: the zones of the folder zones/ on 127.0.0.1:5300 and [::1]:5300
-    #[arg(long, value_name = "FILE")]
+    /// The TOML file; without it the built-in configuration.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "The TOML file; without it: the zones of the folder zones/ on 127.0.0.1:5300 and [::1]:5300"
+    )]
     pub config: Option<PathBuf>,
     /// How log lines look
     #[arg(long, value_enum, default_value_t)]

@@ -2,7 +2,7 @@
 //!
 //! It needs root and a few tools; without them every test is reported *ignored*, and `HERALDNS_LAB=required` makes that
 //! a failure. Tests run one after the other: they measure milliseconds on the machine they share.
-//! `HERALDNS_LAB_REPEAT=20` repeats what is measured and prints median and worst.
+//! `LAB_REPEAT=20` repeats what is measured and prints median and worst.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures and logs are printed for people")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]

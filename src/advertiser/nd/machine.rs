@@ -1,4 +1,4 @@
-//! The nd machine: takes inputs apart, keeps the [`Phase`], and says in its report where it stands.
+//! The nd machine: takes inputs apart, keeps the phase, and says in its report where it stands.
 //!
 //! What a holder does is in `holding`, what a leaving one does in `leaving`, what came in from the link in `receiving`; when
 //! this server takes over is for the modes to say (`scene`).

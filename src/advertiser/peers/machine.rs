@@ -27,8 +27,8 @@ const FORGET_AFTER: Duration = Duration::from_secs(60);
 const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 /// Intervals that peers may claim; others are taken for the nearest of these.
 const INTERVALS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(10));
-/// A newcomer is told who is here so long after our last message, at the earliest.
-const WELCOME_GAP: Duration = Duration::from_millis(20);
+/// Between two messages of which the second answers another server's.
+const SHORTEST_GAP: Duration = Duration::from_millis(20);
 /// So many messages of an older server with our link-layer address, and we believe that it lives.
 const SIGHTINGS_UNTIL_BELIEVED: u32 = 2;
 
@@ -256,6 +256,7 @@ impl Peers {
         self.make_room(key, now)?;
         self.heard.insert(key, life);
         let mut statement = message.statement;
+        let two_holders = statement.holder && self.statement.as_ref().is_some_and(|own| own.holder);
         statement.interval = statement.interval.clamp(INTERVALS.0, INTERVALS.1);
         self.list(Peer {
             hash,
@@ -265,8 +266,18 @@ impl Peers {
             signed: self.setup.key.is_some(),
             last_heard: now,
         });
-        if known.is_none_or(|last| last.boot != life.boot) {
-            self.welcome(hash, key.1, now, out);
+        let newcomer = known.is_none_or(|last| last.boot != life.boot);
+        if newcomer && hash == self.own_hash {
+            out.notice(
+                Severity::Warning,
+                format!(
+                    "another server, {}, has our identity '{}': give each its own",
+                    key.1, self.setup.identity
+                ),
+            );
+        }
+        if newcomer || two_holders {
+            self.hasten(now);
         }
         Ok(())
     }
@@ -344,19 +355,10 @@ impl Peers {
         }
     }
 
-    /// Answers a newcomer's first message, so that it need not wait for our interval to know us.
-    fn welcome(&mut self, hash: IdentityHash, link_layer: LinkLayerAddress, now: Timestamp, out: &mut Outbox) {
-        if hash == self.own_hash {
-            out.notice(
-                Severity::Warning,
-                format!(
-                    "another server, {link_layer}, has our identity '{}': give each its own",
-                    self.setup.identity
-                ),
-            );
-        }
+    /// Answers now instead of after the interval: a newcomer learns who is here, a wrong holder that it is wrong.
+    fn hasten(&mut self, now: Timestamp) {
         if self.statement.is_some() {
-            let soonest = self.last_sent.map_or(now, |last| last + WELCOME_GAP).max(now);
+            let soonest = self.last_sent.map_or(now, |last| last + SHORTEST_GAP).max(now);
             self.due = earliest(self.due, Some(soonest));
         }
     }

@@ -1,3 +1,5 @@
+//! Stories of one peers machine: what it says when, whom it believes, whom it forgets.
+
 use super::*;
 use crate::base::machine::Output;
 
@@ -199,6 +201,26 @@ fn a_newcomer_is_welcomed_at_once() {
     assert_eq!(said(&mut deliver(&mut peers, &message("s2", 2, 5, 2), at(101)), None).len(), 0);
     assert_eq!(said(&mut deliver(&mut peers, &message("s3", 3, 5, 1), at(102)), None).len(), 0);
     assert_eq!(peers.deadline(), Some(at(120)), "not more often than every 20 ms");
+}
+
+#[test]
+fn two_holders_answer_each_other_at_once() {
+    let mut peers = started(setup("s1"));
+    let mut out = Outbox::new();
+    deliver(&mut peers, &message("s2", 2, 5, 1), at(0));
+    peers.say(
+        Statement {
+            holder: true,
+            idle: true,
+            ..standby()
+        },
+        at(0),
+        &mut out,
+    );
+    let mut other = message("s2", 2, 5, 2);
+    assert!(said(&mut deliver(&mut peers, &other, at(400)), None).is_empty());
+    (other.statement.holder, other.sequence) = (true, 3);
+    assert_eq!(said(&mut deliver(&mut peers, &other, at(500)), None).len(), 1);
 }
 
 #[test]

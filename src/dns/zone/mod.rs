@@ -1,7 +1,7 @@
 //! Zone files and zones: text -> `scanner` -> records -> `builder` and `checks` -> [`store`] (the immutable [`Zone`]).
 //!
 //! Pure: text comes in as octets and `$INCLUDE` goes through a callback; nothing here opens a file. `rdata` is the one
-//! table of record types that reading and [`print`] share.
+//! table of record types that reading and [`mod@print`] share.
 
 mod builder;
 mod checks;

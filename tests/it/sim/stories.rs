@@ -186,6 +186,7 @@ fn any_act(host: usize, network: &Network, random: &mut Random) -> Act {
 }
 
 fn mend(network: &mut Network) {
+    network.quality = Quality::GOOD;
     for host in 0..network.hosts.len() {
         network.act(Act::Side(host, 0));
         match network.hosts[host].life {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::clock::millis;
 
-/// Runs `measure` once, or `HERALDNS_LAB_REPEAT` times; prints median and worst, and asserts `limit` of each.
+/// Runs `measure` once, or `LAB_REPEAT` times; prints median and worst, and asserts `limit` of each.
 #[track_caller]
 pub(crate) fn repeat(what: &str, limit: Duration, mut measure: impl FnMut() -> Duration) {
-    let rounds = std::env::var("HERALDNS_LAB_REPEAT")
+    let rounds = std::env::var("LAB_REPEAT")
         .ok()
         .and_then(|rounds| rounds.parse().ok())
         .unwrap_or(1_usize)

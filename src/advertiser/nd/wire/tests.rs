@@ -1,3 +1,5 @@
+//! The messages octet by octet, every cause of refusal, and properties of the codec.
+
 use std::net::Ipv6Addr;
 use std::time::Duration;
 

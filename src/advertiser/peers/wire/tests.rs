@@ -1,3 +1,5 @@
+//! The messages octet by octet, every cause of refusal, and properties of the codec.
+
 use proptest::prelude::*;
 
 use super::*;
