@@ -17,7 +17,7 @@ use super::message::Message;
 use super::peering::{self, Identity};
 use super::shutdown::{Drain, Outcome, Receipt, Tally};
 use super::zones::ZoneKeeper;
-use crate::advertiser::peers::Peers;
+use crate::advertiser::peers::{Conflict, Peers};
 use crate::advertiser::{Advertiser, Report};
 use crate::base::machine::{ChannelId, Event, Input, Machine, Outbox, Output, Severity};
 use crate::base::peer::PeerState;
@@ -140,6 +140,11 @@ impl Herald {
         self.parts.advertisers.iter().map(|line| line.machine.report()).collect()
     }
 
+    /// Servers that cannot be told apart from this one.
+    pub(super) fn conflicts(&self) -> impl Iterator<Item = Conflict> + '_ {
+        self.parts.peers.iter().flat_map(|line| line.machine.conflicts())
+    }
+
     /// What was counted until now.
     pub(super) fn tally(&self) -> Tally {
         let figures = self.parts.monitor.figures();
@@ -242,6 +247,7 @@ impl Herald {
                 zones: self.parts.zones.count(),
                 order: self.order,
                 last_wanted: self.last_wanted,
+                link_layer_taken: self.conflicts().any(|conflict| matches!(conflict, Conflict::SameLinkLayer(_))),
                 other_holder: reports.iter().any(|report| report.other_holder.is_some()),
             };
             let seen = self.parts.monitor.observe(now, &context);

@@ -15,22 +15,20 @@ mod show;
 mod shutdown;
 mod zones;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::cli::ServeArguments;
 use crate::config::Settings;
 
-/// The guardian: starts the main process with the same arguments and watches over it.
-///
-/// The settings were read only to refuse a wrong configuration here, before anything is started.
+/// The guardian: starts this program again with `arguments`, which have to make it the main process, and watches over it.
 #[must_use]
-pub fn serve(_settings: Settings, arguments: &ServeArguments) -> ExitCode {
-    guardian::watch_over(&arguments.main_process_arguments())
+pub fn serve(arguments: &[OsString]) -> ExitCode {
+    guardian::watch_over(arguments)
 }
 
 /// The main process: serves and advertises until it is told to stop.
 #[must_use]
-pub fn main_process(settings: Settings, _arguments: &ServeArguments) -> ExitCode {
+pub fn main_process(settings: Settings) -> ExitCode {
     match server::run(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

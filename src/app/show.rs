@@ -67,7 +67,7 @@ impl Herald {
             .list()
             .into_iter()
             .filter_map(|zone| Some(format!("zone {}: {}", zone.name, zone.error?)));
-        let conflicts = self.parts.peers.iter().flat_map(|line| line.machine.conflicts()).map(show_conflict);
+        let conflicts = self.conflicts().map(show_conflict);
         zones.chain(conflicts).collect()
     }
 

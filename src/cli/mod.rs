@@ -29,8 +29,9 @@ const USAGE: u8 = 2;
 pub fn run() -> ExitCode {
     let action = Arguments::parse().command.unwrap_or_default();
     match action {
-        Action::Serve(arguments) => serve(&arguments, app::serve),
-        Action::MainProcess(arguments) => serve(&arguments, app::main_process),
+        // The settings are read here too, so that a wrong configuration is refused before anything is started.
+        Action::Serve(arguments) => with_settings(&arguments, |_| app::serve(&arguments.main_process_arguments())),
+        Action::MainProcess(arguments) => with_settings(&arguments, app::main_process),
         Action::CheckConfig { file } => check::check_config(&file),
         Action::CheckZone { name, file, print } => check::check_zone(&name, &file, print),
         Action::Status { json, server } => operate::status(server, json),
@@ -42,12 +43,12 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn serve(arguments: &ServeArguments, process: fn(config::Settings, &ServeArguments) -> ExitCode) -> ExitCode {
+fn with_settings(arguments: &ServeArguments, run: impl FnOnce(config::Settings) -> ExitCode) -> ExitCode {
     if let Err(error) = logging::start(arguments.log_format) {
         return fail(USAGE, &error);
     }
     match config::load(arguments.config.as_deref()) {
-        Ok(settings) => process(settings, arguments),
+        Ok(settings) => run(settings),
         Err(refused) => fail(REFUSED, &refused),
     }
 }

@@ -55,6 +55,8 @@ pub struct Context<'a> {
     pub last_wanted: Option<Timestamp>,
     /// Another server holds the service address.
     pub other_holder: bool,
+    /// An older server on the link has our link-layer address: one of the two has to go.
+    pub link_layer_taken: bool,
 }
 
 /// The numbers behind the last observation.
@@ -116,7 +118,7 @@ impl Monitor {
         Observation {
             at: now,
             service,
-            link: context.interface.map_or(Health::Healthy, link_health),
+            link: link(context),
             last_inflow: self.last_inflow,
             last_wanted: context.last_wanted,
             other_holder: context.other_holder,
@@ -163,6 +165,15 @@ impl Monitor {
         };
         [loaded, beating, leaving, answering].into_iter().fold(Health::Healthy, Health::and)
     }
+}
+
+fn link(context: &Context<'_>) -> Health {
+    let alone = if context.link_layer_taken {
+        Health::Faulty(Fault::LinkLayerTaken)
+    } else {
+        Health::Healthy
+    };
+    context.interface.map_or(Health::Healthy, link_health).and(alone)
 }
 
 fn permille(share: f64) -> u16 {

@@ -73,6 +73,8 @@ pub enum Fault {
     GroupLost,
     /// A service address is no longer configured on this host.
     AddressLost,
+    /// An older server on the link has this server's link-layer address.
+    LinkLayerTaken,
 }
 
 impl Fault {
@@ -80,7 +82,7 @@ impl Fault {
     #[must_use]
     pub const fn is_of_the_link(self) -> bool {
         match self {
-            Self::InterfaceMissing | Self::InterfaceDown | Self::NoLinkLocal | Self::GroupLost => true,
+            Self::InterfaceMissing | Self::InterfaceDown | Self::NoLinkLocal | Self::GroupLost | Self::LinkLayerTaken => true,
             Self::NoZones | Self::WorkerSilent | Self::ProbeUnanswered | Self::RepliesNotLeaving | Self::AddressLost => false,
         }
     }
@@ -110,6 +112,7 @@ impl fmt::Display for Fault {
             Self::InterfaceDown => "the link interface is down",
             Self::NoLinkLocal => "the link interface has no usable link-local address",
             Self::GroupLost => "a multicast group is no longer joined on the link interface",
+            Self::LinkLayerTaken => "an older server has the link-layer address of the link interface",
             Self::AddressLost => "a service address is no longer configured on this host",
         })
     }

@@ -6,9 +6,10 @@
 use super::others::Other;
 use super::phase::Phase;
 use super::scene::Scene;
+use crate::base::time::Timestamp;
 
 /// A newcomer listens; everybody waits one interval for each server before it in line.
-pub(super) fn take_over_at(scene: &Scene<'_>) -> Option<crate::base::time::Timestamp> {
+pub(super) fn take_over_at(scene: &Scene<'_>) -> Option<Timestamp> {
     let turn_in_line = scene.interval * scene.rank();
     match scene.phase {
         Phase::Listening => {

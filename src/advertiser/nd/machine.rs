@@ -13,10 +13,10 @@ use super::others::{Candidate, Others, Precedence};
 use super::phase::{Event, Phase};
 use super::responder::Responder;
 use super::routers::Routers;
-use super::scene::{Scene, Turn, Vacancy};
+use super::scene::{Scene, Turn, Vacancy, place};
 use super::sender::{self, Sender};
 use super::wire::ServiceInformation;
-use super::{Config, receiving::Strangers};
+use super::{Config, receiving::Strangers, rotate};
 use crate::advertiser::{Advertiser, Report, State};
 use crate::base::address::ServiceAddress;
 use crate::base::machine::{self, Channel, Input, InterfaceState, Machine, Outbox, Severity, Wanted};
@@ -222,6 +222,9 @@ impl NeighborDiscovery {
         let was_active = predecessor.as_ref().is_some_and(|(_, active)| *active);
         match cause {
             Cause::Solicited => self.wake(Wanted::Solicitation, now, out),
+            Cause::Due if was_active && self.setup.config.mode == Mode::Rotate => {
+                self.awake_until = Some(now + rotate::trial(&self.scene(now)));
+            }
             Cause::Due if was_active => self.wake(Wanted::TakeOver, now, out),
             Cause::Due => {}
         }
@@ -380,7 +383,7 @@ impl NeighborDiscovery {
 
     fn watch_turn(&mut self, precedence: Precedence, heard: Timestamp) {
         let Precedence { term, candidate: owner } = precedence;
-        let same = |turn: Turn| turn.term == term && super::scene::place(&turn.owner) == super::scene::place(&owner);
+        let same = |turn: Turn| turn.term == term && place(&turn.owner) == place(&owner);
         if !self.turn.is_some_and(same) {
             self.turn = Some(Turn {
                 owner,

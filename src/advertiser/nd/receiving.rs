@@ -11,6 +11,7 @@ use super::phase::Phase;
 use super::responder::ANSWER_STEP;
 use super::sender::{Solicitor, Target};
 use super::wire::{Message, NeighborAdvertisement, NeighborSolicitation};
+use crate::base::address::LinkLayerAddress;
 use crate::base::machine::{Datagram, Outbox, Severity, Wanted};
 use crate::base::peer::PeerState;
 use crate::base::time::Timestamp;
@@ -201,7 +202,7 @@ impl NeighborDiscovery {
     }
 
     /// Contradicts it once an interval, ten times; then it is the operator's.
-    fn meet_stranger(&mut self, source: Ipv6Addr, link_layer: crate::base::address::LinkLayerAddress, now: Timestamp, out: &mut Outbox) {
+    fn meet_stranger(&mut self, source: Ipv6Addr, link_layer: LinkLayerAddress, now: Timestamp, out: &mut Outbox) {
         if !self.is_holding() || link_layer == self.sender.link.link_layer {
             return;
         }

@@ -55,6 +55,12 @@ pub(super) fn listening(scene: &Scene<'_>) -> Duration {
     cycle.max(scene.interval * MISSED_UNTIL_DEAD)
 }
 
+/// How long a server takes its turn for wanted although no query came to it lately. If none comes during the turn either,
+/// it says standby before the next turn begins, and the turns end.
+pub(super) fn trial(scene: &Scene<'_>) -> Duration {
+    length(scene, &scene.own) * 3 / 4
+}
+
 /// The next in the order of turns.
 pub(super) fn successor<'a>(scene: &Scene<'a>) -> Option<&'a Other> {
     let ready = scene.others.iter().filter(|other| other.is_ready(scene.now));
@@ -74,7 +80,8 @@ fn passed_over(scene: &Scene<'_>, owner: &Candidate) -> u32 {
     scene.ring().iter().filter(|candidate| is_between(place(candidate))).count() as u32
 }
 
-fn length(scene: &Scene<'_>, owner: &Candidate) -> Duration {
+/// How long a turn of `owner` lasts.
+pub(super) fn length(scene: &Scene<'_>, owner: &Candidate) -> Duration {
     let ring = scene.ring();
     let sum: u64 = ring.iter().map(|candidate| u64::from(candidate.weight.max(1))).sum();
     let share = u64::from(owner.weight.max(1)) * ring.len() as u64;

@@ -7,6 +7,7 @@ use super::config::Mode;
 use super::others::{Candidate, Other, Others};
 use super::phase::Phase;
 use super::{failover, member, rotate};
+use crate::base::address::LinkLayerAddress;
 use crate::base::peer::{IdentityHash, MISSED_UNTIL_DEAD};
 use crate::base::time::Timestamp;
 
@@ -117,6 +118,6 @@ impl Scene<'_> {
 }
 
 /// Where a server is in the order of turns.
-pub(super) fn place(candidate: &Candidate) -> (IdentityHash, crate::base::address::LinkLayerAddress) {
+pub(super) fn place(candidate: &Candidate) -> (IdentityHash, LinkLayerAddress) {
     (candidate.identity, candidate.link_layer)
 }

@@ -317,6 +317,62 @@ fn in_rotate_mode_a_dead_servers_turn_is_over_after_a_turn_and_a_tenth() {
 }
 
 #[test]
+fn claim_7_and_8_the_turns_end_when_no_query_comes_and_go_on_with_the_first() {
+    with_seeds(50, |seed, traced| {
+        let mut rotate = settings(Mode::Rotate);
+        rotate.standby_after = Duration::from_secs(2 + seed % 4);
+        let mut network = Network::new(seed, &[100; 3], &rotate, Quality::GOOD, traced);
+        network.checks.enabled = false;
+        (0..3).for_each(|host| network.act(Act::Start(host)));
+        network.act(Act::Traffic(GAP));
+        network.run(12_000);
+        network.act(Act::Traffic(None));
+        network.run(15_000);
+        let sent = |network: &Network| network.hosts.iter().map(|host| host.report().sent).sum::<u64>();
+        let before = sent(&network);
+        network.run(10_000);
+        if sent(&network) != before || network.pointed_at() != network.holder() {
+            network.fail("not silent in standby");
+        }
+        let (answered, lost) = (network.answered.clone(), network.lost_queries.len());
+        network.act(Act::Traffic(GAP));
+        network.run(10_000);
+        if network.answered.iter().zip(answered).any(|(now, before)| *now == before) || network.lost_queries.len() != lost {
+            network.fail("the turns do not go on");
+        }
+    });
+}
+
+#[test]
+fn whatever_happens_the_turns_go_on_in_the_end() {
+    with_seeds(200, |seed, traced| {
+        let mut random = Random::seeded(!seed);
+        let quality = quality(seed, &mut random);
+        let mut settings = settings(Mode::Rotate);
+        settings.nd.turn = Duration::from_millis(100 + random.below(1_000));
+        settings.key = random.chance(200).then_some(b"key".as_slice());
+        let servers = 2 + random.below(3) as usize;
+        let mut network = Network::new(seed, &vec![100; servers], &settings, quality, traced);
+        network.checks.enabled = false;
+        (0..servers).for_each(|host| network.after(random.below(2_000), Act::Start(host)));
+        network.act(Act::Traffic(GAP));
+        network.run(2_000 + random.below(2_000));
+        for _ in 0..6 {
+            let host = random.below(servers as u64) as usize;
+            network.act(any_act(host, &network, &mut random));
+            network.run(random.below(2_500));
+        }
+        mend(&mut network);
+        network.run(10_000);
+        let (answered, lost) = (network.answered.clone(), network.lost_queries.len());
+        network.run(8_000);
+        if network.answered.iter().zip(answered).any(|(now, before)| *now == before) || network.lost_queries.len() != lost {
+            network.fail("not everybody has turns, or queries are lost");
+        }
+    });
+}
+
+#[test]
 fn in_rotate_mode_on_a_bad_link_everybody_gets_turns_and_a_drain_loses_nothing() {
     with_seeds(50, |seed, traced| {
         let mut random = Random::seeded(seed);

@@ -118,12 +118,17 @@ fn in_idle_standby_the_last_owner_stays_holder() {
 }
 
 #[test]
-fn a_turn_of_an_active_service_wakes_a_server_that_saw_no_queries() {
+fn a_server_that_saw_no_queries_takes_its_turn_and_says_standby_if_none_come() {
     let mut bench = rotating();
     bench.decide(Intent::Silent);
-    run(&mut bench, 4_200, 2, 5);
-    assert_eq!((bench.times()[0], bench.wanted.as_slice()), (4_000, [Wanted::TakeOver].as_slice()));
-    assert_eq!(bench.sent[0].information().state, PeerState::Active);
+    run(&mut bench, 3_950, 2, 5);
+    bench.run_until(5_500);
+    let said: Vec<_> = bench.sent.iter().map(|sent| sent.information().state).collect();
+    assert_eq!(
+        (bench.times(), said),
+        (vec![4_000, 4_750], vec![PeerState::Active, PeerState::Standby])
+    );
+    assert_eq!((bench.wanted.len(), bench.report().holder), (0, true));
 }
 
 #[test]
