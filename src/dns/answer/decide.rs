@@ -151,7 +151,8 @@ impl<'z, 's> Search<'z, 's> {
             push(content);
             return None;
         }
-        if let Some(alias) = node.rrset(RecordType::CNAME)
+        if !stands_beside_aliases(self.question.record_type)
+            && let Some(alias) = node.rrset(RecordType::CNAME)
             && let Some(target) = alias.records().next()
         {
             push(Content::Records(alias));
@@ -191,8 +192,8 @@ impl<'z, 's> Search<'z, 's> {
             content: Content::Alias { ttl: dname.ttl(), target },
             wildcard: None,
         });
-        let is_answered = matches!(self.record_type(), RecordType::CNAME | RecordType::ANY);
-        (!is_answered).then_some(Owner::Made(target))
+        // Other than at a CNAME of the zone itself, the walk goes on for type ANY too (RFC 6672 §3.2).
+        (self.record_type() != RecordType::CNAME).then_some(Owner::Made(target))
     }
 
     fn refer(&mut self, zone: &'z Zone, cut: Node<'z>) -> Option<Owner<'z>> {
@@ -240,6 +241,11 @@ fn governing_node(node: Node<'_>) -> Node<'_> {
         governing = parent;
     }
     governing
+}
+
+/// An alias has records of these types of its own, so they are not looked for at its target (RFC 4035 §2.5).
+fn stands_beside_aliases(record_type: RecordType) -> bool {
+    matches!(record_type, RecordType::NSEC | RecordType::RRSIG)
 }
 
 fn one_of_any(node: Node<'_>) -> Option<Rrset<'_>> {
