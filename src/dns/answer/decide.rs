@@ -146,7 +146,7 @@ impl<'z, 's> Search<'z, 's> {
             self.push(zone, content, node, closest_encloser);
             return None;
         }
-        if !stands_beside_alias(self.record_type())
+        if !stands_beside_aliases(self.question.record_type)
             && let Some(alias) = node.rrset(RecordType::CNAME)
             && let Some(target) = alias.records().next()
         {
@@ -256,8 +256,8 @@ fn governing_node(node: Node<'_>) -> Node<'_> {
     governing
 }
 
-/// True for types that an alias has of its own (RFC 4035 §2.5): asked for, they are not looked for at its target.
-fn stands_beside_alias(record_type: RecordType) -> bool {
+/// An alias has records of these types of its own, so they are not looked for at its target (RFC 4035 §2.5).
+fn stands_beside_aliases(record_type: RecordType) -> bool {
     matches!(record_type, RecordType::NSEC | RecordType::RRSIG)
 }
 

@@ -214,6 +214,16 @@ fn a_referral_has_glue_and_no_authority() {
 }
 
 #[test]
+fn a_child_served_here_hides_no_glue_of_its_parent() {
+    let text = "$TTL 60\n@ SOA . . 1 2 3 4 5\n@ NS .\none NS ns.one\nns.one A 192.0.2.1\ntwo NS ns.one\n";
+    let child = "@ 60 SOA . . 1 2 3 4 5\n@ 60 NS .\n";
+    let zones = fixture::zones(&[("example.", text), ("one.example.", child)]);
+    let (octets, _) = octets_of(&zones, Transport::Udp, &ask("two.example.", Type::A).to_vec().unwrap());
+    let answer = Message::from_vec(&octets).unwrap();
+    assert_eq!(lines(&answer.additionals), ["ns.one.example. 60 IN A 192.0.2.1"]);
+}
+
+#[test]
 fn addresses_of_targets_are_added_once_from_all_zones() {
     let answers = answer(&ask("mail.example.", Type::MX));
     let expected = ["www.example. 300 IN A 192.0.2.80", "mx.other. 60 IN AAAA 2001:db8::58"];
