@@ -52,16 +52,19 @@ pub enum Drop {
     Unanswerable,
     /// A TCP connection beyond the limits.
     ConnectionLimit,
+    /// Its TCP client was gone, or did not take the answer in time. Any client can do that at will: it says nothing of this server.
+    ClientGone,
 }
 
 impl Drop {
     /// All causes, in the order of [`Tally::drops`].
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Short,
         Self::Response,
         Self::Oversized,
         Self::Unanswerable,
         Self::ConnectionLimit,
+        Self::ClientGone,
     ];
 
     /// The cause's name in status and metrics.
@@ -73,6 +76,7 @@ impl Drop {
             Self::Oversized => "oversized",
             Self::Unanswerable => "unanswerable",
             Self::ConnectionLimit => "connection-limit",
+            Self::ClientGone => "client-gone",
         }
     }
 }

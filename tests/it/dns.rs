@@ -281,6 +281,22 @@ fn a_connection_without_whole_queries_is_closed() {
 }
 
 #[test]
+fn a_client_that_takes_no_answers_is_not_the_kernel_refusing_them() {
+    let impatient = Limits {
+        tcp_idle: Duration::from_millis(200),
+        ..LIMITS
+    };
+    let server = Server::start_with("127.0.0.1:0", impatient);
+    let mut stream = server.tcp();
+    // Their answers are 20 MB: more than the buffers of both sides hold.
+    let queries = framed(&query(1, "many.example.", RecordType::TXT)).repeat(4000);
+    // The connection may be closed before all are sent.
+    let _ = stream.write_all(&queries);
+    server.wait_for("answers not taken", |total| total.drops[Drop::ClientGone as usize] >= 8);
+    assert_eq!(server.total().refused, 0);
+}
+
+#[test]
 fn a_message_that_gets_no_answer_closes_its_connection() {
     let server = Server::start();
     let mut stream = server.tcp();

@@ -193,7 +193,11 @@ impl Acceptor {
         let written = time::timeout(self.idle, stream.write_all(answers)).await;
         let accepted = matches!(written, Ok(Ok(())));
         let mut tally = Tally::default();
-        *(if accepted { &mut tally.accepted } else { &mut tally.refused }) += count;
+        if accepted {
+            tally.accepted += count;
+        } else {
+            tally.drops[Drop::ClientGone as usize] += count;
+        }
         self.counters.workers[0].add(&mut tally);
         answers.clear();
         accepted
