@@ -52,18 +52,21 @@ pub enum Drop {
     Unanswerable,
     /// A TCP connection beyond the limits.
     ConnectionLimit,
+    /// The answer cannot get to where it was to go. The source may be forged: it says nothing of this server.
+    Unreachable,
     /// Its TCP client was gone, or did not take the answer in time. Any client can do that at will: it says nothing of this server.
     ClientGone,
 }
 
 impl Drop {
     /// All causes, in the order of [`Tally::drops`].
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Short,
         Self::Response,
         Self::Oversized,
         Self::Unanswerable,
         Self::ConnectionLimit,
+        Self::Unreachable,
         Self::ClientGone,
     ];
 
@@ -76,6 +79,7 @@ impl Drop {
             Self::Oversized => "oversized",
             Self::Unanswerable => "unanswerable",
             Self::ConnectionLimit => "connection-limit",
+            Self::Unreachable => "unreachable",
             Self::ClientGone => "client-gone",
         }
     }
@@ -110,7 +114,7 @@ pub struct Tally {
     pub from_others: u64,
     /// Answers the kernel took.
     pub accepted: u64,
-    /// Answers the kernel refused to take.
+    /// Answers the kernel refused to take for a reason of this host, not of the destination: see [`Drop::Unreachable`].
     pub refused: u64,
     /// Answers with the TC bit.
     pub truncated: u64,

@@ -97,6 +97,7 @@ impl Worker {
         let sent = batch.send(self.socket.as_fd(), queries.len());
         tally.accepted += sent.accepted as u64;
         tally.refused += sent.refused as u64;
+        tally.drops[Drop::Unreachable as usize] += sent.unreachable as u64;
     }
 
     fn parse(&self, batch: &Batch, index: usize, tally: &mut Tally) -> Result<Query, Drop> {
