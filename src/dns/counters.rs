@@ -56,11 +56,13 @@ pub enum Drop {
     Unreachable,
     /// Its TCP client was gone, or did not take the answer in time. Any client can do that at will: it says nothing of this server.
     ClientGone,
+    /// A UDP batch or a TCP connection that ended in a panic, counted as one.
+    Panic,
 }
 
 impl Drop {
     /// All causes, in the order of [`Tally::drops`].
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Short,
         Self::Response,
         Self::Oversized,
@@ -68,6 +70,7 @@ impl Drop {
         Self::ConnectionLimit,
         Self::Unreachable,
         Self::ClientGone,
+        Self::Panic,
     ];
 
     /// The cause's name in status and metrics.
@@ -81,6 +84,7 @@ impl Drop {
             Self::ConnectionLimit => "connection-limit",
             Self::Unreachable => "unreachable",
             Self::ClientGone => "client-gone",
+            Self::Panic => "panic",
         }
     }
 }
@@ -230,7 +234,7 @@ impl Worker {
         self.last_loop.store(now.as_micros(), Relaxed);
     }
 
-    /// Says that the worker has ended by a panic or an error and answers nothing any more.
+    /// Says that the worker has ended, after one panic upon the other, and answers nothing any more.
     pub fn set_dead(&self) {
         self.dead.store(true, Relaxed);
     }
@@ -351,7 +355,7 @@ impl Snapshot {
         self.listeners.iter().flat_map(|listener| &listener.workers)
     }
 
-    /// Workers that have ended by a panic or an error.
+    /// Workers that have ended after one panic upon the other.
     #[must_use]
     pub fn dead_workers(&self) -> usize {
         self.workers().filter(|worker| worker.dead).count()
@@ -380,7 +384,7 @@ pub struct WorkerSnapshot {
     pub loops: u64,
     /// When its loop last came round.
     pub last_loop: Timestamp,
-    /// It has ended by a panic or an error.
+    /// It has ended after one panic upon the other.
     pub dead: bool,
 }
 

@@ -366,14 +366,24 @@ fn hearts_beat_without_queries() {
 }
 
 #[test]
-fn a_worker_that_panics_is_seen_and_its_socket_closed() {
+fn a_worker_that_panics_goes_on_until_it_panics_again_and_again() {
+    // A buffer below 512 octets breaks the contract of `respond`: nothing less makes it panic.
     let server = Server::start_with_payload("127.0.0.1:0", LIMITS, 511);
     let dead = || server.counters.snapshot().dead_workers();
+    // One socket: all its datagrams get to the same worker.
+    let socket = server.udp();
+    let panic_once = |number| {
+        socket.send(&query(1, "www.example.", RecordType::A)).unwrap();
+        server.wait_for("a panic", |total| total.drops[Drop::Panic as usize] == number);
+    };
+    panic_once(1);
+    socket.send(&[0; 11]).unwrap();
+    server.wait_for("a message after the panic", |total| total.drops[Drop::Short as usize] == 1);
+    (2..10).for_each(panic_once);
     assert_eq!(dead(), 0);
-    let (socket, start) = (server.udp(), clock::now());
+    panic_once(10);
+    let start = clock::now();
     while dead() == 0 {
-        // A buffer below 512 octets breaks the contract of `respond`: nothing less makes it panic.
-        let _ = socket.send(&query(1, "www.example.", RecordType::A));
         assert!(clock::now().since(start) < PATIENCE);
         thread::yield_now();
     }
