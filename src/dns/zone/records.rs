@@ -20,6 +20,8 @@ struct RecordEntry {
     record_type: RecordType,
     file: FileId,
     owner_length: u8,
+    /// 0 beyond 255: the place is then the line's.
+    column: u8,
 }
 
 /// Where an owner name lies in the arena; many records share one.
@@ -86,6 +88,7 @@ impl Records {
             record_type,
             file: place.file,
             owner_length: owner.length,
+            column: u8::try_from(place.column).unwrap_or(0),
         });
         Ok(Ok(()))
     }
@@ -121,7 +124,7 @@ impl Records {
             place: Place {
                 file: entry.file,
                 line: entry.line,
-                column: 0,
+                column: entry.column.into(),
             },
         }
     }

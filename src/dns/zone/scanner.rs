@@ -211,7 +211,7 @@ impl Scanner<'_, '_> {
         let place = self.generated_at.unwrap_or(Place {
             file,
             line: header.type_token.line,
-            column: 0,
+            column: header.type_token.column,
         });
         let ttl = header.ttl.or(self.default_ttl).or(self.last_ttl);
         let mut fields = Fields::new(header.data, entry.end, Some(&context.origin));
