@@ -93,6 +93,13 @@ impl Records {
         Ok(Ok(()))
     }
 
+    /// Takes the last record out again.
+    pub(super) fn forget_last(&mut self) {
+        if let Some(entry) = self.entries.pop() {
+            self.octets.truncate(entry.rdata as usize);
+        }
+    }
+
     fn offset(&self) -> Result<u32, Full> {
         u32::try_from(self.octets.len()).map_err(|_| Full)
     }

@@ -112,9 +112,7 @@ fn mistake_out_of_zone() {
 
 #[test]
 fn mistake_delegation_without_glue() {
-    assert_snapshot!(odd("child NS ns.child\n"), @r#"
-    example.com.zone:5:7: warning: NS target ns.child.example.com. lies below the zone cut and has no address; write its A or AAAA record as glue: nobody finds the child zone's servers without it
-    "#);
+    assert_snapshot!(odd("child NS ns.child\n"), @"example.com.zone:5:7: warning: NS target ns.child.example.com. lies below the zone cut and has no address; write its A or AAAA record as glue: nobody finds the child zone's servers without it");
 }
 
 #[test]
@@ -132,6 +130,40 @@ fn mistake_second_soa() {
     example.com.zone:5:3: error: a second SOA; the first one is in line 2; remove one of them
     example.com.zone:6:7: error: SOA of child.example.com. in the zone example.com.; only example.com. has an SOA here; write '@' as its owner
     "#);
+}
+
+#[test]
+fn mistakes_of_the_zone_are_told_beside_those_of_lines() {
+    let text = concat!(
+        "$TTL 1h\n@ SOA ns hostmaster 1 4h 15m 2w 10m\n@ NS 192.0.2.1 x\n@ SOA ns hostmaster 2 4h 15m 2w 10m\n",
+        "www CNAME ns\nwww A 192.0.2.1\nftp.example.net. A 192.0.2.1\n",
+    );
+    assert_snapshot!(lines(&load_text(text).unwrap_err()), @r#"
+    example.com.zone:3:16: error: 'x' after the last field of NS; remove it; a text with spaces needs quotes, a comment begins with ';'
+    example.com.zone:4:3: error: a second SOA; the first one is in line 2; remove one of them
+    example.com.zone:5:5: error: CNAME of www.example.com., which also has A (line 6); an alias has no other records: remove the CNAME, or all others
+    example.com.zone:7:18: error: ftp.example.net. is not in the zone example.com.; remove the record, or mend $ORIGIN
+    "#);
+}
+
+#[test]
+fn an_unreadable_line_causes_no_other_mistake() {
+    assert_snapshot!(wrong(concat!(
+        "www CNAME ns\n",
+        "a..b A 192.0.2.1\n A 192.0.2.2\n A 192.0.2\n",
+        "ftp CNAME ns\nmail TXT \"a\n A 192.0.2.1\n",
+        "host A 192.0.2\nhost RRSIG A 13 3 1h 20260322173103 20260220173103 1 @ AA==\n",
+        "old CNAME ns\n$ORIGIN new..example.com.\nold A 192.0.2.1\n",
+    )), @r#"
+    example.com.zone:6:1: error: 'a..b': empty label: a dot must follow at least one character
+    example.com.zone:8:4: error: A address: '192.0.2' is not an IPv4 address; write four numbers up to 255 with dots, as in 192.0.2.1
+    example.com.zone:10:10: error: quoted string without its end; write the closing '"' on the same line
+    example.com.zone:12:8: error: A address: '192.0.2' is not an IPv4 address; write four numbers up to 255 with dots, as in 192.0.2.1
+    example.com.zone:15:9: error: 'new..example.com.': empty label: a dot must follow at least one character
+    "#);
+    assert_snapshot!(wrong("old CNAME ns\n$ORIGN new\nold A 192.0.2.1\n"), @r"example.com.zone:6:1: error: '$ORIGN' is no directive; the directives are $ORIGIN, $TTL, $INCLUDE and $GENERATE; a name that begins with '$' is written '\$'");
+    let unreadable_at_once = load_text("a..b 60 A 192.0.2.1\n 60 A 192.0.2.2\n").unwrap_err();
+    assert_snapshot!(lines(&unreadable_at_once), @"example.com.zone:1:1: error: 'a..b': empty label: a dot must follow at least one character");
 }
 
 #[test]
@@ -170,9 +202,7 @@ fn odd_zones_are_served_with_warnings() {
     example.com.zone:9:11: warning: TXT of www.child.example.com. is never seen: it is below the zone cut child.example.com. (line 7); remove the record
     example.com.zone:10:4: warning: DS of ns.example.com., which is no zone cut; a DS stands in the parent zone, at a name that has NS records
     "#);
-    assert_snapshot!(odd("www RRSIG A 13 3 1h 20260322173103 20260220173103 1 @ AA==\n@ MX 0 .\n"), @r#"
-    example.com.zone:5:5: warning: RRSIG of A records, of which www.example.com. has none; sign the zone again
-    "#);
+    assert_snapshot!(odd("www RRSIG A 13 3 1h 20260322173103 20260220173103 1 @ AA==\n@ MX 0 .\n"), @"example.com.zone:5:5: warning: RRSIG of A records, of which www.example.com. has none; sign the zone again");
 }
 
 #[test]
