@@ -298,10 +298,10 @@ fn nodes_have_their_kinds() {
 #[test]
 fn nsec3_that_does_not_do_its_work() {
     assert_snapshot!(odd("@ NSEC3PARAM 1 0 101 -\n"), @"
-    example.com.zone:5: warning: 101 iterations of NSEC3: many resolvers take the zone for unsigned; sign it with 0 iterations and no salt (RFC 9276 section 3.1)
-    example.com.zone:5: warning: NSEC3PARAM without an NSEC3 record of the zone's own name with these parameters; sign the zone again, or remove the record
+    example.com.zone:5:3: warning: 101 iterations of NSEC3: many resolvers take the zone for unsigned; sign it with 0 iterations and no salt (RFC 9276 section 3.1)
+    example.com.zone:5:3: warning: NSEC3PARAM without an NSEC3 record of the zone's own name with these parameters; sign the zone again, or remove the record
     ");
-    assert_snapshot!(odd("@ NSEC3PARAM 1 1 0 -\n"), @"example.com.zone:5: warning: NSEC3PARAM without an NSEC3 record of the zone's own name with these parameters; sign the zone again, or remove the record");
+    assert_snapshot!(odd("@ NSEC3PARAM 1 1 0 -\n"), @"example.com.zone:5:3: warning: NSEC3PARAM without an NSEC3 record of the zone's own name with these parameters; sign the zone again, or remove the record");
 }
 
 #[test]
