@@ -32,6 +32,15 @@ pub(crate) const KNOWN: &[Known] = &[
         },
     },
     Known {
+        name: "an alias is followed for NSEC and RRSIG too",
+        reason: "RFC 6840 section 4.3: to deny a type at a name that has a CNAME is no valid proof",
+        explains: |case, theirs| {
+            matches!(case.question.record_type, RecordType::NSEC | RecordType::RRSIG)
+                && case.ours.answer.iter().any(is_alias)
+                && is_part(&theirs.answer, &case.ours.answer)
+        },
+    },
+    Known {
         name: "ANY goes on where a DNAME leads",
         reason: "RFC 6672 section 3.2, step 3c: the search goes on with the new name, whatever the type; BIND takes the CNAME for the answer",
         explains: |case, theirs| {

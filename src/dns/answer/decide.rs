@@ -151,8 +151,7 @@ impl<'z, 's> Search<'z, 's> {
             push(content);
             return None;
         }
-        if !stands_beside_aliases(self.question.record_type)
-            && let Some(alias) = node.rrset(RecordType::CNAME)
+        if let Some(alias) = node.rrset(RecordType::CNAME)
             && let Some(target) = alias.records().next()
         {
             push(Content::Records(alias));
@@ -241,11 +240,6 @@ fn governing_node(node: Node<'_>) -> Node<'_> {
         governing = parent;
     }
     governing
-}
-
-/// An alias has records of these types of its own, so they are not looked for at its target (RFC 4035 §2.5).
-fn stands_beside_aliases(record_type: RecordType) -> bool {
-    matches!(record_type, RecordType::NSEC | RecordType::RRSIG)
 }
 
 fn one_of_any(node: Node<'_>) -> Option<Rrset<'_>> {
