@@ -287,6 +287,11 @@ fn dnames() {
             "NOERROR aa | dname.example. DNAME | a.dname.example. made CNAME a.www.example.",
         ),
         (
+            "a.dname.example.",
+            "ANY",
+            "NOERROR aa | dname.example. DNAME | a.dname.example. made CNAME a.www.example. | a.www.example. A",
+        ),
+        (
             "b.dname.example.",
             "A",
             "NXDOMAIN aa | dname.example. DNAME | b.dname.example. made CNAME b.www.example. - example.: no such name below www.example.",
