@@ -90,10 +90,10 @@ pub(crate) const KNOWN: &[Known] = &[
         name: "the SOA of a negative answer to SOA has a TTL like others",
         reason: "RFC 2308 section 3 makes no difference; a TTL of 0 is BIND's own",
         explains: |case, theirs| {
+            let is_of_soa = |record: &Record| record.record_type == RecordType::SOA || covers(record, RecordType::SOA);
             let mut ours = case.ours.authority.clone();
-            ours.iter_mut()
-                .filter(|record| record.record_type == RecordType::SOA)
-                .for_each(|record| record.ttl = 0);
+            ours.iter_mut().filter(|record| is_of_soa(record)).for_each(|record| record.ttl = 0);
+            ours.sort_unstable();
             case.question.record_type == RecordType::SOA && ours == theirs.authority && case.ours.answer == theirs.answer
         },
     },
@@ -150,6 +150,28 @@ pub(crate) const KNOWN: &[Known] = &[
                 && theirs.additional.iter().all(|record| is_synthesized(&record))
         },
     },
+    Known {
+        name: "one RRset's signatures for RRSIG",
+        reason: "RFC 8482 section 7: RRSIG may be answered as ANY is, with a part of what is there",
+        explains: |case, theirs| {
+            case.question.record_type == RecordType::RRSIG
+                && case.ours.response_code == theirs.response_code
+                && !case.ours.answer.is_empty()
+                && is_part(&case.ours.answer, &theirs.answer)
+        },
+    },
+    Known {
+        name: "a wildcard that is an empty non-terminal is proved by NSEC",
+        reason: "RFC 4035 section 3.1.3.4: the wildcard's lack of the type needs a proof; for an empty one it is the NSEC over it",
+        explains: |case, theirs| {
+            let is_extra = |record: &&Record| record.record_type == RecordType::NSEC && !theirs.authority.contains(record);
+            let has_star_within = |record: &Record| name::labels(&record.data).skip(1).any(|label| label == b"*");
+            case.ours.response_code == theirs.response_code
+                && case.ours.answer == theirs.answer
+                && is_part(&theirs.authority, &case.ours.authority)
+                && case.ours.authority.iter().filter(is_extra).all(has_star_within)
+        },
+    },
 ];
 
 /// The known difference that this case is, if any.
@@ -157,8 +179,14 @@ pub(crate) fn find(case: &Case<'_>, theirs: &Answer) -> Option<&'static Known> {
     KNOWN.iter().find(|known| (known.explains)(case, theirs))
 }
 
+/// It is a signature of an RRset of this type.
+fn covers(record: &Record, record_type: RecordType) -> bool {
+    record.record_type == RecordType::RRSIG && record.data.starts_with(&record_type.0.to_be_bytes())
+}
+
+/// An alias, or a signature of one.
 fn is_alias(record: &Record) -> bool {
-    matches!(record.record_type, RecordType::CNAME | RecordType::DNAME)
+    matches!(record.record_type, RecordType::CNAME | RecordType::DNAME | RecordType::RRSIG)
 }
 
 fn is_part(part: &[Record], whole: &[Record]) -> bool {
