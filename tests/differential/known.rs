@@ -32,15 +32,6 @@ pub(crate) const KNOWN: &[Known] = &[
         },
     },
     Known {
-        name: "an alias is followed for NSEC and RRSIG too",
-        reason: "RFC 6840 section 4.3: to deny a type at a name that has a CNAME is no valid proof",
-        explains: |case, theirs| {
-            matches!(case.question.record_type, RecordType::NSEC | RecordType::RRSIG)
-                && case.ours.answer.iter().any(is_alias)
-                && is_part(&theirs.answer, &case.ours.answer)
-        },
-    },
-    Known {
         name: "ANY goes on where a DNAME leads",
         reason: "RFC 6672 section 3.2, step 3c: the search goes on with the new name, whatever the type; BIND takes the CNAME for the answer",
         explains: |case, theirs| {
@@ -90,11 +81,8 @@ pub(crate) const KNOWN: &[Known] = &[
         name: "the SOA of a negative answer to SOA has a TTL like others",
         reason: "RFC 2308 section 3 makes no difference; a TTL of 0 is BIND's own",
         explains: |case, theirs| {
-            let is_of_soa = |record: &Record| record.record_type == RecordType::SOA || covers(record, RecordType::SOA);
-            let mut ours = case.ours.authority.clone();
-            ours.iter_mut().filter(|record| is_of_soa(record)).for_each(|record| record.ttl = 0);
-            ours.sort_unstable();
-            case.question.record_type == RecordType::SOA && ours == theirs.authority && case.ours.answer == theirs.answer
+            let same_authority = without_soa_ttl(&case.ours.authority) == without_soa_ttl(&theirs.authority);
+            case.question.record_type == RecordType::SOA && same_authority && case.ours.answer == theirs.answer
         },
     },
     Known {
@@ -110,13 +98,12 @@ pub(crate) const KNOWN: &[Known] = &[
     Known {
         name: "an apex that its parent does not delegate denies its DS itself",
         reason: "RFC 4035 section 3.1.4.1 asks the parent side of a zone cut, and there is none",
-        explains: |case, theirs| {
+        explains: |case, _| {
             let asked = case.question.wire_name();
             case.question.record_type == RecordType::DS
                 && case.apexes.iter().any(|apex| name::equal(apex.as_wire(), asked))
                 && case.ours.answer.is_empty()
-                && theirs.answer.is_empty()
-                && case.ours.authority.iter().all(|record| name::equal(&record.owner, asked))
+                && case.ours.authority.iter().all(|record| name::is_subdomain(&record.owner, asked))
         },
     },
     Known {
@@ -164,12 +151,24 @@ pub(crate) const KNOWN: &[Known] = &[
         name: "a wildcard that is an empty non-terminal is proved by NSEC",
         reason: "RFC 4035 section 3.1.3.4: the wildcard's lack of the type needs a proof; for an empty one it is the NSEC over it",
         explains: |case, theirs| {
-            let is_extra = |record: &&Record| record.record_type == RecordType::NSEC && !theirs.authority.contains(record);
+            let (ours, theirs_whole) = (without_soa_ttl(&case.ours.authority), without_soa_ttl(&theirs.authority));
+            let is_extra = |record: &&Record| record.record_type == RecordType::NSEC && !theirs_whole.contains(record);
             let has_star_within = |record: &Record| name::labels(&record.data).skip(1).any(|label| label == b"*");
             case.ours.response_code == theirs.response_code
                 && case.ours.answer == theirs.answer
-                && is_part(&theirs.authority, &case.ours.authority)
-                && case.ours.authority.iter().filter(is_extra).all(has_star_within)
+                && is_part(&theirs_whole, &ours)
+                && ours.iter().filter(is_extra).all(has_star_within)
+        },
+    },
+    Known {
+        name: "the NSEC of a zone cut is asked of the child",
+        reason: "RFC 4035 section 3.1.4.1: of what is asked at a cut, the DS alone is the parent's; all else is a referral",
+        explains: |case, theirs| {
+            let is_of_cut = |record: &Record| record.record_type == RecordType::NSEC || covers(record, RecordType::NSEC);
+            case.question.record_type == RecordType::NSEC
+                && case.ours.is_referral()
+                && !theirs.answer.is_empty()
+                && theirs.answer.iter().all(is_of_cut)
         },
     },
 ];
@@ -177,6 +176,18 @@ pub(crate) const KNOWN: &[Known] = &[
 /// The known difference that this case is, if any.
 pub(crate) fn find(case: &Case<'_>, theirs: &Answer) -> Option<&'static Known> {
     KNOWN.iter().find(|known| (known.explains)(case, theirs))
+}
+
+/// The records of an authority section, but for the TTL of the SOA, which BIND sets to 0 when it denies one.
+fn without_soa_ttl(authority: &[Record]) -> Vec<Record> {
+    let is_of_soa = |record: &Record| record.record_type == RecordType::SOA || covers(record, RecordType::SOA);
+    let mut records = authority.to_vec();
+    records
+        .iter_mut()
+        .filter(|record| is_of_soa(record))
+        .for_each(|record| record.ttl = 0);
+    records.sort_unstable();
+    records
 }
 
 /// It is a signature of an RRset of this type.

@@ -146,8 +146,8 @@ impl<'z, 's> Search<'z, 's> {
             self.push(zone, content, node, closest_encloser);
             return None;
         }
-        // NSEC and RRSIG that are not there are no exception: to deny a type at a CNAME is invalid (RFC 6840 §4.3).
-        if let Some(alias) = node.rrset(RecordType::CNAME)
+        if !stands_beside_aliases(self.question.record_type)
+            && let Some(alias) = node.rrset(RecordType::CNAME)
             && let Some(target) = alias.records().next()
         {
             self.push(zone, Content::Records(alias), node, closest_encloser);
@@ -254,6 +254,11 @@ fn governing_node(node: Node<'_>) -> Node<'_> {
         governing = parent;
     }
     governing
+}
+
+/// An alias has records of these types of its own, so they are not looked for at its target (RFC 4035 §2.5).
+fn stands_beside_aliases(record_type: RecordType) -> bool {
+    matches!(record_type, RecordType::NSEC | RecordType::RRSIG)
 }
 
 fn one_of_any(node: Node<'_>) -> Option<Rrset<'_>> {

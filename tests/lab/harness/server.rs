@@ -272,12 +272,14 @@ impl Drop for Server<'_> {
     }
 }
 
-/// True if the process is no more, or only waits for its parent to notice.
+/// True if the process and its threads are no more, or only wait for its parent to notice: its sockets are closed.
 fn has_ended(pid: Pid) -> bool {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())) else {
+    let folder = format!("/proc/{}", pid.as_raw_nonzero());
+    let Ok(stat) = fs::read_to_string(format!("{folder}/stat")) else {
         return true;
     };
-    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
+    let threads = fs::read_dir(format!("{folder}/task")).map_or(0, Iterator::count);
+    threads <= 1 && stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
 }
 
 /// Waits until exactly one of `servers` is the active holder and all others are ready; returns the holder's position.

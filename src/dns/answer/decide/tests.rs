@@ -202,6 +202,8 @@ fn aliases() {
     check(&[
         ("alias.example.", "A", "NOERROR aa | alias.example. CNAME | www.example. A"),
         ("alias.example.", "CNAME", "NOERROR aa | alias.example. CNAME"),
+        ("alias.example.", "NSEC", "NOERROR aa - example.: no such type at alias.example."),
+        ("alias.example.", "RRSIG", "NOERROR aa - example.: no such type at alias.example."),
         (
             "alias2.example.",
             "AAAA",

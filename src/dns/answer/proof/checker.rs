@@ -83,8 +83,9 @@ impl Evidence {
 
     /// At the name itself, it says that the type is not there (RFC 4035 §5.4, RFC 5155 §8.5).
     fn lacks(&self, record_type: RecordType) -> bool {
-        let speaks = (record_type == RecordType::DS || !self.is_cut()) && !self.has(RecordType::CNAME);
-        speaks && !self.has(record_type)
+        let speaks = record_type == RecordType::DS || !self.is_cut();
+        let is_of_alias = matches!(record_type, RecordType::NSEC | RecordType::RRSIG);
+        speaks && !self.has(record_type) && (is_of_alias || !self.has(RecordType::CNAME))
     }
 
     fn matches(&self, name: &Name) -> bool {
