@@ -52,16 +52,25 @@ pub enum Drop {
     Unanswerable,
     /// A TCP connection beyond the limits.
     ConnectionLimit,
+    /// The answer cannot get to where it was to go. The source may be forged: it says nothing of this server.
+    Unreachable,
+    /// Its TCP client was gone, or did not take the answer in time. Any client can do that at will: it says nothing of this server.
+    ClientGone,
+    /// A UDP batch or a TCP connection that ended in a panic, counted as one.
+    Panic,
 }
 
 impl Drop {
     /// All causes, in the order of [`Tally::drops`].
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::Short,
         Self::Response,
         Self::Oversized,
         Self::Unanswerable,
         Self::ConnectionLimit,
+        Self::Unreachable,
+        Self::ClientGone,
+        Self::Panic,
     ];
 
     /// The cause's name in status and metrics.
@@ -73,6 +82,9 @@ impl Drop {
             Self::Oversized => "oversized",
             Self::Unanswerable => "unanswerable",
             Self::ConnectionLimit => "connection-limit",
+            Self::Unreachable => "unreachable",
+            Self::ClientGone => "client-gone",
+            Self::Panic => "panic",
         }
     }
 }
@@ -106,7 +118,7 @@ pub struct Tally {
     pub from_others: u64,
     /// Answers the kernel took.
     pub accepted: u64,
-    /// Answers the kernel refused to take.
+    /// Answers the kernel refused to take for a reason of this host, not of the destination: see [`Drop::Unreachable`].
     pub refused: u64,
     /// Answers with the TC bit.
     pub truncated: u64,
@@ -222,7 +234,7 @@ impl Worker {
         self.last_loop.store(now.as_micros(), Relaxed);
     }
 
-    /// Says that the worker has ended by a panic or an error and answers nothing any more.
+    /// Says that the worker has ended, after one panic upon the other, and answers nothing any more.
     pub fn set_dead(&self) {
         self.dead.store(true, Relaxed);
     }
@@ -343,7 +355,7 @@ impl Snapshot {
         self.listeners.iter().flat_map(|listener| &listener.workers)
     }
 
-    /// Workers that have ended by a panic or an error.
+    /// Workers that have ended after one panic upon the other.
     #[must_use]
     pub fn dead_workers(&self) -> usize {
         self.workers().filter(|worker| worker.dead).count()
@@ -372,7 +384,7 @@ pub struct WorkerSnapshot {
     pub loops: u64,
     /// When its loop last came round.
     pub last_loop: Timestamp,
-    /// It has ended by a panic or an error.
+    /// It has ended after one panic upon the other.
     pub dead: bool,
 }
 

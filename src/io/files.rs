@@ -1,10 +1,16 @@
 //! Zone files: which there are below a directory, and their bytes. The scanner that reads them knows no file.
 
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
+
+use rustix::fs::OFlags;
 
 /// Directories deeper than this are taken for a loop of links.
 const DEEPEST: usize = 32;
+/// No file is longer, in octets; a zone of 4 GiB, which is the largest there can be, has a text of about this size.
+const LONGEST: u64 = 8 << 30;
 
 /// A file or directory that could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -27,15 +33,36 @@ pub fn files_below(directory: &Path, is_wanted: impl Fn(&str) -> bool) -> Result
     Ok(found)
 }
 
-/// The bytes of a file.
+/// The bytes of a regular file: what never ends, or waits for a writer, is no zone.
 ///
 /// # Errors
 /// The file, and why it cannot be read.
 pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
-    fs::read(path).map_err(|source| FileError {
+    read_at_most(LONGEST, path).map_err(|source| FileError {
         path: path.to_owned(),
         source,
     })
+}
+
+fn read_at_most(longest: u64, path: &Path) -> io::Result<Vec<u8>> {
+    let file = open_at_once(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("this is no regular file; write its content to one"));
+    }
+    let mut octets = Vec::new();
+    octets.try_reserve_exact(usize::try_from(metadata.len().min(longest)).unwrap_or(0))?;
+    let read = file.take(longest + 1).read_to_end(&mut octets)? as u64;
+    if read > longest {
+        return Err(io::Error::other(format!("the file is longer than {longest} octets")));
+    }
+    Ok(octets)
+}
+
+/// Opens without waiting: a FIFO that nobody writes to would hold the caller for ever.
+fn open_at_once(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.union(OFlags::NOCTTY).bits();
+    OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path)
 }
 
 /// Reads what the zone file `zone` includes: names are relative to its directory (RFC 1035 §5.1 leaves that open).
@@ -105,6 +132,27 @@ mod tests {
                 .to_string()
                 .starts_with("no-such-folder/x.zone: ")
         );
+    }
+
+    #[test]
+    fn only_regular_files_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
+        assert!(made.success());
+        for path in [fifo.as_path(), Path::new("/dev/zero"), folder.path()] {
+            let error = read(path).unwrap_err().to_string();
+            assert!(error.ends_with(": this is no regular file; write its content to one"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_limit_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("long");
+        fs::write(&path, "12345").unwrap();
+        assert_eq!(read_at_most(5, &path).unwrap(), b"12345");
+        assert_eq!(read_at_most(4, &path).unwrap_err().to_string(), "the file is longer than 4 octets");
     }
 
     #[test]

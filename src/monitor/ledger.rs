@@ -9,7 +9,7 @@ use super::observation::{Fault, Health};
 use crate::base::time::Timestamp;
 
 const WINDOW: Duration = Duration::from_secs(1);
-/// Fewer refusals than this in a window are an accident: one client's address that is unreachable.
+/// Fewer refusals than this in a window are an accident.
 const REFUSALS: u64 = 8;
 /// So many answers in a window are a flow: probes alone are far fewer.
 const FLOW: u64 = 1_000;
@@ -27,7 +27,7 @@ pub struct Ledger {
 pub struct Page {
     /// Answers that the kernel took.
     pub accepted: u64,
-    /// Answers that it refused.
+    /// Answers that it refused for a reason of this host: what a client can cause is not among them.
     pub refused: u64,
 }
 
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_unreachable_clients_are_no_fault() {
+    fn a_few_refusals_are_no_fault() {
         let mut ledger = Ledger::default();
         ledger.enter(Page::default(), Timestamp::ZERO);
         assert_eq!(

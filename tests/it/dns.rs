@@ -281,6 +281,22 @@ fn a_connection_without_whole_queries_is_closed() {
 }
 
 #[test]
+fn a_client_that_takes_no_answers_is_not_the_kernel_refusing_them() {
+    let impatient = Limits {
+        tcp_idle: Duration::from_millis(200),
+        ..LIMITS
+    };
+    let server = Server::start_with("127.0.0.1:0", impatient);
+    let mut stream = server.tcp();
+    // Their answers are 20 MB: more than the buffers of both sides hold.
+    let queries = framed(&query(1, "many.example.", RecordType::TXT)).repeat(4000);
+    // The connection may be closed before all are sent.
+    let _ = stream.write_all(&queries);
+    server.wait_for("answers not taken", |total| total.drops[Drop::ClientGone as usize] >= 8);
+    assert_eq!(server.total().refused, 0);
+}
+
+#[test]
 fn a_message_that_gets_no_answer_closes_its_connection() {
     let server = Server::start();
     let mut stream = server.tcp();
@@ -350,14 +366,24 @@ fn hearts_beat_without_queries() {
 }
 
 #[test]
-fn a_worker_that_panics_is_seen_and_its_socket_closed() {
+fn a_worker_that_panics_goes_on_until_it_panics_again_and_again() {
+    // A buffer below 512 octets breaks the contract of `respond`: nothing less makes it panic.
     let server = Server::start_with_payload("127.0.0.1:0", LIMITS, 511);
     let dead = || server.counters.snapshot().dead_workers();
+    // One socket: all its datagrams get to the same worker.
+    let socket = server.udp();
+    let panic_once = |number| {
+        socket.send(&query(1, "www.example.", RecordType::A)).unwrap();
+        server.wait_for("a panic", |total| total.drops[Drop::Panic as usize] == number);
+    };
+    panic_once(1);
+    socket.send(&[0; 11]).unwrap();
+    server.wait_for("a message after the panic", |total| total.drops[Drop::Short as usize] == 1);
+    (2..10).for_each(panic_once);
     assert_eq!(dead(), 0);
-    let (socket, start) = (server.udp(), clock::now());
+    panic_once(10);
+    let start = clock::now();
     while dead() == 0 {
-        // A buffer below 512 octets breaks the contract of `respond`: nothing less makes it panic.
-        let _ = socket.send(&query(1, "www.example.", RecordType::A));
         assert!(clock::now().since(start) < PATIENCE);
         thread::yield_now();
     }

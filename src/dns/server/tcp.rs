@@ -97,8 +97,10 @@ impl Acceptor {
 
     fn note_end(&self, ended: Result<(), tokio::task::JoinError>) {
         if ended.is_err_and(|error| error.is_panic()) {
-            self.counters.workers[0].set_dead();
-            tracing::error!(address = %self.counters.address, "a TCP connection has panicked");
+            let mut tally = Tally::default();
+            tally.count_drop(Drop::Panic);
+            self.counters.workers[0].add(&mut tally);
+            tracing::error!(address = %self.counters.address, "a TCP connection has panicked and is closed");
         }
     }
 
@@ -193,7 +195,11 @@ impl Acceptor {
         let written = time::timeout(self.idle, stream.write_all(answers)).await;
         let accepted = matches!(written, Ok(Ok(())));
         let mut tally = Tally::default();
-        *(if accepted { &mut tally.accepted } else { &mut tally.refused }) += count;
+        if accepted {
+            tally.accepted += count;
+        } else {
+            tally.drops[Drop::ClientGone as usize] += count;
+        }
         self.counters.workers[0].add(&mut tally);
         answers.clear();
         accepted
@@ -315,7 +321,40 @@ fn client_of(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use arc_swap::ArcSwap;
+
+    use crate::base::time::Timestamp;
+    use crate::dns::zone::ZoneSet;
+
     use super::*;
+
+    fn acceptor(counters: &counters::Counters) -> Acceptor {
+        let shared = Shared {
+            zones: ArcSwap::from_pointee(ZoneSet::default()),
+            identity: String::new(),
+            version: String::new(),
+            udp_payload: 1232,
+        };
+        Acceptor {
+            shared: Arc::new(shared),
+            counters: counters.add_listener("[::1]:53".parse().unwrap(), Transport::Tcp, false, 1, Timestamp::ZERO),
+            connections: Arc::new(Connections::new(1, 1)),
+            idle: Duration::from_secs(1),
+            phases: watch::channel(Phase::Serve).1,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_panics_is_counted_and_ends_alone() {
+        let counters = counters::Counters::new();
+        let acceptor = acceptor(&counters);
+        let mut tasks: JoinSet<()> = JoinSet::new();
+        tasks.spawn(async { panic!("a query that nobody has thought of") });
+        acceptor.note_end(tasks.join_next().await.unwrap());
+        let snapshot = counters.snapshot();
+        assert_eq!(snapshot.total().drops[Drop::Panic as usize], 1);
+        assert_eq!(snapshot.dead_workers(), 0);
+    }
 
     #[test]
     fn a_frame_is_taken_only_when_all_of_it_is_there() {

@@ -3,6 +3,7 @@
 //! No tokio, no lock, and after the start no allocation. The zones are read once a batch, the clock twice. Workers are not
 //! pinned to cores: they share them with the TCP runtime and with advertising, which must never wait behind a busy one.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, UdpSocket};
 use std::os::fd::AsFd;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::{Phase, Shared};
+use crate::base::time::Timestamp;
 use crate::dns::answer::{self, Query};
 use crate::dns::counters::{self, Drop, Tally, Transport};
 use crate::io::clock;
@@ -23,6 +25,9 @@ use crate::io::sys::mmsg::Batch;
 const BATCH: usize = 32;
 /// The longest datagram read, in octets; queries with every option there is have a few hundred.
 const RECEIVE: usize = 2048;
+/// A worker that panics so often in [`PANICS_WITHIN`] is beyond help; a rarer panic costs one batch.
+const MOST_PANICS: usize = 10;
+const PANICS_WITHIN: Duration = Duration::from_secs(10);
 /// After an error of the socket itself, so that a lasting one does not keep a core busy.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -35,12 +40,22 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Answers until the phase says otherwise. A panic ends this worker, closes its socket, and is seen in the counters.
+    /// Answers until the phase says otherwise. A panic loses the batch in hand and is counted; panic upon panic ends this
+    /// worker, closes its socket, and is seen in the counters.
     pub(super) fn run(self) {
-        let outcome = panic::catch_unwind(AssertUnwindSafe(|| self.answer_batches()));
-        if outcome.is_err() {
-            self.counters.workers[self.index].set_dead();
-            tracing::error!(address = %self.counters.address, worker = self.index, "a UDP worker has panicked; its socket is closed");
+        let mut panics = Panics::default();
+        // Unwind-safe: a loop shares nothing with the one before it but the socket, which holds no half-done work.
+        while panic::catch_unwind(AssertUnwindSafe(|| self.answer_batches())).is_err() {
+            let counters = &self.counters.workers[self.index];
+            let mut tally = Tally::default();
+            tally.count_drop(Drop::Panic);
+            counters.add(&mut tally);
+            if panics.are_too_many_at(clock::now()) {
+                counters.set_dead();
+                tracing::error!(address = %self.counters.address, worker = self.index, "a UDP worker panics again and again; its socket is closed");
+                return;
+            }
+            tracing::error!(address = %self.counters.address, worker = self.index, "a UDP worker has panicked; it goes on without this batch");
         }
     }
 
@@ -97,6 +112,7 @@ impl Worker {
         let sent = batch.send(self.socket.as_fd(), queries.len());
         tally.accepted += sent.accepted as u64;
         tally.refused += sent.refused as u64;
+        tally.drops[Drop::Unreachable as usize] += sent.unreachable as u64;
     }
 
     fn parse(&self, batch: &Batch, index: usize, tally: &mut Tally) -> Result<Query, Drop> {
@@ -117,6 +133,19 @@ impl Worker {
     }
 }
 
+/// When a worker has panicked of late.
+#[derive(Debug, Default)]
+struct Panics(VecDeque<Timestamp>);
+
+impl Panics {
+    /// Notes one more panic; true if they come too often.
+    fn are_too_many_at(&mut self, now: Timestamp) -> bool {
+        self.0.push_back(now);
+        self.0.retain(|at| now.since(*at) < PANICS_WITHIN);
+        self.0.len() >= MOST_PANICS
+    }
+}
+
 /// True for queries that somebody else sends to a service address: neither this host's loopback nor the address itself.
 pub(super) fn is_from_others(listener: &counters::Listener, source: IpAddr) -> bool {
     listener.service && !source.is_loopback() && source != listener.address.ip()
@@ -131,9 +160,19 @@ fn is_timeout(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::base::time::Timestamp;
-
     use super::*;
+
+    #[test]
+    fn only_panic_upon_panic_is_too_much() {
+        let mut often = Panics::default();
+        let noted: Vec<bool> = (0..10)
+            .map(|second| often.are_too_many_at(Timestamp::from_millis(999 * second)))
+            .collect();
+        assert_eq!(noted, [&[false; 9][..], &[true]].concat());
+        let mut rarely = Panics::default();
+        assert!(!(0..1_000).any(|number| rarely.are_too_many_at(Timestamp::from_millis(1_200 * number))));
+        assert!(rarely.0.len() < MOST_PANICS);
+    }
 
     #[test]
     fn only_others_at_a_service_address_count_as_inflow() {

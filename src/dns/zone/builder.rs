@@ -13,14 +13,21 @@ use crate::dns::name::{self, Name};
 use crate::dns::types::RecordType;
 
 /// Makes the zone `apex`; none if it has errors, which then are in `problems`.
+///
+/// With errors there already some lines are missing from `records`: only mistakes are told that no missing line can explain.
 pub(super) fn build(apex: &Name, records: &Records, problems: &mut Problems) -> Option<Zone> {
+    let complete = !problems.has_errors();
     check_soa(apex, records, problems);
+    if complete {
+        check_apex(apex, records, problems);
+    }
     let order = sorted(apex.as_wire(), records);
     let mut builder = Builder {
         writer: ZoneWriter::new(apex.clone(), records.octets() + 16 * records.len()),
         apex: apex.as_wire(),
         records,
         problems,
+        complete,
         previous: apex.as_wire(),
         occluder: None,
     };
@@ -29,7 +36,9 @@ pub(super) fn build(apex: &Name, records: &Records, problems: &mut Problems) -> 
     let hashed = |group: &&[Sorted]| is_hashed(group, records, apex.as_wire());
     let names = groups().filter(|group| !hashed(group)).try_for_each(|group| builder.node(group));
     let written = names.and_then(|()| groups().filter(hashed).try_for_each(|group| builder.hashed_node(group)));
-    if let Err(why) = written {
+    if let Err(why) = written
+        && complete
+    {
         builder.problems.error(Place::default(), cause(why), "split it into several zones");
     }
     if builder.problems.has_errors() {
@@ -175,15 +184,22 @@ fn check_soa(apex: &Name, records: &Records, problems: &mut Problems) {
             first = Some(record);
         }
     }
-    if first.is_none() {
+}
+
+/// What every zone must have.
+fn check_apex(apex: &Name, records: &Records, problems: &mut Problems) {
+    let is_there = |record_type| {
+        let is_it = |record: Record<'_>| record.record_type == record_type && name::equal(record.owner, apex.as_wire());
+        records.iter().any(is_it)
+    };
+    if !is_there(RecordType::SOA) {
         problems.error(
             Place::default(),
             format!("no SOA record of {apex}"),
             "begin the zone with '@ SOA primary mailbox serial refresh retry expire minimum'",
         );
     }
-    let is_apex_ns = |record: &Record<'_>| record.record_type == RecordType::NS && name::equal(record.owner, apex.as_wire());
-    if !records.iter().any(|record| is_apex_ns(&record)) {
+    if !is_there(RecordType::NS) {
         problems.error(
             Place::default(),
             format!("no NS record of {apex}"),
@@ -205,6 +221,8 @@ struct Builder<'r, 'p> {
     apex: &'r [u8],
     records: &'r Records,
     problems: &'p mut Problems,
+    /// All lines could be read.
+    complete: bool,
     /// The owner of the last node.
     previous: &'r [u8],
     /// The last name that hides what is below it: a zone cut or a DNAME.
@@ -219,6 +237,13 @@ struct Occluder<'r> {
 }
 
 impl<'r> Builder<'r, '_> {
+    /// A warning may be about a line that is missing: without all lines there is none.
+    fn warn(&mut self, place: Place, message: String, cure: &str) {
+        if self.complete {
+            self.problems.warning(place, message, cure);
+        }
+    }
+
     fn record(&self, sorted: &Sorted) -> Record<'r> {
         self.records.get(sorted.position as usize)
     }
@@ -307,7 +332,7 @@ impl<'r> Builder<'r, '_> {
                 rrset_type(&signature),
                 name::display(signature.owner)
             );
-            self.problems.warning(signature.place, message, "sign the zone again");
+            self.warn(signature.place, message, "sign the zone again");
             return;
         };
         if count > usize::from(u16::MAX) {
@@ -329,7 +354,7 @@ impl<'r> Builder<'r, '_> {
                 other.record_type,
                 name::display(other.owner)
             );
-            self.problems.warning(
+            self.warn(
                 other.place,
                 message,
                 "write the same TTL; the lowest one is taken (RFC 2181 section 5.2)",
@@ -340,7 +365,7 @@ impl<'r> Builder<'r, '_> {
         for position in records {
             let record = self.record(position);
             if last.is_some_and(|last| data_order(record.record_type, last.rdata, record.rdata).is_eq()) {
-                self.problems.warning(
+                self.warn(
                     record.place,
                     format!("the same {} record is there twice", record.record_type),
                     "remove one of them",
@@ -398,8 +423,7 @@ impl<'r> Builder<'r, '_> {
             NodeKind::Delegation => {
                 if let Some(record) = of_type(RecordType::DNAME).next() {
                     let message = format!("DNAME of {shown}, which is a zone cut");
-                    self.problems
-                        .warning(record.place, message, "remove it, or the NS records (RFC 6672 section 2.3)");
+                    self.warn(record.place, message, "remove it, or the NS records (RFC 6672 section 2.3)");
                 }
                 let allowed = |record: &Record<'_>| {
                     is_of_parent(record.record_type) || is_glue(record.record_type) || record.record_type == RecordType::DNAME
@@ -420,7 +444,7 @@ impl<'r> Builder<'r, '_> {
             NodeKind::Authoritative | NodeKind::EmptyNonTerminal => {
                 if let Some(record) = of_type(RecordType::DS).next() {
                     let message = format!("DS of {shown}, which is no zone cut");
-                    self.problems.warning(
+                    self.warn(
                         record.place,
                         message,
                         "a DS stands in the parent zone, at a name that has NS records",
@@ -433,7 +457,7 @@ impl<'r> Builder<'r, '_> {
     fn warn_hidden(&mut self, hidden: Option<Record<'_>>, why: &str) {
         if let Some(record) = hidden {
             let message = format!("{} of {} is never seen: {why}", record.record_type, name::display(record.owner));
-            self.problems.warning(record.place, message, "remove the record");
+            self.warn(record.place, message, "remove the record");
         }
     }
 
@@ -441,7 +465,7 @@ impl<'r> Builder<'r, '_> {
     fn check_doubled_apex(&mut self, record: &Record<'_>) {
         if is_doubled(record.owner, self.apex) {
             let message = format!("{} has the zone's name twice", name::display(record.owner));
-            self.problems.warning(record.place, message, "end an absolute name with a dot");
+            self.warn(record.place, message, "end an absolute name with a dot");
         }
     }
 }

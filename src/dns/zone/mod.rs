@@ -46,15 +46,12 @@ pub struct Loaded {
 /// Reads the master file `text` of the zone `apex`; `file_name` is what messages call it.
 ///
 /// # Errors
-/// All errors of the file and of the files it includes, with the warnings among them, in the order of the lines. Records
-/// are checked as a zone only when every line could be read.
+/// All errors of the file and of the files it includes, with the warnings among them, in the order of the lines. Where
+/// lines could not be read, only those mistakes of the others are told that no missing line can explain.
 pub fn load(apex: &Name, file_name: &str, text: &[u8], include: &mut Include<'_>) -> Result<Loaded, Vec<ZoneError>> {
     let mut problems = Problems::default();
     let mut records = Records::default();
     scanner::scan(apex, file_name, text, include, &mut records, &mut problems);
-    if problems.has_errors() {
-        return Err(problems.into_list());
-    }
     let Some(zone) = builder::build(apex, &records, &mut problems) else {
         return Err(problems.into_list());
     };

@@ -20,6 +20,8 @@ struct RecordEntry {
     record_type: RecordType,
     file: FileId,
     owner_length: u8,
+    /// 0 beyond 255: the place is then the line's.
+    column: u8,
 }
 
 /// Where an owner name lies in the arena; many records share one.
@@ -86,8 +88,16 @@ impl Records {
             record_type,
             file: place.file,
             owner_length: owner.length,
+            column: u8::try_from(place.column).unwrap_or(0),
         });
         Ok(Ok(()))
+    }
+
+    /// Takes the last record out again.
+    pub(super) fn forget_last(&mut self) {
+        if let Some(entry) = self.entries.pop() {
+            self.octets.truncate(entry.rdata as usize);
+        }
     }
 
     fn offset(&self) -> Result<u32, Full> {
@@ -121,7 +131,7 @@ impl Records {
             place: Place {
                 file: entry.file,
                 line: entry.line,
-                column: 0,
+                column: entry.column.into(),
             },
         }
     }

@@ -33,6 +33,8 @@ pub(super) fn scan(apex: &Name, file_name: &str, text: &[u8], include: &mut Incl
         depth: 0,
         origin: apex.as_wire().to_vec(),
         owner: None,
+        owner_lost: false,
+        origin_lost: false,
     };
     scanner.text(text, &mut context);
 }
@@ -57,6 +59,17 @@ struct Context {
     depth: u32,
     origin: Vec<u8>,
     owner: Option<Owner>,
+    /// The last line that would have named an owner could not be read: whose the indented lines after it are is not known.
+    owner_lost: bool,
+    /// A directive that could not be read may have been an `$ORIGIN`: whose the names after it are is not known.
+    origin_lost: bool,
+}
+
+impl Context {
+    /// Records are read for their own mistakes and not kept: at a wrong name they would seem to be in each other's way.
+    const fn is_lost(&self) -> bool {
+        self.owner_lost || self.origin_lost
+    }
 }
 
 /// An entry's own mistake: the place, what is wrong, and what to do.
@@ -73,7 +86,10 @@ impl Scanner<'_, '_> {
                     Ok(()) => continue,
                     Err(mistake) => mistake,
                 },
-                Err(uncut) => Mistake::new((uncut.line, uncut.column), uncut.why, uncut.cure),
+                Err(uncut) => {
+                    context.owner_lost = true;
+                    Mistake::new((uncut.line, uncut.column), uncut.why, uncut.cure)
+                }
             };
             let (line, column) = mistake.place;
             let file = context.file;
@@ -94,10 +110,11 @@ impl Scanner<'_, '_> {
         };
         match first.text.to_ascii_uppercase().as_slice() {
             b"$TTL" => self.ttl_directive(&arguments),
-            b"$ORIGIN" => origin_directive(&arguments, context),
+            b"$ORIGIN" => origin_directive(&arguments, context).inspect_err(|_| context.origin_lost = true),
             b"$INCLUDE" => self.include_directive(&arguments, context),
             b"$GENERATE" if self.generated_at.is_none() => self.generate_directive(&arguments, context),
             _ => {
+                context.origin_lost = true;
                 let message = format!("{} is no directive", show(*first));
                 Err(mistake(
                     *first,
@@ -144,6 +161,8 @@ impl Scanner<'_, '_> {
             depth: context.depth + 1,
             origin,
             owner: context.owner,
+            owner_lost: context.owner_lost,
+            origin_lost: context.origin_lost,
         };
         self.text(&text, &mut included);
         Ok(())
@@ -179,6 +198,7 @@ impl Scanner<'_, '_> {
         if !entry.indented {
             rest = &tokens[1..];
             owner_mistake = self.set_owner(tokens[0], context).err();
+            context.owner_lost = owner_mistake.is_some();
         }
         let outcome = self.record_of_owner(entry, rest, context);
         match owner_mistake {
@@ -199,19 +219,23 @@ impl Scanner<'_, '_> {
 
     fn record_of_owner(&mut self, entry: Entry, tokens: &[Token<'_>], context: &Context) -> Result<(), Mistake> {
         let header = Header::read(tokens, entry.end)?;
-        let Some(owner) = context.owner else {
-            return Err(mistake(
-                tokens[0],
-                "a record without an owner",
-                "the first line of a file cannot begin with a space: write a name, or '@'",
-            ));
+        let owner = match context.owner {
+            Some(owner) => owner,
+            None if context.owner_lost => self.any_owner(context, tokens[0])?,
+            None => {
+                return Err(mistake(
+                    tokens[0],
+                    "a record without an owner",
+                    "the first line of a file cannot begin with a space: write a name, or '@'",
+                ));
+            }
         };
         let record_type = header.record_type;
         let file = context.file;
         let place = self.generated_at.unwrap_or(Place {
             file,
             line: header.type_token.line,
-            column: 0,
+            column: header.type_token.column,
         });
         let ttl = header.ttl.or(self.default_ttl).or(self.last_ttl);
         let mut fields = Fields::new(header.data, entry.end, Some(&context.origin));
@@ -226,6 +250,9 @@ impl Scanner<'_, '_> {
             Ok(ttl)
         });
         written.map_err(|full| self.too_large(full, header.type_token))??;
+        if context.is_lost() {
+            self.records.forget_last();
+        }
         if header.ttl.is_some() {
             self.last_ttl = header.ttl;
         } else if ttl.is_none() {
@@ -234,6 +261,11 @@ impl Scanner<'_, '_> {
             self.problems.warning(place, message, "write $TTL before the first record");
         }
         Ok(())
+    }
+
+    /// An owner for a record that is not kept.
+    fn any_owner(&mut self, context: &Context, token: Token<'_>) -> Result<Owner, Mistake> {
+        self.records.add_owner(&context.origin).map_err(|full| self.too_large(full, token))
     }
 
     fn too_large(&mut self, Full: Full, token: Token<'_>) -> Mistake {

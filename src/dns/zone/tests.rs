@@ -56,16 +56,16 @@ fn mistake_wrong_address() {
 #[test]
 fn mistake_missing_dot() {
     assert_snapshot!(odd("@ MX 10 mail.example.com\nwww.example.com A 192.0.2.1\n"), @r#"
-    example.com.zone:5: warning: MX target mail.example.com.example.com. has no address in this zone; write an A or AAAA record of it; end the name with a dot if it is absolute
-    example.com.zone:6: warning: www.example.com.example.com. has the zone's name twice; end an absolute name with a dot
+    example.com.zone:5:3: warning: MX target mail.example.com.example.com. has no address in this zone; write an A or AAAA record of it; end the name with a dot if it is absolute
+    example.com.zone:6:17: warning: www.example.com.example.com. has the zone's name twice; end an absolute name with a dot
     "#);
 }
 
 #[test]
 fn mistake_alias_with_other_records() {
     assert_snapshot!(wrong("www CNAME ns\nwww A 192.0.2.1\nftp CNAME ns\nftp CNAME www\n"), @r#"
-    example.com.zone:5: error: CNAME of www.example.com., which also has A (line 6); an alias has no other records: remove the CNAME, or all others
-    example.com.zone:8: error: a second CNAME of ftp.example.com.; the other one is in line 7; a name has one target: remove one of them
+    example.com.zone:5:5: error: CNAME of www.example.com., which also has A (line 6); an alias has no other records: remove the CNAME, or all others
+    example.com.zone:8:5: error: a second CNAME of ftp.example.com.; the other one is in line 7; a name has one target: remove one of them
     "#);
 }
 
@@ -105,14 +105,14 @@ fn mistake_unknown_type_or_order() {
 #[test]
 fn mistake_out_of_zone() {
     assert_snapshot!(wrong("www.example.net. A 192.0.2.1\n$ORIGIN example.org.\nftp A 192.0.2.2\n"), @r#"
-    example.com.zone:5: error: www.example.net. is not in the zone example.com.; remove the record, or mend $ORIGIN
-    example.com.zone:7: error: ftp.example.org. is not in the zone example.com.; remove the record, or mend $ORIGIN
+    example.com.zone:5:18: error: www.example.net. is not in the zone example.com.; remove the record, or mend $ORIGIN
+    example.com.zone:7:5: error: ftp.example.org. is not in the zone example.com.; remove the record, or mend $ORIGIN
     "#);
 }
 
 #[test]
 fn mistake_delegation_without_glue() {
-    assert_snapshot!(odd("child NS ns.child\n"), @"example.com.zone:5: warning: NS target ns.child.example.com. lies below the zone cut and has no address; write its A or AAAA record as glue: nobody finds the child zone's servers without it");
+    assert_snapshot!(odd("child NS ns.child\n"), @"example.com.zone:5:7: warning: NS target ns.child.example.com. lies below the zone cut and has no address; write its A or AAAA record as glue: nobody finds the child zone's servers without it");
 }
 
 #[test]
@@ -120,16 +120,50 @@ fn mistake_no_ttl() {
     let problems = load_text("@ NS ns\n@ SOA ns hostmaster 1 2 3 4 5\n").unwrap_err();
     assert_snapshot!(lines(&problems), @r#"
     example.com.zone:1:3: error: no TTL: neither this record nor an earlier line says one; write $TTL 1h before the first record
-    example.com.zone:2: warning: neither the SOA nor $TTL says a TTL: the minimum field of the SOA is taken; write $TTL before the first record
+    example.com.zone:2:3: warning: neither the SOA nor $TTL says a TTL: the minimum field of the SOA is taken; write $TTL before the first record
     "#);
 }
 
 #[test]
 fn mistake_second_soa() {
     assert_snapshot!(wrong("@ SOA ns hostmaster 2 4h 15m 2w 10m\nchild SOA ns hostmaster 2 4h 15m 2w 10m\n"), @r#"
-    example.com.zone:5: error: a second SOA; the first one is in line 2; remove one of them
-    example.com.zone:6: error: SOA of child.example.com. in the zone example.com.; only example.com. has an SOA here; write '@' as its owner
+    example.com.zone:5:3: error: a second SOA; the first one is in line 2; remove one of them
+    example.com.zone:6:7: error: SOA of child.example.com. in the zone example.com.; only example.com. has an SOA here; write '@' as its owner
     "#);
+}
+
+#[test]
+fn mistakes_of_the_zone_are_told_beside_those_of_lines() {
+    let text = concat!(
+        "$TTL 1h\n@ SOA ns hostmaster 1 4h 15m 2w 10m\n@ NS 192.0.2.1 x\n@ SOA ns hostmaster 2 4h 15m 2w 10m\n",
+        "www CNAME ns\nwww A 192.0.2.1\nftp.example.net. A 192.0.2.1\n",
+    );
+    assert_snapshot!(lines(&load_text(text).unwrap_err()), @r#"
+    example.com.zone:3:16: error: 'x' after the last field of NS; remove it; a text with spaces needs quotes, a comment begins with ';'
+    example.com.zone:4:3: error: a second SOA; the first one is in line 2; remove one of them
+    example.com.zone:5:5: error: CNAME of www.example.com., which also has A (line 6); an alias has no other records: remove the CNAME, or all others
+    example.com.zone:7:18: error: ftp.example.net. is not in the zone example.com.; remove the record, or mend $ORIGIN
+    "#);
+}
+
+#[test]
+fn an_unreadable_line_causes_no_other_mistake() {
+    assert_snapshot!(wrong(concat!(
+        "www CNAME ns\n",
+        "a..b A 192.0.2.1\n A 192.0.2.2\n A 192.0.2\n",
+        "ftp CNAME ns\nmail TXT \"a\n A 192.0.2.1\n",
+        "host A 192.0.2\nhost RRSIG A 13 3 1h 20260322173103 20260220173103 1 @ AA==\n",
+        "old CNAME ns\n$ORIGIN new..example.com.\nold A 192.0.2.1\n",
+    )), @r#"
+    example.com.zone:6:1: error: 'a..b': empty label: a dot must follow at least one character
+    example.com.zone:8:4: error: A address: '192.0.2' is not an IPv4 address; write four numbers up to 255 with dots, as in 192.0.2.1
+    example.com.zone:10:10: error: quoted string without its end; write the closing '"' on the same line
+    example.com.zone:12:8: error: A address: '192.0.2' is not an IPv4 address; write four numbers up to 255 with dots, as in 192.0.2.1
+    example.com.zone:15:9: error: 'new..example.com.': empty label: a dot must follow at least one character
+    "#);
+    assert_snapshot!(wrong("old CNAME ns\n$ORIGN new\nold A 192.0.2.1\n"), @r"example.com.zone:6:1: error: '$ORIGN' is no directive; the directives are $ORIGIN, $TTL, $INCLUDE and $GENERATE; a name that begins with '$' is written '\$'");
+    let unreadable_at_once = load_text("a..b 60 A 192.0.2.1\n 60 A 192.0.2.2\n").unwrap_err();
+    assert_snapshot!(lines(&unreadable_at_once), @"example.com.zone:1:1: error: 'a..b': empty label: a dot must follow at least one character");
 }
 
 #[test]
@@ -158,17 +192,17 @@ fn all_mistakes_are_told_in_the_order_of_the_file() {
 #[test]
 fn odd_zones_are_served_with_warnings() {
     assert_snapshot!(odd("@ NS host\n@ MX 10 www\nwww CNAME ns\nhost 5 TXT a\nhost 6 TXT b\nhost TXT 6 a\n"), @r#"
-    example.com.zone:5: warning: NS target host.example.com. has no address in this zone; write an A or AAAA record of it; end the name with a dot if it is absolute
-    example.com.zone:6: warning: MX target www.example.com. is an alias; name the host itself (RFC 2181 section 10.3)
-    example.com.zone:10: warning: TTL 3600 here, 5 in another TXT record of host.example.com.; write the same TTL; the lowest one is taken (RFC 2181 section 5.2)
+    example.com.zone:5:3: warning: NS target host.example.com. has no address in this zone; write an A or AAAA record of it; end the name with a dot if it is absolute
+    example.com.zone:6:3: warning: MX target www.example.com. is an alias; name the host itself (RFC 2181 section 10.3)
+    example.com.zone:10:6: warning: TTL 3600 here, 5 in another TXT record of host.example.com.; write the same TTL; the lowest one is taken (RFC 2181 section 5.2)
     "#);
     assert_snapshot!(odd("old DNAME new\na.old A 192.0.2.1\nchild NS ns\nchild TXT x\nwww.child TXT y\nns DS 1 13 2 AA\n"), @r#"
-    example.com.zone:6: warning: A of a.old.example.com. is never seen: it is below the DNAME of old.example.com. (line 5); remove the record
-    example.com.zone:8: warning: TXT of child.example.com. is never seen: a zone cut is here, and the child zone answers for it; remove the record
-    example.com.zone:9: warning: TXT of www.child.example.com. is never seen: it is below the zone cut child.example.com. (line 7); remove the record
-    example.com.zone:10: warning: DS of ns.example.com., which is no zone cut; a DS stands in the parent zone, at a name that has NS records
+    example.com.zone:6:7: warning: A of a.old.example.com. is never seen: it is below the DNAME of old.example.com. (line 5); remove the record
+    example.com.zone:8:7: warning: TXT of child.example.com. is never seen: a zone cut is here, and the child zone answers for it; remove the record
+    example.com.zone:9:11: warning: TXT of www.child.example.com. is never seen: it is below the zone cut child.example.com. (line 7); remove the record
+    example.com.zone:10:4: warning: DS of ns.example.com., which is no zone cut; a DS stands in the parent zone, at a name that has NS records
     "#);
-    assert_snapshot!(odd("www RRSIG A 13 3 1h 20260322173103 20260220173103 1 @ AA==\n@ MX 0 .\n"), @"example.com.zone:5: warning: RRSIG of A records, of which www.example.com. has none; sign the zone again");
+    assert_snapshot!(odd("www RRSIG A 13 3 1h 20260322173103 20260220173103 1 @ AA==\n@ MX 0 .\n"), @"example.com.zone:5:5: warning: RRSIG of A records, of which www.example.com. has none; sign the zone again");
 }
 
 #[test]

@@ -126,10 +126,11 @@ impl AddressHolder {
         if self.keeps_marks {
             return remove_marked(&mut self.netlink, &addresses);
         }
-        let placed = self.held.iter().filter(|held| held.origin == Origin::Placed);
-        placed.fold(Ok(()), |result, held| {
-            result.and(delete(&mut self.netlink, held.index, held.address))
-        })
+        let mut result = Ok(());
+        for held in self.held.iter().filter(|held| held.origin == Origin::Placed) {
+            result = result.and(delete(&mut self.netlink, held.index, held.address));
+        }
+        result
     }
 
     /// Takes away what this run put there. What an earlier run has left stays: its process may live.

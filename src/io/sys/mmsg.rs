@@ -38,8 +38,29 @@ struct Length {
 pub struct Sent {
     /// Replies the kernel took.
     pub accepted: usize,
-    /// Replies the kernel refused.
+    /// Replies the kernel refused for a reason of this host: they would not have left for anybody.
     pub refused: usize,
+    /// Replies that cannot get to where they were to go.
+    pub unreachable: usize,
+}
+
+impl Sent {
+    const fn count(&self) -> usize {
+        self.accepted + self.refused + self.unreachable
+    }
+
+    /// Counts one reply that was not sent.
+    ///
+    /// Only this host's own troubles are listed: which errors a destination can cause is up to routes, filters and
+    /// policies, and whoever forges a source chooses the destination.
+    fn count_error(&mut self, error: &io::Error) {
+        match error.raw_os_error() {
+            Some(libc::ENOBUFS | libc::ENOMEM | libc::ENETDOWN | libc::EBADF | libc::ENOTSOCK | libc::EPIPE | libc::EIO) => {
+                self.refused += 1
+            }
+            _ => self.unreachable += 1,
+        }
+    }
 }
 
 impl Batch {
@@ -154,8 +175,8 @@ impl Batch {
     pub fn send(&mut self, socket: BorrowedFd<'_>, count: usize) -> Sent {
         let replies = self.prepare_replies(count);
         let mut sent = Sent::default();
-        while sent.accepted + sent.refused < replies {
-            let done = sent.accepted + sent.refused;
+        while sent.count() < replies {
+            let done = sent.count();
             // SAFETY: headers `done..replies` were set up by `prepare_replies`: each names the source of its slot, with the
             // length the kernel gave, and one vector over octets of `replies`; all of it is owned by `self`.
             let result = unsafe {
@@ -169,8 +190,12 @@ impl Batch {
             match usize::try_from(result) {
                 Ok(0) => sent.refused += replies - done,
                 Ok(accepted) => sent.accepted += accepted,
-                Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => sent.refused += 1,
+                Err(_) => {
+                    let error = io::Error::last_os_error();
+                    if error.kind() != io::ErrorKind::Interrupted {
+                        sent.count_error(&error);
+                    }
+                }
             }
         }
         sent
@@ -240,7 +265,7 @@ mod tests {
                     batch.send(server.as_fd(), count),
                     Sent {
                         accepted: count,
-                        refused: 0
+                        ..Sent::default()
                     }
                 );
             }
@@ -249,6 +274,57 @@ mod tests {
                 let length = client.recv(&mut buffer).unwrap();
                 assert_eq!(&buffer[..length], text);
             }
+        }
+    }
+
+    /// What becomes of a reply to a datagram from the IPv6 loopback address when `socket` is to send it.
+    fn send_one_by(socket: BorrowedFd<'_>) -> Sent {
+        let (server, client) = pair("[::1]:0");
+        let mut batch = Batch::new(4, 16, 16);
+        client.send(b"one").unwrap();
+        let count = batch.receive(server.as_fd()).unwrap();
+        batch.set_reply(0, 3);
+        batch.send(socket, count)
+    }
+
+    #[test]
+    fn a_destination_that_cannot_be_reached_is_not_the_kernel_refusing() {
+        let expected = Sent {
+            unreachable: 1,
+            ..Sent::default()
+        };
+        assert_eq!(
+            send_one_by(UdpSocket::bind("127.0.0.1:0").unwrap().as_fd()),
+            expected,
+            "an IPv6 destination for an IPv4 socket"
+        );
+        for errno in [
+            libc::ENETUNREACH,
+            libc::EHOSTUNREACH,
+            libc::EACCES,
+            libc::EPERM,
+            libc::EINVAL,
+            libc::ECONNREFUSED,
+            libc::EMSGSIZE,
+        ] {
+            let mut sent = Sent::default();
+            sent.count_error(&io::Error::from_raw_os_error(errno));
+            assert_eq!(sent, expected, "{errno}");
+        }
+    }
+
+    #[test]
+    fn what_this_host_refuses_is_told_apart() {
+        let expected = Sent {
+            refused: 1,
+            ..Sent::default()
+        };
+        let no_socket = std::fs::File::open("/dev/null").unwrap();
+        assert_eq!(send_one_by(no_socket.as_fd()), expected);
+        for errno in [libc::ENOBUFS, libc::ENOMEM, libc::ENETDOWN, libc::EBADF] {
+            let mut sent = Sent::default();
+            sent.count_error(&io::Error::from_raw_os_error(errno));
+            assert_eq!(sent, expected, "{errno}");
         }
     }
 
