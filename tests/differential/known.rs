@@ -81,11 +81,8 @@ pub(crate) const KNOWN: &[Known] = &[
         name: "the SOA of a negative answer to SOA has a TTL like others",
         reason: "RFC 2308 section 3 makes no difference; a TTL of 0 is BIND's own",
         explains: |case, theirs| {
-            let mut ours = case.ours.authority.clone();
-            ours.iter_mut()
-                .filter(|record| record.record_type == RecordType::SOA)
-                .for_each(|record| record.ttl = 0);
-            case.question.record_type == RecordType::SOA && ours == theirs.authority && case.ours.answer == theirs.answer
+            let same_authority = without_soa_ttl(&case.ours.authority) == without_soa_ttl(&theirs.authority);
+            case.question.record_type == RecordType::SOA && same_authority && case.ours.answer == theirs.answer
         },
     },
     Known {
@@ -101,13 +98,12 @@ pub(crate) const KNOWN: &[Known] = &[
     Known {
         name: "an apex that its parent does not delegate denies its DS itself",
         reason: "RFC 4035 section 3.1.4.1 asks the parent side of a zone cut, and there is none",
-        explains: |case, theirs| {
+        explains: |case, _| {
             let asked = case.question.wire_name();
             case.question.record_type == RecordType::DS
                 && case.apexes.iter().any(|apex| name::equal(apex.as_wire(), asked))
                 && case.ours.answer.is_empty()
-                && theirs.answer.is_empty()
-                && case.ours.authority.iter().all(|record| name::equal(&record.owner, asked))
+                && case.ours.authority.iter().all(|record| name::is_subdomain(&record.owner, asked))
         },
     },
     Known {
@@ -141,6 +137,40 @@ pub(crate) const KNOWN: &[Known] = &[
                 && theirs.additional.iter().all(|record| is_synthesized(&record))
         },
     },
+    Known {
+        name: "one RRset's signatures for RRSIG",
+        reason: "RFC 8482 section 7: RRSIG may be answered as ANY is, with a part of what is there",
+        explains: |case, theirs| {
+            case.question.record_type == RecordType::RRSIG
+                && case.ours.response_code == theirs.response_code
+                && !case.ours.answer.is_empty()
+                && is_part(&case.ours.answer, &theirs.answer)
+        },
+    },
+    Known {
+        name: "a wildcard that is an empty non-terminal is proved by NSEC",
+        reason: "RFC 4035 section 3.1.3.4: the wildcard's lack of the type needs a proof; for an empty one it is the NSEC over it",
+        explains: |case, theirs| {
+            let (ours, theirs_whole) = (without_soa_ttl(&case.ours.authority), without_soa_ttl(&theirs.authority));
+            let is_extra = |record: &&Record| record.record_type == RecordType::NSEC && !theirs_whole.contains(record);
+            let has_star_within = |record: &Record| name::labels(&record.data).skip(1).any(|label| label == b"*");
+            case.ours.response_code == theirs.response_code
+                && case.ours.answer == theirs.answer
+                && is_part(&theirs_whole, &ours)
+                && ours.iter().filter(is_extra).all(has_star_within)
+        },
+    },
+    Known {
+        name: "the NSEC of a zone cut is asked of the child",
+        reason: "RFC 4035 section 3.1.4.1: of what is asked at a cut, the DS alone is the parent's; all else is a referral",
+        explains: |case, theirs| {
+            let is_of_cut = |record: &Record| record.record_type == RecordType::NSEC || covers(record, RecordType::NSEC);
+            case.question.record_type == RecordType::NSEC
+                && case.ours.is_referral()
+                && !theirs.answer.is_empty()
+                && theirs.answer.iter().all(is_of_cut)
+        },
+    },
 ];
 
 /// The known difference that this case is, if any.
@@ -148,8 +178,26 @@ pub(crate) fn find(case: &Case<'_>, theirs: &Answer) -> Option<&'static Known> {
     KNOWN.iter().find(|known| (known.explains)(case, theirs))
 }
 
+/// The records of an authority section, but for the TTL of the SOA, which BIND sets to 0 when it denies one.
+fn without_soa_ttl(authority: &[Record]) -> Vec<Record> {
+    let is_of_soa = |record: &Record| record.record_type == RecordType::SOA || covers(record, RecordType::SOA);
+    let mut records = authority.to_vec();
+    records
+        .iter_mut()
+        .filter(|record| is_of_soa(record))
+        .for_each(|record| record.ttl = 0);
+    records.sort_unstable();
+    records
+}
+
+/// It is a signature of an RRset of this type.
+fn covers(record: &Record, record_type: RecordType) -> bool {
+    record.record_type == RecordType::RRSIG && record.data.starts_with(&record_type.0.to_be_bytes())
+}
+
+/// An alias, or a signature of one.
 fn is_alias(record: &Record) -> bool {
-    matches!(record.record_type, RecordType::CNAME | RecordType::DNAME)
+    matches!(record.record_type, RecordType::CNAME | RecordType::DNAME | RecordType::RRSIG)
 }
 
 fn is_part(part: &[Record], whole: &[Record]) -> bool {

@@ -48,6 +48,7 @@ fn main() {
     arguments.test_threads = arguments.test_threads.or(Some(1));
     let trials = vec![
         trial("unsigned_zones_are_answered_as_by_the_majority", || compare_generated(false)),
+        trial("signed_zones_are_answered_as_by_the_majority", || compare_generated(true)),
         trial("zones_of_the_repository_are_answered_as_by_the_majority", compare_repository),
     ];
     libtest_mimic::run(&arguments, trials).exit();

@@ -110,7 +110,7 @@ impl Family {
                 .iter()
                 .filter(|other| *other != apex && other.ends_with(&format!(".{apex}")))
                 .collect();
-            let signing = signed.then(|| signing(&mut random));
+            let mut signing = signed.then(|| signing(&mut random));
             let mut builder = Builder {
                 random: &mut random,
                 apex,
@@ -120,6 +120,10 @@ impl Family {
             };
             builder.build(&nested);
             let lines = builder.lines;
+            // ldns writes the quote of a name without its backslash
+            if let Some(signing) = signing.as_mut().filter(|_| lines.iter().any(|line| line.contains("\\\"te."))) {
+                signing.signer = Signer::Dnssec;
+            }
             family.zones.push(Zone {
                 apex: apex.clone(),
                 signing,
