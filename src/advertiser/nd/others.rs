@@ -3,6 +3,7 @@
 //! Of two signs from one server the one with the higher term counts, of the same term the later one. A server lives as long
 //! as either kind of sign comes (three of its intervals). With a key, advertisements prove nothing and are not kept.
 
+use std::cmp::Reverse;
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
@@ -237,7 +238,10 @@ impl Others {
     /// Takes over what the peer messages say. Returns the servers that have answered more misdelivered queries than before.
     pub(super) fn hear_peers(&mut self, peers: &[Peer], now: Timestamp) -> Vec<String> {
         let relevant = |peer: &&Peer| peer.on_link && peer.statement.services.iter().any(|service| self.services.contains(service));
-        let relevant: Vec<&Peer> = peers.iter().filter(relevant).collect();
+        let mut relevant: Vec<&Peer> = peers.iter().filter(relevant).collect();
+        // A server whose link-layer address has changed is listed once for each: what it said last counts.
+        relevant.sort_by_key(|peer| (peer.hash, peer.source, Reverse(peer.last_heard)));
+        relevant.dedup_by_key(|peer| (peer.hash, peer.source));
         for other in &mut self.list {
             if !relevant.iter().any(|peer| other.is(peer.hash, peer.source)) {
                 other.message = None;
