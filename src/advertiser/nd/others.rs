@@ -193,8 +193,10 @@ pub(super) struct Others {
 pub(super) enum Heard {
     /// As a sign of that server.
     Sign,
-    /// It came late, or could be forged: nothing was learned from it.
-    Ignored(&'static str),
+    /// It came late: nothing was learned from it.
+    Late,
+    /// It could be forged, or there are too many to know them all: nothing was learned from it.
+    Unbelieved(&'static str),
 }
 
 impl Others {
@@ -223,6 +225,16 @@ impl Others {
         self.list
             .iter()
             .find(|other| other.identity == identity && other.link_layer() == Some(link_layer))
+    }
+
+    /// A living server says in its peer messages that this is its link-layer address.
+    pub(super) fn is_listed(&self, link_layer: LinkLayerAddress, now: Timestamp) -> bool {
+        let messages = self
+            .list
+            .iter()
+            .filter(|other| other.is_alive(now))
+            .filter_map(|other| other.message);
+        messages.into_iter().any(|message| message.link_layer == link_layer)
     }
 
     /// The highest term that was heard.
@@ -283,18 +295,18 @@ impl Others {
         now: Timestamp,
     ) -> Heard {
         if self.signed_only {
-            return Heard::Ignored("unsigned");
+            return Heard::Unbelieved("unsigned");
         }
         self.forget(now);
         let known = self.list.iter().any(|other| other.is(information.identity, source));
         if !known && self.list.iter().filter(|other| other.message.is_none()).count() >= MOST_UNLISTED {
-            return Heard::Ignored("table-full");
+            return Heard::Unbelieved("table-full");
         }
         let other = self.entry(information.identity, source);
         let last = other.advertisement;
         let behind = other.sequence.wrapping_sub(information.sequence);
         if last.is_some_and(|last| last.term >= information.term) && behind < LATE_WITHIN {
-            return Heard::Ignored("late");
+            return Heard::Late;
         }
         let own = if information.hand_over || link_layer.is_group() {
             other.link_layer().unwrap_or_default()
