@@ -173,6 +173,13 @@ fn of_two_holders_the_lower_yields_at_once_and_sends_nothing() {
 }
 
 #[test]
+fn whoever_yields_says_to_whom() {
+    let mut bench = Bench::holder();
+    bench.hear(peer(2, |statement| (statement.holder, statement.term) = (true, 9)));
+    assert_eq!(bench.report().detail, "holder is s2");
+}
+
+#[test]
 fn of_two_holders_the_higher_sends_an_advertisement_at_once() {
     let mut bench = Bench::holder();
     let lower = crate::advertiser::nd::wire::ServiceInformation {
