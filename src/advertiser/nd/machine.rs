@@ -351,7 +351,8 @@ impl NeighborDiscovery {
                     candidate: self.candidate(),
                 };
                 if precedence > own {
-                    self.yield_to(holder.name(), precedence, heard, now, out);
+                    self.last_holder = Some((holder.name(), !holder.is_idle()));
+                    self.yield_to(precedence, heard, now, out);
                 } else {
                     self.holding.contradict(heard);
                 }
@@ -360,12 +361,13 @@ impl NeighborDiscovery {
         }
     }
 
-    fn yield_to(&mut self, name: String, precedence: Precedence, heard: Timestamp, now: Timestamp, out: &mut Outbox) {
+    fn yield_to(&mut self, precedence: Precedence, heard: Timestamp, now: Timestamp, out: &mut Outbox) {
         self.step(Event::OtherHolds, now, out);
         self.watch_turn(precedence, heard);
         if self.setup.config.mode == Mode::Rotate {
             return;
         }
+        let name = self.last_holder_name();
         out.notice(Severity::Info, format!("nd: {name} holds it now, term {}", precedence.term));
         let (most, within) = LOSSES;
         self.losses.retain(|at| now.since(*at) < within);
@@ -451,14 +453,17 @@ impl NeighborDiscovery {
         }
     }
 
+    fn last_holder_name(&self) -> &str {
+        self.last_holder.as_ref().map_or("nobody yet", |(name, _)| name)
+    }
+
     fn detail(&self) -> String {
-        let last_holder = self.last_holder.as_ref().map_or("nobody yet", |(name, _)| name);
         match self.phase {
             Phase::Out => "queries are not wanted".to_owned(),
             Phase::Failed => "the link, its group or the service address is missing".to_owned(),
             Phase::Listening if self.released.is_none() => "waits for the first solicitation".to_owned(),
             Phase::Listening => "listens before it speaks".to_owned(),
-            Phase::Following => format!("holder is {last_holder}"),
+            Phase::Following => format!("holder is {}", self.last_holder_name()),
             Phase::Holding if self.holding.idle => format!("holder, idle, term {}", self.term),
             Phase::Holding => format!("holder, term {}", self.term),
             Phase::Leaving => self.leaving.detail(),

@@ -3,6 +3,7 @@
 //! Of two signs from one server the one with the higher term counts, of the same term the later one. A server lives as long
 //! as either kind of sign comes (three of its intervals). With a key, advertisements prove nothing and are not kept.
 
+use std::cmp::Reverse;
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
@@ -192,8 +193,10 @@ pub(super) struct Others {
 pub(super) enum Heard {
     /// As a sign of that server.
     Sign,
-    /// It came late, or could be forged: nothing was learned from it.
-    Ignored(&'static str),
+    /// It came late: nothing was learned from it.
+    Late,
+    /// It could be forged, or there are too many to know them all: nothing was learned from it.
+    Unbelieved(&'static str),
 }
 
 impl Others {
@@ -224,6 +227,16 @@ impl Others {
             .find(|other| other.identity == identity && other.link_layer() == Some(link_layer))
     }
 
+    /// A living server says in its peer messages that this is its link-layer address.
+    pub(super) fn is_listed(&self, link_layer: LinkLayerAddress, now: Timestamp) -> bool {
+        let messages = self
+            .list
+            .iter()
+            .filter(|other| other.is_alive(now))
+            .filter_map(|other| other.message);
+        messages.into_iter().any(|message| message.link_layer == link_layer)
+    }
+
     /// The highest term that was heard.
     pub(super) fn highest_term(&self) -> u32 {
         self.list
@@ -237,7 +250,10 @@ impl Others {
     /// Takes over what the peer messages say. Returns the servers that have answered more misdelivered queries than before.
     pub(super) fn hear_peers(&mut self, peers: &[Peer], now: Timestamp) -> Vec<String> {
         let relevant = |peer: &&Peer| peer.on_link && peer.statement.services.iter().any(|service| self.services.contains(service));
-        let relevant: Vec<&Peer> = peers.iter().filter(relevant).collect();
+        let mut relevant: Vec<&Peer> = peers.iter().filter(relevant).collect();
+        // A server whose link-layer address has changed is listed once for each: what it said last counts.
+        relevant.sort_by_key(|peer| (peer.hash, peer.source, Reverse(peer.last_heard)));
+        relevant.dedup_by_key(|peer| (peer.hash, peer.source));
         for other in &mut self.list {
             if !relevant.iter().any(|peer| other.is(peer.hash, peer.source)) {
                 other.message = None;
@@ -279,18 +295,18 @@ impl Others {
         now: Timestamp,
     ) -> Heard {
         if self.signed_only {
-            return Heard::Ignored("unsigned");
+            return Heard::Unbelieved("unsigned");
         }
         self.forget(now);
         let known = self.list.iter().any(|other| other.is(information.identity, source));
         if !known && self.list.iter().filter(|other| other.message.is_none()).count() >= MOST_UNLISTED {
-            return Heard::Ignored("table-full");
+            return Heard::Unbelieved("table-full");
         }
         let other = self.entry(information.identity, source);
         let last = other.advertisement;
         let behind = other.sequence.wrapping_sub(information.sequence);
         if last.is_some_and(|last| last.term >= information.term) && behind < LATE_WITHIN {
-            return Heard::Ignored("late");
+            return Heard::Late;
         }
         let own = if information.hand_over || link_layer.is_group() {
             other.link_layer().unwrap_or_default()

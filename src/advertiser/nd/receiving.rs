@@ -31,6 +31,7 @@ mod ignored {
     pub(super) const RATE: &str = "rate-limited";
     pub(super) const STRANGER: &str = "stranger";
     pub(super) const NOT_OVERRIDING: &str = "not-overriding";
+    pub(super) const LATE: &str = "late";
     pub(super) const NO_LINK_LAYER: &str = "no-link-layer";
 }
 
@@ -191,8 +192,15 @@ impl NeighborDiscovery {
             return Err(ignored::NOT_OVERRIDING);
         }
         match self.others.hear_advertisement(source, information, link_layer, now) {
-            Heard::Ignored(cause) => return Err(cause),
             Heard::Sign => {}
+            Heard::Late => return Err(ignored::LATE),
+            Heard::Unbelieved(cause) => {
+                // Whatever it says of itself, a router takes it: only a peer's own address may be a slip.
+                if !self.others.is_listed(link_layer, now) {
+                    self.meet_stranger(source, link_layer, now, out);
+                }
+                return Err(cause);
+            }
         }
         let given_away = information.hand_over && link_layer != self.sender.link.link_layer;
         if given_away && self.is_holding() && self.setup.config.mode != Mode::Member {

@@ -6,7 +6,7 @@ use crate::advertiser::nd::Config;
 use crate::advertiser::nd::config::Start;
 use crate::advertiser::nd::wire::Message;
 use crate::base::address::ALL_NODES;
-use crate::base::machine::{InterfaceState, Wanted};
+use crate::base::machine::{Input, InterfaceState, Wanted};
 use crate::base::peer::PeerState;
 use crate::scheduler::Intent;
 
@@ -73,6 +73,23 @@ fn an_advertisement_is_a_sign_of_life_too() {
     bench.assert_silent();
     bench.run_until(2_400);
     assert_eq!(bench.times(), [2_400]);
+}
+
+#[test]
+fn a_holder_whose_link_layer_address_changed_to_and_fro_lives() {
+    let holder_at = |number, millis| {
+        let mut peer = peer(2, |statement| (statement.holder, statement.term) = (true, 5));
+        (peer.statement.link_layer, peer.last_heard) = (mac(number), at(millis));
+        peer
+    };
+    let mut bench = Bench::follower(Config::default());
+    for step in 0..20 {
+        let now = 1_000 + 300 * step;
+        bench.run_until(now);
+        bench.input(Input::Peers(&[holder_at(2, now), holder_at(7, 1_000)]));
+    }
+    bench.assert_silent();
+    assert_eq!(bench.report().other_holder, Some(hash(2)));
 }
 
 #[test]
@@ -156,6 +173,13 @@ fn of_two_holders_the_lower_yields_at_once_and_sends_nothing() {
 }
 
 #[test]
+fn whoever_yields_says_to_whom() {
+    let mut bench = Bench::holder();
+    bench.hear(peer(2, |statement| (statement.holder, statement.term) = (true, 9)));
+    assert_eq!(bench.report().detail, "holder is s2");
+}
+
+#[test]
 fn of_two_holders_the_higher_sends_an_advertisement_at_once() {
     let mut bench = Bench::holder();
     let lower = crate::advertiser::nd::wire::ServiceInformation {
@@ -220,7 +244,7 @@ fn a_take_over_that_is_believed_asks_nobody() {
     bench.solicit_all();
     bench.hear_advertisement(2, mac(2), Some(information(2, 5, 9)));
     bench.run_until(2_000);
-    bench.input(crate::base::machine::Input::Inflow(1));
+    bench.input(Input::Inflow(1));
     bench.run_until(4_000);
     assert!(bench.sent.iter().all(|sent| sent.frame.is_none()));
 }
@@ -282,7 +306,7 @@ fn a_changed_link_layer_address_is_announced_at_once() {
 fn a_process_that_did_not_run_sends_nothing_and_starts_as_new() {
     let mut bench = Bench::holder();
     bench.now = at(5_000);
-    bench.input(crate::base::machine::Input::Tick);
+    bench.input(Input::Tick);
     assert_eq!(
         (bench.times(), bench.report().state, bench.report().holder),
         (vec![], State::Starting, false)

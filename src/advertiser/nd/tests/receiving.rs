@@ -122,6 +122,36 @@ fn a_stranger_is_contradicted_ten_times_and_then_reported() {
 }
 
 #[test]
+fn with_a_key_who_only_calls_itself_a_server_is_a_stranger_too() {
+    let mut bench = Bench::with(Config::default(), true);
+    bench.decide(Intent::Advertise);
+    bench.run_until(2_000);
+    bench.hear(peer(2, |statement| statement.term = 1));
+    bench.sent.clear();
+    bench.hear_advertisement(2, mac(2), Some(information(2, 9, 1)));
+    bench.assert_silent();
+    for step in 0..100 {
+        bench.run_until(2_000 + 100 * step);
+        bench.hear_advertisement(66, mac(66), Some(information(66, 9, 1)));
+    }
+    assert_eq!(bench.times()[0], 2_000, "contradicted at once");
+    assert_eq!(bench.notices.iter().filter(|text| text.contains("none of our servers")).count(), 1);
+    assert!(bench.report().holder);
+}
+
+#[test]
+fn a_stranger_that_comes_after_a_flood_of_servers_is_contradicted() {
+    let mut bench = Bench::holder();
+    for number in 100..164 {
+        bench.hear_advertisement(number, mac(number), Some(information(number, 0, 1)));
+    }
+    bench.run_until(2_100);
+    bench.sent.clear();
+    bench.hear_advertisement(66, mac(66), Some(information(66, 9, 1)));
+    assert_eq!((bench.times(), bench.report().dropped), (vec![2_100], vec![("table-full", 1)]));
+}
+
+#[test]
 fn an_idle_holder_contradicts_a_stranger_too() {
     let mut bench = Bench::holder();
     bench.decide(Intent::Silent);
