@@ -17,7 +17,7 @@ pub(super) fn count(directory: Option<&Path>) -> u64 {
         .ok()
         .and_then(|text| text.trim().parse().ok())
         .unwrap_or(0);
-    let boot = wall_clock.max(last + 1);
+    let boot = wall_clock.max(last.saturating_add(1));
     match keep(&file, boot) {
         Ok(()) => {}
         Err(error) if directory.is_some() => {

@@ -145,7 +145,7 @@ impl Herald {
 
     /// Tells everybody who waits for the drain what it cost.
     pub(super) fn hand_out(&mut self, receipt: &Receipt) {
-        let lost = receipt.refused_after;
+        let lost = receipt.lost_after;
         let shown = DrainReceipt {
             simulated: false,
             complete: receipt.outcome == Outcome::Quiet,
@@ -158,6 +158,7 @@ impl Herald {
             lost,
             warnings: match receipt.outcome {
                 Outcome::Quiet => Vec::new(),
+                Outcome::CutShort => vec!["a second signal ended the drain".to_owned()],
                 Outcome::TimedOut => vec!["queries still came when the drain-timeout was over".to_owned()],
             },
         };

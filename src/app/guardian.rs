@@ -1,17 +1,21 @@
 //! The guardian: the parent process. Starts main, hands signals on, starts main again when it dies.
 //!
-//! It knows nothing of DNS. Main is started by exec, never forked, in a process group of its own, so that a terminal's
+//! It knows nothing of DNS. Only a main that never came to serve is given up: its error is the operator's to mend. Main is started by exec, never forked, in a process group of its own, so that a terminal's
 //! signals arrive once. As process 1 of a container it also reaps orphans.
 
 use std::ffi::OsString;
 use std::process::{ExitCode, ExitStatus};
 use std::time::Duration;
 
+use crate::base::address::ServiceAddress;
 use crate::base::time::Timestamp;
 use crate::io::clock;
 use crate::io::driver::{Driver, Ready, Token};
+use crate::io::interface::AddressHolder;
 use crate::io::process::{Asked, Child, PidFd, Signal, Signals, own_pid, reap_one, spawn_again};
 
+/// Tells main who watches over it. Not one of the configuration's variables.
+const GUARDIAN: &str = "HERALD_GUARDIAN";
 const SIGNALS: Token = Token(0);
 const MAIN: Token = Token(1);
 /// Main is started again after so long, doubling with every death soon after a start.
@@ -20,15 +24,30 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A main that lived for so long died of something new.
 const LONG_LIFE: Duration = Duration::from_secs(60);
 
-/// Runs until main has ended in order or the operator wants an end; the exit code is main's.
-pub(super) fn watch_over(arguments: &[OsString]) -> ExitCode {
+/// Runs until main has ended in order or the operator wants an end; the exit code is main's. What a killed main has left of
+/// `addresses` on this host is taken away.
+pub(super) fn watch_over(arguments: &[OsString], addresses: &[ServiceAddress]) -> ExitCode {
     match Guardian::begin(arguments).and_then(Guardian::run) {
-        Ok(code) => ExitCode::from(code),
+        Ok(End::InOrder(code)) => ExitCode::from(code),
+        Ok(End::Killed) => {
+            if let Err(error) = AddressHolder::clear_up(addresses) {
+                tracing::error!("{error}");
+            }
+            ExitCode::FAILURE
+        }
         Err(error) => {
             tracing::error!(%error, "the guardian cannot go on");
             ExitCode::FAILURE
         }
     }
+}
+
+/// How the guarding has ended.
+enum End {
+    /// Main has taken everything down itself; its exit code.
+    InOrder(u8),
+    /// Main was to stop, and could not do it itself.
+    Killed,
 }
 
 struct Guardian<'a> {
@@ -40,6 +59,8 @@ struct Guardian<'a> {
     restart: Option<Timestamp>,
     pause: Duration,
     stopping: bool,
+    /// Main has served once: from now on every death is mended.
+    has_served: bool,
 }
 
 struct Main {
@@ -62,13 +83,14 @@ impl<'a> Guardian<'a> {
             restart: None,
             pause: FIRST_PAUSE,
             stopping: false,
+            has_served: false,
         };
         guardian.start_main()?;
         Ok(guardian)
     }
 
     fn start_main(&mut self) -> std::io::Result<()> {
-        let child = spawn_again(self.arguments)?;
+        let child = spawn_again(self.arguments, (GUARDIAN, &own_pid().as_raw_nonzero().to_string()))?;
         self.driver.watch(child.process(), MAIN)?;
         self.main = Some(Main {
             child,
@@ -79,7 +101,7 @@ impl<'a> Guardian<'a> {
         Ok(())
     }
 
-    fn run(mut self) -> std::io::Result<u8> {
+    fn run(mut self) -> std::io::Result<End> {
         loop {
             let (mut asked, mut ended) = (false, false);
             self.driver.wait(self.restart, |ready| match ready {
@@ -90,14 +112,17 @@ impl<'a> Guardian<'a> {
             if asked {
                 self.hand_signals_on()?;
             }
-            if ended && let Some(code) = self.bury_main()? {
-                return Ok(code);
+            if ended && let Some(end) = self.bury_main()? {
+                return Ok(end);
             }
             if self.stopping && self.main.is_none() {
-                return Ok(0);
+                return Ok(End::Killed);
             }
-            if self.restart.is_some_and(|due| due <= clock::now()) {
-                self.start_main()?;
+            if self.restart.is_some_and(|due| due <= clock::now())
+                && let Err(error) = self.start_main()
+            {
+                tracing::error!(%error, "main cannot be started");
+                self.restart_later();
             }
         }
     }
@@ -110,6 +135,10 @@ impl<'a> Guardian<'a> {
                     signal
                 }
                 Asked::Reload => Signal::HUP,
+                Asked::Ready => {
+                    self.has_served = true;
+                    continue;
+                }
                 Asked::ChildEnded => {
                     self.reap_orphans()?;
                     continue;
@@ -137,27 +166,32 @@ impl<'a> Guardian<'a> {
         Ok(())
     }
 
-    /// The exit code if main ended in order; otherwise the time at which it is started again is set.
-    fn bury_main(&mut self) -> std::io::Result<Option<u8>> {
+    /// The end, if this was one; otherwise the time at which main is started again is set.
+    fn bury_main(&mut self) -> std::io::Result<Option<End>> {
         let Some(mut main) = self.main.take() else { return Ok(None) };
         self.driver.unwatch(main.child.process())?;
         let status = main.status.or_else(|| main.child.try_wait().ok().flatten());
-        if let Some(code) = status.and_then(|status| status.code()).filter(|code| *code != PANIC) {
-            return Ok(Some(u8::try_from(code).unwrap_or(1)));
-        }
+        let code = status.and_then(|status| status.code()).filter(|code| *code != PANIC);
         let how = status.map_or_else(|| "unknown".to_owned(), |status| status.to_string());
-        if self.stopping {
-            tracing::error!("main died while it was stopping ({how})");
-            return Ok(Some(1));
+        match code {
+            Some(code) if code == 0 || self.stopping || !self.has_served => return Ok(Some(End::InOrder(u8::try_from(code).unwrap_or(1)))),
+            None if self.stopping => {
+                tracing::error!("main died while it was stopping ({how})");
+                return Ok(Some(End::Killed));
+            }
+            Some(_) | None => {}
         }
-        let now = clock::now();
-        if now.since(main.started) >= LONG_LIFE {
+        if clock::now().since(main.started) >= LONG_LIFE {
             self.pause = FIRST_PAUSE;
         }
         tracing::error!("main died ({how}); it is started again in {} ms", self.pause.as_millis());
-        self.restart = Some(now + self.pause);
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.restart_later();
         Ok(None)
+    }
+
+    fn restart_later(&mut self) {
+        self.restart = Some(clock::now() + self.pause);
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
 }
 
@@ -168,9 +202,20 @@ const PANIC: i32 = 101;
 pub(super) struct Watcher(Option<PidFd>);
 
 impl Watcher {
-    /// The parent process: nobody else starts a main process.
+    /// The parent process, if it is the guardian that started this one.
     pub(super) fn find() -> Self {
-        Self(PidFd::of_parent().ok().flatten())
+        let named: Option<i32> = std::env::var(GUARDIAN).ok().and_then(|pid| pid.parse().ok());
+        let parent = PidFd::of_parent().ok().flatten();
+        Self(parent.filter(|parent| named == Some(parent.pid().as_raw_nonzero().get())))
+    }
+
+    /// Tells it that this process serves.
+    pub(super) fn tell_ready(&self) {
+        if let Some(guardian) = &self.0
+            && let Err(error) = guardian.signal(Signal::USR1)
+        {
+            tracing::debug!(%error, "the guardian has ended");
+        }
     }
 
     /// Its process id, while it lives.

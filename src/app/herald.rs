@@ -27,6 +27,7 @@ use crate::io::clock;
 use crate::io::driver::{Driver, Handle, Ready, Token};
 use crate::io::interface::InterfaceMonitor;
 use crate::io::process::{Asked, Signals};
+use crate::io::sockets::udp_drops;
 use crate::monitor::observation::Order;
 use crate::monitor::{Context, Monitor};
 use crate::scheduler::{Decision, Journal, Policy, Standing, decide};
@@ -149,10 +150,11 @@ impl Herald {
     pub(super) fn tally(&self) -> Tally {
         let figures = self.parts.monitor.figures();
         let total = figures.counts.total();
+        let addresses: Vec<_> = figures.counts.listeners.iter().map(|listener| listener.address).collect();
         Tally {
             queries: figures.inflow,
-            answered: total.accepted,
             refused: total.refused,
+            dropped: udp_drops(&addresses),
         }
     }
 
@@ -212,24 +214,18 @@ impl Herald {
         }
     }
 
+    /// The advertisers first: one that finds that it was stalled must not be spoken for by the peer message.
     fn tick(&mut self) {
         let now = clock::now();
-        if self
-            .parts
-            .peers
-            .as_ref()
-            .is_some_and(|line| line.machine.deadline().is_some_and(|deadline| deadline <= now))
-        {
-            self.hand_to_peers(&Input::Tick, now);
-        }
+        let is_due = |deadline: Option<Timestamp>| deadline.is_some_and(|deadline| deadline <= now);
         for index in 0..self.parts.advertisers.len() {
-            if self.parts.advertisers[index]
-                .machine
-                .deadline()
-                .is_some_and(|deadline| deadline <= now)
-            {
+            if is_due(self.parts.advertisers[index].machine.deadline()) {
                 self.hand_to(index, &Input::Tick, now);
             }
+        }
+        if self.parts.peers.as_ref().is_some_and(|line| is_due(line.machine.deadline())) {
+            self.speak(now);
+            self.hand_to_peers(&Input::Tick, now);
         }
     }
 
@@ -364,7 +360,7 @@ impl Herald {
                     self.look_now();
                 }
                 Ok(Some(Asked::Reload)) => self.parts.zones.reload_beside(),
-                Ok(Some(Asked::ChildEnded)) => {}
+                Ok(Some(Asked::ChildEnded | Asked::Ready)) => {}
                 Ok(None) => return,
                 Err(error) => {
                     tracing::warn!(%error, "signals cannot be read");
@@ -377,19 +373,18 @@ impl Herald {
     /// The receipt of a stop that is over. A drain that is over is answered, and the server goes on draining.
     fn end_of_drain(&mut self, now: Timestamp) -> Option<Receipt> {
         let withdrawn = self.parts.advertisers.iter().all(|line| line.machine.is_withdrawn());
-        let tally = self.tally();
         let last_inflow = self.parts.monitor.last_inflow();
         let drain = self.drain.as_mut()?;
         let outcome = if self.stop_at_once {
-            Outcome::TimedOut
+            Outcome::CutShort
         } else if self.parts.advertisers.is_empty() {
             // Nothing ever pointed here.
             Outcome::Quiet
         } else {
             drain.outcome(now, withdrawn, last_inflow)?
         };
-        let receipt = drain.receipt(now, outcome, tally, last_inflow);
-        self.drain = None;
+        let drain = self.drain.take()?;
+        let receipt = drain.receipt(now, outcome, self.tally(), last_inflow);
         if self.order == Order::Stop {
             return Some(receipt);
         }
@@ -438,6 +433,10 @@ impl Herald {
                 }
             }
         }
+        tracing::warn!(
+            count = self.outputs.len(),
+            "a machine wants more than one turn can do; the rest is dropped"
+        );
         self.outputs.clear();
     }
 

@@ -22,13 +22,14 @@ use crate::config::Settings;
 
 /// The guardian: starts this program again with `arguments`, which have to make it the main process, and watches over it.
 #[must_use]
-pub fn serve(arguments: &[OsString]) -> ExitCode {
-    guardian::watch_over(arguments)
+pub fn serve(settings: &Settings, arguments: &[OsString]) -> ExitCode {
+    let addresses = settings.service.as_ref().map_or(&[][..], |service| &service.addresses);
+    guardian::watch_over(arguments, addresses)
 }
 
 /// The main process: serves and advertises until it is told to stop.
 #[must_use]
-pub fn main_process(settings: Settings) -> ExitCode {
+pub fn main_process(settings: &Settings) -> ExitCode {
     match server::run(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

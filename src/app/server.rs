@@ -1,11 +1,12 @@
 //! The server role: builds every part from the checked settings, runs the herald loop, takes the parts down in order.
 //!
-//! Order of a start: zones, address, sockets, self-probe, machines, admin socket and web, loop. Order of an end: the loop has
-//! withdrawn and seen quiet; then sockets are emptied and closed, channels closed, the address is removed last.
+//! Order of a start: admin socket (one server at a time), zones, address, sockets, self-probe, machines, web, loop. Order of
+//! an end: the loop has withdrawn and seen quiet; then sockets are emptied and closed, the address is removed last.
 
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -18,6 +19,7 @@ use super::herald::{Herald, Parts};
 use super::line::Line;
 use super::message::Inbox;
 use super::peering::Identity;
+use super::shutdown::Outcome;
 use super::zones::ZoneKeeper;
 use crate::advertiser::Advertiser;
 use crate::advertiser::nd::{self, NeighborDiscovery};
@@ -27,23 +29,26 @@ use crate::base::machine::{Channel, Machine};
 use crate::base::peer::IdentityHash;
 use crate::config::service::Service as ServiceSettings;
 use crate::config::{AdvertiserConfig, Settings};
+use crate::control::socket::AdminSocket;
 use crate::control::{self, Operator};
 use crate::dns::counters::Counters;
 use crate::dns::server::{Limits, Listener, ServeError, Service, Shared};
 use crate::dns::zone::ZoneSet;
 use crate::io::capability::{Capability, missing};
 use crate::io::clock;
-use crate::io::driver::{Driver, OpenError};
+use crate::io::driver::{Driver, OpenError, Token};
 use crate::io::files::{self, FileError};
-use crate::io::interface::{AddressHolder, InterfaceMonitor, PlaceError, is_forwarding};
+use crate::io::interface::{AddressHolder, InterfaceMonitor, Origin, PlaceError, is_forwarding};
 use crate::io::netlink::NetlinkError;
-use crate::io::process::Signals;
+use crate::io::process::{Asked, Signals};
 use crate::monitor::Monitor;
 use crate::monitor::probe::Probe;
 use crate::scheduler::Policy;
 
 /// Answering what is left in the sockets takes no longer, or is given up.
 const EMPTYING: Duration = Duration::from_secs(2);
+/// While zones are read, signals are looked for at least so often.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// Threads for TCP, the admin socket and the web part.
 const RUNTIME_THREADS: usize = 2;
 
@@ -79,7 +84,7 @@ fn names(capabilities: &[Capability], between: &str) -> String {
 }
 
 /// Serves until told to stop.
-pub(super) fn run(settings: Settings) -> Result<(), ServerError> {
+pub(super) fn run(settings: &Settings) -> Result<(), ServerError> {
     // Before any other thread: they inherit the blocked signals.
     let signals = Signals::open()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -87,6 +92,11 @@ pub(super) fn run(settings: Settings) -> Result<(), ServerError> {
         .thread_name("tokio")
         .enable_all()
         .build()?;
+    // First of all: whoever has the admin socket already is a living server, whose address is not to be touched.
+    let socket = {
+        let _entered = runtime.enter();
+        AdminSocket::bind(&settings.control_socket)?
+    };
     if let Some(service) = &settings.service {
         check_privileges(service)?;
     }
@@ -97,30 +107,113 @@ pub(super) fn run(settings: Settings) -> Result<(), ServerError> {
         udp_payload: settings.dns.udp_payload,
     });
     let zones = Arc::new(ZoneKeeper::new(settings.zones.clone(), Arc::clone(&shared)));
-    if let Err(error) = zones.reload(None) {
+    if load_zones(&zones, &signals)? == Loading::StopOrdered {
+        return Ok(());
+    }
+    let mut holder = place_address(settings.service.as_ref())?;
+    let running = start(settings, signals, &runtime, shared, zones, socket);
+    let running = running.inspect_err(|_| {
+        if let Some(holder) = &mut holder {
+            holder.take_back();
+        }
+    })?;
+    let ended = running.run_to_the_end();
+    if let Some(Err(error)) = holder.map(AddressHolder::remove) {
         tracing::error!("{error}");
     }
-    let holder = settings
-        .service
-        .as_ref()
-        .map(|service| AddressHolder::place(&service.addresses))
-        .transpose()?;
-    let ended = serve(&settings, signals, &runtime, shared, zones);
-    if let Some(holder) = holder {
-        holder.remove()?;
-    }
+    tracing::info!("stopped");
     ended
 }
 
-/// Everything between the address being there and the address being gone.
-fn serve(settings: &Settings, signals: Signals, runtime: &Runtime, shared: Arc<Shared>, zones: Arc<ZoneKeeper>) -> Result<(), ServerError> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loading {
+    Done,
+    StopOrdered,
+}
+
+/// Loads all zones on a thread of their own, so that a signal is heard meanwhile. Nothing listens yet: a name must not be
+/// refused because its zone is still being read.
+fn load_zones(zones: &Arc<ZoneKeeper>, signals: &Signals) -> io::Result<Loading> {
+    let mut driver = Driver::new()?;
+    driver.watch(signals, Token(0))?;
+    let (keeper, waker) = (Arc::clone(zones), driver.waker());
+    let loader = thread::Builder::new().name("zones".to_owned()).spawn(move || {
+        if let Err(error) = keeper.reload(None) {
+            tracing::error!("{error}");
+        }
+        waker.wake();
+    })?;
+    while !loader.is_finished() {
+        driver.wait(Some(clock::now() + PATIENCE), |_| ())?;
+        while let Some(asked) = signals.next_asked()? {
+            if matches!(asked, Asked::Stop(_)) {
+                return Ok(Loading::StopOrdered);
+            }
+        }
+    }
+    Ok(Loading::Done)
+}
+
+fn place_address(service: Option<&ServiceSettings>) -> Result<Option<AddressHolder>, ServerError> {
+    let Some(service) = service else { return Ok(None) };
+    let holder = AddressHolder::place(&service.addresses)?;
+    if holder.brought_loopback_up() {
+        tracing::info!("the interface lo was down and has been brought up");
+    }
+    for held in holder.held() {
+        match held.origin {
+            Origin::Placed => tracing::debug!(address = %held.address, "put on lo"),
+            Origin::Recovered => tracing::info!("{} stands on lo since an earlier run", held.address),
+            Origin::Administrator if held.on_loopback => tracing::info!("{} stands on lo already; it will stay there", held.address),
+            Origin::Administrator => tracing::warn!(
+                "{} stands on an interface other than lo: if that is the link, the kernel answers solicitations for it even when \
+                 the service has failed; take it away there and heraldns puts it on lo",
+                held.address
+            ),
+        }
+    }
+    Ok(Some(holder))
+}
+
+/// A server whose parts are all there.
+struct Running {
+    herald: Herald,
+    service: Service,
+    probe: Probe,
+    _control: Control,
+}
+
+impl Running {
+    /// Everything between the address being there and the address being gone.
+    fn run_to_the_end(mut self) -> Result<(), ServerError> {
+        let receipt = self.herald.run()?;
+        self.herald.hand_out(&receipt);
+        // Its queries would keep the sockets from ever being empty.
+        drop(self.probe);
+        if receipt.outcome == Outcome::CutShort {
+            self.service.stop();
+        } else if !self.service.drain(EMPTYING) {
+            tracing::warn!("queries still came when the sockets were closed");
+        }
+        Ok(())
+    }
+}
+
+fn start(
+    settings: &Settings,
+    signals: Signals,
+    runtime: &Runtime,
+    shared: Arc<Shared>,
+    zones: Arc<ZoneKeeper>,
+    socket: AdminSocket,
+) -> Result<Running, ServerError> {
     let counters = Arc::new(Counters::new());
-    let listeners = listeners(settings);
+    let limits = Limits::of(&settings.dns);
     let service = Service::start(
-        &listeners,
+        &listeners(settings),
         shared,
         Arc::clone(&counters),
-        Limits::of(&settings.dns),
+        limits,
         runtime.handle().clone(),
     )?;
     let addresses: Vec<SocketAddr> = service.addresses().collect();
@@ -148,20 +241,15 @@ fn serve(settings: &Settings, signals: Signals, runtime: &Runtime, shared: Arc<S
     if let Some(service) = &settings.service {
         put_on_the_link(&mut parts, settings, service)?;
     }
-    let desk: Arc<dyn Operator> = Arc::new(Desk { inbox, zones });
-    let control = open_control(settings, runtime, &desk)?;
+    let control = open_control(settings, runtime, socket, &Arc::new(Desk { inbox, zones }))?;
     announce(settings, &addresses, &parts);
-    let mut herald = Herald::new(parts);
-    let receipt = herald.run()?;
-    herald.hand_out(&receipt);
-    // Its queries would keep the sockets from ever being empty.
-    drop(probe);
-    if !service.drain(EMPTYING) {
-        tracing::warn!("queries still came when the sockets were closed");
-    }
-    drop(control);
-    tracing::info!("stopped");
-    Ok(())
+    parts.guardian.tell_ready();
+    Ok(Running {
+        herald: Herald::new(parts),
+        service,
+        probe,
+        _control: control,
+    })
 }
 
 fn listeners(settings: &Settings) -> Vec<Listener> {
@@ -301,13 +389,11 @@ impl Drop for Control {
     }
 }
 
-fn open_control(settings: &Settings, runtime: &Runtime, desk: &Arc<dyn Operator>) -> Result<Control, ServerError> {
-    let _entered = runtime.enter();
-    let socket = control::socket::AdminSocket::bind(&settings.control_socket)?;
-    let mut tasks = vec![runtime.spawn(socket.serve(Arc::clone(desk)))];
+fn open_control(settings: &Settings, runtime: &Runtime, socket: AdminSocket, desk: &Arc<Desk>) -> Result<Control, ServerError> {
+    let operator: Arc<dyn Operator> = Arc::clone(desk) as _;
+    let mut tasks = vec![runtime.spawn(socket.serve(Arc::clone(&operator)))];
     if let Some(listen) = settings.web {
         let listener = runtime.block_on(control::web::bind(listen))?;
-        let operator = Arc::clone(desk);
         tasks.push(runtime.spawn(async move {
             if let Err(error) = control::web::serve(listener, operator).await {
                 tracing::error!(%error, "the web part has ended");

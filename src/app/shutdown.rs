@@ -16,10 +16,10 @@ const QUIET: Duration = Duration::from_millis(500);
 pub(crate) struct Tally {
     /// Queries read from service addresses that came from others.
     pub(crate) queries: u64,
-    /// Answers that the kernel took, on all addresses.
-    pub(crate) answered: u64,
     /// Answers that the kernel refused, on all addresses.
     pub(crate) refused: u64,
+    /// Queries that the kernel dropped because a queue was full, on all addresses.
+    pub(crate) dropped: u64,
 }
 
 /// A drain or a stop on its way.
@@ -38,6 +38,8 @@ pub(crate) enum Outcome {
     Quiet,
     /// `drain-timeout` has cut it.
     TimedOut,
+    /// A second signal has cut it.
+    CutShort,
 }
 
 /// What a drain cost.
@@ -52,8 +54,8 @@ pub(crate) struct Receipt {
     pub(crate) last_query_after: Option<Duration>,
     /// Queries that came after the beginning.
     pub(crate) queries_after: u64,
-    /// Answers that the kernel refused after the beginning.
-    pub(crate) refused_after: u64,
+    /// Queries without an answer after the beginning: dropped by the kernel, or their answer refused by it.
+    pub(crate) lost_after: u64,
 }
 
 impl Drain {
@@ -86,7 +88,7 @@ impl Drain {
             withdrawn_after: self.withdrawn.map(|withdrawn| withdrawn.since(self.began)),
             last_query_after: last_inflow.filter(|last| *last > self.began).map(|last| last.since(self.began)),
             queries_after: tally.queries.saturating_sub(self.at_start.queries),
-            refused_after: tally.refused.saturating_sub(self.at_start.refused),
+            lost_after: (tally.refused + tally.dropped).saturating_sub(self.at_start.refused + self.at_start.dropped),
         }
     }
 }
@@ -107,22 +109,22 @@ mod tests {
     }
 
     #[test]
-    fn the_receipt_counts_from_the_withdrawal() {
+    fn the_receipt_counts_from_the_order() {
         let start = Tally {
             queries: 100,
-            answered: 90,
             refused: 10,
+            dropped: 5,
         };
         let drain = Drain::begin(Timestamp::from_secs(10), Duration::from_secs(10), start);
         let after = Tally {
             queries: 107,
-            answered: 97,
-            refused: 10,
+            refused: 11,
+            dropped: 7,
         };
         let receipt = drain.receipt(Timestamp::from_secs(12), Outcome::Quiet, after, Some(Timestamp::from_secs(11)));
         assert_eq!(
-            (receipt.queries_after, receipt.refused_after, receipt.took),
-            (7, 0, Duration::from_secs(2))
+            (receipt.queries_after, receipt.lost_after, receipt.took),
+            (7, 3, Duration::from_secs(2))
         );
         assert_eq!(receipt.last_query_after, Some(Duration::from_secs(1)));
     }

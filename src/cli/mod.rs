@@ -30,8 +30,8 @@ pub fn run() -> ExitCode {
     let action = Arguments::parse().command.unwrap_or_default();
     match action {
         // The settings are read here too, so that a wrong configuration is refused before anything is started.
-        Action::Serve(arguments) => with_settings(&arguments, |_| app::serve(&arguments.main_process_arguments())),
-        Action::MainProcess(arguments) => with_settings(&arguments, app::main_process),
+        Action::Serve(arguments) => with_settings(&arguments, |settings| app::serve(&settings, &arguments.main_process_arguments())),
+        Action::MainProcess(arguments) => with_settings(&arguments, |settings| app::main_process(&settings)),
         Action::CheckConfig { file } => check::check_config(&file),
         Action::CheckZone { name, file, print } => check::check_zone(&name, &file, print),
         Action::Status { json, server } => operate::status(server, json),

@@ -16,5 +16,6 @@ mod port;
 pub mod process;
 mod raw;
 mod socket;
+pub mod sockets;
 pub mod sys;
 mod udp;

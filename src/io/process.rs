@@ -104,17 +104,17 @@ impl Child {
 
 /// Starts this program again, in a process group of its own, so that a terminal's signals reach only us.
 ///
-/// It gets our environment, our standard streams and nothing else of our descriptors. It inherits our
+/// It gets our environment and one more `variable`, our standard streams and nothing else of our descriptors. It inherits our
 /// blocked signals: it has to open [`Signals`] too, or they never reach it.
 ///
 /// # Errors
 /// The kernel's.
-pub fn spawn_again<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> io::Result<Child> {
+pub fn spawn_again<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, variable: (&str, &str)) -> io::Result<Child> {
     let mut command = Command::new(THIS_PROGRAM);
     if let Some(name) = std::env::args_os().next() {
         command.arg0(name);
     }
-    let handle = command.args(arguments).process_group(0).spawn()?;
+    let handle = command.args(arguments).env(variable.0, variable.1).process_group(0).spawn()?;
     let pid = Pid::from_child(&handle);
     // Nobody reaps it before we return, so the id is still its own.
     Ok(Child {
@@ -152,9 +152,11 @@ pub enum Asked {
     Reload,
     /// SIGCHLD: a child has ended.
     ChildEnded,
+    /// SIGUSR1: the sender is ready to serve.
+    Ready,
 }
 
-/// SIGTERM, SIGINT, SIGHUP and SIGCHLD as something to read instead of something that interrupts.
+/// SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGCHLD as something to read instead of something that interrupts.
 #[derive(Debug)]
 pub struct Signals(SignalFd);
 
@@ -165,7 +167,7 @@ impl Signals {
     /// The kernel's.
     pub fn open() -> io::Result<Self> {
         let mut mask = SigSet::empty();
-        for signal in [Number::SIGTERM, Number::SIGINT, Number::SIGHUP, Number::SIGCHLD] {
+        for signal in [Number::SIGTERM, Number::SIGINT, Number::SIGHUP, Number::SIGUSR1, Number::SIGCHLD] {
             mask.add(signal);
         }
         mask.thread_block()?;
@@ -185,6 +187,7 @@ impl Signals {
             Some(Number::SIGTERM) => Some(Asked::Stop(Signal::TERM)),
             Some(Number::SIGINT) => Some(Asked::Stop(Signal::INT)),
             Some(Number::SIGHUP) => Some(Asked::Reload),
+            Some(Number::SIGUSR1) => Some(Asked::Ready),
             Some(Number::SIGCHLD) => Some(Asked::ChildEnded),
             _ => None,
         })
@@ -206,7 +209,7 @@ mod tests {
     #[test]
     fn a_child_is_this_program_in_a_group_of_its_own() {
         let mut driver = Driver::new().unwrap();
-        let mut child = spawn_again(["--list", "no test has this name"]).unwrap();
+        let mut child = spawn_again(["--list", "no test has this name"], ("HERALD_TEST", "1")).unwrap();
         driver.watch(child.process(), Token(1)).unwrap();
         assert_ne!(child.process().pid(), own_pid());
         let mut ended = false;

@@ -11,12 +11,15 @@ use crate::base::time::Timestamp;
 const WINDOW: Duration = Duration::from_secs(1);
 /// Fewer refusals than this in a window are an accident.
 const REFUSALS: u64 = 8;
+/// So many answers in a window are a flow: probes alone are far fewer.
+const FLOW: u64 = 1_000;
 
 /// Balances one window after the other.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     opened: Option<(Timestamp, Page)>,
     health: Health,
+    flowing: bool,
 }
 
 /// Counts since the start.
@@ -33,11 +36,18 @@ impl Default for Ledger {
         Self {
             opened: None,
             health: Health::Healthy,
+            flowing: false,
         }
     }
 }
 
 impl Ledger {
+    /// Many answers left in the last full window: more than the self-probe's own.
+    #[must_use]
+    pub const fn is_flowing(&self) -> bool {
+        self.flowing
+    }
+
     /// Takes the counts at `now`; the health is that of the last full window.
     pub fn enter(&mut self, page: Page, now: Timestamp) -> Health {
         let Some((since, before)) = self.opened else {
@@ -46,10 +56,9 @@ impl Ledger {
         };
         if now.since(since) >= WINDOW {
             self.opened = Some((now, page));
-            self.health = balance(
-                page.accepted.saturating_sub(before.accepted),
-                page.refused.saturating_sub(before.refused),
-            );
+            let accepted = page.accepted.saturating_sub(before.accepted);
+            self.health = balance(accepted, page.refused.saturating_sub(before.refused));
+            self.flowing = accepted >= FLOW;
         }
         self.health
     }

@@ -113,12 +113,16 @@ impl Monitor {
     pub fn observe(&mut self, now: Timestamp, context: &Context<'_>) -> Observation {
         let counts = self.counters.snapshot();
         self.measure(&counts, now);
+        let link = link(context);
+        if link != Health::Healthy {
+            self.probe.forgive();
+        }
         let service = self.service_health(&counts, context.zones, now);
         self.figures.counts = counts;
         Observation {
             at: now,
             service,
-            link: link(context),
+            link,
             last_inflow: self.last_inflow,
             last_wanted: context.last_wanted,
             other_holder: context.other_holder,
@@ -157,7 +161,11 @@ impl Monitor {
             now,
         );
         let beating = self.heartbeats.health(counts);
-        let answering = self.probe.health(now);
+        let answering = match self.probe.health(now) {
+            // A full queue loses probes too. While answers leave, the service is overloaded, and that is no fault.
+            Health::Faulty(Fault::ProbeUnanswered) if self.ledger.is_flowing() => Health::Healthy,
+            health => health,
+        };
         let loaded = if zones == 0 {
             Health::Faulty(Fault::NoZones)
         } else {

@@ -60,17 +60,17 @@ impl Record {
         if answered_once { Health::Healthy } else { Health::Unknown }
     }
 
+    /// Forgets what was missed: the addresses were not there to be asked, which says nothing about the service.
+    pub fn forgive(&self) {
+        self.targets
+            .iter()
+            .for_each(|target| target.unanswered_in_a_row.store(0, Ordering::Release));
+    }
+
     /// Probes answered by all addresses together, since the start.
     #[must_use]
     pub fn answered(&self) -> u64 {
         self.targets.iter().map(|target| target.answered.load(Ordering::Relaxed)).sum()
-    }
-
-    /// The addresses that leave their probes unanswered now.
-    #[must_use]
-    pub fn silent(&self) -> Vec<SocketAddr> {
-        let is_silent = |target: &&Target| target.unanswered_in_a_row.load(Ordering::Relaxed) >= TOLERATED;
-        self.targets.iter().filter(is_silent).map(|target| target.address).collect()
     }
 }
 
@@ -226,7 +226,11 @@ mod tests {
         wait_for("the fault", || {
             record.health(clock::now()) == Health::Faulty(Fault::ProbeUnanswered)
         });
-        assert_eq!(record.silent(), [address]);
+        record.forgive();
+        assert_eq!(record.health(clock::now()), Health::Healthy, "forgiven");
+        wait_for("the fault again", || {
+            record.health(clock::now()) == Health::Faulty(Fault::ProbeUnanswered)
+        });
         alive.store(true, Ordering::Release);
         wait_for("recovery", || record.health(clock::now()) == Health::Healthy);
     }

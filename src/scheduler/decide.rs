@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::standing::{Reason, Standing, State};
+use crate::base::time::Timestamp;
 use crate::monitor::observation::{Health, Observation, Order};
 
 /// What the operator has configured of the scheduler.
@@ -22,11 +23,22 @@ pub fn decide(policy: &Policy, standing: Standing, seen: &Observation) -> Standi
         Health::Healthy => standing.healthy_since.or(Some(seen.at)),
         Health::Unknown | Health::Faulty(_) => None,
     };
-    let held = healthy_since.is_some_and(|since| seen.at.since(since) >= policy.hold);
+    // Not knowing is a failure only of a service that has been known.
+    let was_known = standing.ready_since.is_some() || standing.service_failed.is_some();
+    let service_failed = match seen.service {
+        Health::Faulty(_) => Some(seen.at),
+        Health::Unknown if was_known => Some(seen.at),
+        Health::Unknown | Health::Healthy => standing.service_failed,
+    };
+    let rested = |since: Option<Timestamp>| since.is_none_or(|since| seen.at.since(since) >= policy.hold);
+    let held = Held {
+        since_start: healthy_since.is_some() && rested(healthy_since),
+        since_failure: rested(service_failed),
+    };
     let (state, reason) = match seen.order {
         Order::Stop => (State::Stopping, Reason::StopOrdered),
         Order::Drain => drained(standing.state, condition),
-        Order::Serve => served(policy, &standing, seen, condition, held),
+        Order::Serve => served(policy, &standing, seen, condition, &held),
     };
     let ready_since = match state {
         State::Serving | State::Idle => standing.ready_since.or(Some(seen.at)),
@@ -34,6 +46,8 @@ pub fn decide(policy: &Policy, standing: Standing, seen: &Observation) -> Standi
     };
     let standing = Standing {
         healthy_since,
+        // Forgotten once it has been lived down.
+        service_failed: service_failed.filter(|_| ready_since.is_none()),
         ready_since,
         ..standing
     };
@@ -49,6 +63,14 @@ pub fn decide(policy: &Policy, standing: Standing, seen: &Observation) -> Standi
     }
 }
 
+/// Whether `hold` has passed.
+struct Held {
+    /// Of unbroken health.
+    since_start: bool,
+    /// Since the service itself last failed.
+    since_failure: bool,
+}
+
 fn drained(state: State, condition: Health) -> (State, Reason) {
     match (condition, state) {
         (Health::Faulty(fault), _) => (State::Withdrawn(Some(fault)), Reason::Failed(fault)),
@@ -60,7 +82,7 @@ fn drained(state: State, condition: Health) -> (State, Reason) {
     }
 }
 
-fn served(policy: &Policy, standing: &Standing, seen: &Observation, condition: Health, held: bool) -> (State, Reason) {
+fn served(policy: &Policy, standing: &Standing, seen: &Observation, condition: Health, held: &Held) -> (State, Reason) {
     match (condition, standing.state) {
         (Health::Faulty(fault), _) => (State::Withdrawn(Some(fault)), Reason::Failed(fault)),
         (Health::Unknown, State::Starting) => (State::Starting, Reason::Started),
@@ -69,10 +91,12 @@ fn served(policy: &Policy, standing: &Standing, seen: &Observation, condition: H
             (State::Withdrawn(None), Reason::HealthUnknown)
         }
         (Health::Healthy, State::Starting) if !seen.other_holder => (State::Serving, Reason::Healthy),
-        (Health::Healthy, State::Starting) if held => (State::Serving, Reason::HeldLongEnough),
+        (Health::Healthy, State::Starting) if held.since_start => (State::Serving, Reason::HeldLongEnough),
         (Health::Healthy, State::Starting) => (State::Starting, Reason::Started),
-        (Health::Healthy, State::Withdrawn(Some(fault))) if !fault.needs_hold() => (State::Serving, Reason::LinkBack),
-        (Health::Healthy, State::Withdrawn(_)) if held => (State::Serving, Reason::HeldLongEnough),
+        (Health::Healthy, State::Withdrawn(_)) if held.since_failure && standing.service_failed.is_none() => {
+            (State::Serving, Reason::LinkBack)
+        }
+        (Health::Healthy, State::Withdrawn(_)) if held.since_failure => (State::Serving, Reason::HeldLongEnough),
         (Health::Healthy, State::Withdrawn(fault)) => (State::Withdrawn(fault), Reason::HealthUnknown),
         (Health::Healthy, State::Draining) => (State::Serving, Reason::DrainEnded),
         (Health::Healthy, State::Stopping) => (State::Stopping, Reason::StopOrdered),
@@ -97,7 +121,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::base::time::Timestamp;
     use crate::monitor::observation::Fault;
 
     const POLICY: Policy = Policy {
@@ -188,8 +211,21 @@ mod tests {
             after(in_state(State::Withdrawn(Some(Fault::AddressLost))), healthy(1)),
             (State::Serving, Reason::LinkBack)
         );
-        let failed = decide(&POLICY, in_state(State::Withdrawn(Some(Fault::ProbeUnanswered))), &healthy(1));
+        let probe_fault = Observation {
+            service: Health::Faulty(Fault::ProbeUnanswered),
+            ..healthy(1)
+        };
+        let failed = decide(&POLICY, in_state(State::Serving), &probe_fault);
         assert_eq!(failed.state, State::Withdrawn(Some(Fault::ProbeUnanswered)));
+        assert_eq!(after(failed, healthy(3)).0, State::Withdrawn(Some(Fault::ProbeUnanswered)));
+        let blip = Observation {
+            link: Health::Faulty(Fault::InterfaceDown),
+            ..healthy(2)
+        };
+        assert!(
+            matches!(after(decide(&POLICY, failed, &blip), healthy(3)).0, State::Withdrawn(_)),
+            "a link blip ends no hold"
+        );
         assert_eq!(after(failed, healthy(4)), (State::Serving, Reason::HeldLongEnough));
         let relapse = decide(
             &POLICY,

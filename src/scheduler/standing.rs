@@ -60,6 +60,9 @@ pub struct Standing {
     pub since: Timestamp,
     /// Healthy without a break since then.
     pub healthy_since: Option<Timestamp>,
+    /// When the service was last seen not to be healthy, after it had once been so: `hold` counts from here. Faults of the
+    /// link do not move it.
+    pub service_failed: Option<Timestamp>,
     /// Ready (serving or idle) without a break since then.
     pub ready_since: Option<Timestamp>,
     /// How many decisions led here.
@@ -75,6 +78,7 @@ impl Standing {
             reason: Reason::Started,
             since: now,
             healthy_since: None,
+            service_failed: None,
             ready_since: None,
             decision: 0,
         }

@@ -51,7 +51,7 @@ fn trials() -> Vec<Trial> {
             claim_2_solicited_start_is_silent_until_asked;
         failover: claim_3_9_planned_leave_loses_no_query,
             claim_3_planned_leave_across_a_forgetful_switch_loses_no_query,
-            claim_3_servers_started_at_once_make_one_holder,
+            claim_3_servers_started_together_make_one_holder,
             claim_3_a_newcomer_does_not_displace_the_holder,
             claim_9_killed_holder_is_replaced,
             claim_9_killed_holder_and_one_more_are_replaced,

@@ -16,6 +16,11 @@ use crate::scheduler::{Intent, Withdrawal};
 /// So many intervals without a query, and it is quiet.
 const QUIET_INTERVALS: u32 = 2;
 
+/// On a planned leave the successor, named by the peer message, advertises first: its frame moves the router's entry and
+/// teaches the switch where it is. Were ours first, queries would go to an address that the switch may have forgotten: one
+/// was lost in 3 of 13 leaves at 1,000 queries/s, none in 24 with the head start (tests/lab).
+const HEAD_START: Duration = Duration::from_millis(20);
+
 /// The leaving server's own state.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Leaving {
@@ -124,7 +129,8 @@ impl NeighborDiscovery {
         });
         if let (Some(successor), true) = (&chosen, chosen.as_ref() != named) {
             out.notice(Severity::Info, format!("nd: hands over to {}", successor.name));
-            self.leaving.schedule = Schedule::burst(now);
+            let head_start = if self.leaving.serving { HEAD_START } else { Duration::ZERO };
+            self.leaving.schedule = Schedule::burst(now + head_start);
         }
         self.leaving.successor = chosen;
     }

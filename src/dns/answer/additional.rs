@@ -3,10 +3,10 @@
 //! Only what is known from the zones served here. Glue at or below the cut of a referral is *required*: without it the
 //! client cannot go on, so an answer without room for all of it is truncated (RFC 9471 §3). Everything else is a courtesy.
 
-use super::plan::{Authority, Content, Plan};
+use super::plan::{Authority, Content, Plan, Referral};
 use crate::dns::name::{self, MAX_NAME};
 use crate::dns::types::RecordType;
-use crate::dns::zone::{Node, NodeKind, Rrset, ZoneSet};
+use crate::dns::zone::{Node, NodeKind, Rrset, Zone, ZoneSet};
 
 /// Distinct targets of one answer that get a courtesy; more would not fit a datagram.
 const MAX_TARGETS: usize = 32;
@@ -31,12 +31,9 @@ pub(super) fn courtesy<'z>(zones: &'z ZoneSet, plan: &Plan<'z>, mut take: impl F
     for pointer in pointers(plan) {
         let mut buffer = [0; MAX_NAME];
         let lower = name::lower_into(pointer.target, &mut buffer);
-        let Some(node) = zones.find(lower).and_then(|zone| zone.node(lower)) else {
+        let Some(node) = pointer.resolve(zones, lower).filter(|node| !seen.contains(&Some(*node))) else {
             continue;
         };
-        if !pointer.accepts(node) || seen.iter().flatten().any(|known| *known == node) {
-            continue;
-        }
         let Some(free) = seen.iter_mut().find(|slot| slot.is_none()) else {
             return;
         };
@@ -52,15 +49,26 @@ struct Pointer<'z> {
     target: &'z [u8],
     /// Glue will do: the record is an NS.
     takes_glue: bool,
-    /// Names at or below this cut are required glue, which is not repeated.
-    cut: Option<Node<'z>>,
+    /// The referral it belongs to. Names at or below its cut are required glue, which is not repeated.
+    referral: Option<Referral<'z>>,
 }
 
-impl Pointer<'_> {
-    fn accepts(&self, node: Node<'_>) -> bool {
-        if self.cut.is_some_and(|cut| name::is_subdomain(self.target, cut.name())) {
-            return false;
+impl<'z> Pointer<'z> {
+    /// Where the addresses of the target are. A referral's own zone knows best: a child that is served here too may not
+    /// have the name that its parent has glue for.
+    fn resolve(&self, zones: &'z ZoneSet, lower: &[u8]) -> Option<Node<'z>> {
+        if self
+            .referral
+            .is_some_and(|referral| name::is_subdomain(self.target, referral.cut.name()))
+        {
+            return None;
         }
+        let in_zone = |zone: &'z Zone| zone.node(lower).filter(|node| self.accepts(*node));
+        let own = self.referral.and_then(|referral| in_zone(referral.zone));
+        own.or_else(|| in_zone(zones.find(lower)?))
+    }
+
+    fn accepts(&self, node: Node<'_>) -> bool {
         match node.kind() {
             NodeKind::Authoritative => true,
             NodeKind::Delegation | NodeKind::Occluded => self.takes_glue && node.cut().is_some(),
@@ -75,16 +83,16 @@ fn pointers<'z>(plan: &Plan<'z>) -> impl Iterator<Item = Pointer<'z>> {
         Content::Signatures(_) | Content::Alias { .. } => None,
     });
     let referral = match &plan.authority {
-        Authority::Referral(referral) => referral.cut.rrset(RecordType::NS).map(|rrset| (rrset, Some(referral.cut))),
+        Authority::Referral(referral) => referral.cut.rrset(RecordType::NS).map(|rrset| (rrset, Some(*referral))),
         Authority::Empty | Authority::Negative(_) => None,
     };
-    answered.chain(referral).flat_map(|(rrset, cut)| {
+    answered.chain(referral).flat_map(|(rrset, referral)| {
         let offset = target_offset(rrset.record_type());
         let records = offset.map(|offset| rrset.records().filter_map(move |rdata| rdata.get(offset..)));
         records.into_iter().flatten().map(move |target| Pointer {
             target,
             takes_glue: rrset.record_type() == RecordType::NS,
-            cut,
+            referral,
         })
     })
 }

@@ -134,11 +134,6 @@ impl<'z, 's> Search<'z, 's> {
 
     /// Answers with the data of `node`, which is the name's own or, with a closest encloser, the wildcard that stands for it.
     fn answer_from(&mut self, zone: &'z Zone, node: Node<'z>, closest_encloser: Option<Node<'z>>) -> Option<Owner<'z>> {
-        let wildcard = closest_encloser.map(|_| node);
-        let mut push = |content| {
-            let owner = self.owner;
-            self.plan.answer.push(Link { owner, content, wildcard });
-        };
         let found = match self.question.record_type {
             RecordType::ANY => one_of_any(node).map(Content::Records),
             RecordType::RRSIG => node
@@ -148,13 +143,14 @@ impl<'z, 's> Search<'z, 's> {
             record_type => node.rrset(record_type).map(Content::Records),
         };
         if let Some(content) = found {
-            push(content);
+            self.push(zone, content, node, closest_encloser);
             return None;
         }
-        if let Some(alias) = node.rrset(RecordType::CNAME)
+        if !stands_beside_aliases(self.question.record_type)
+            && let Some(alias) = node.rrset(RecordType::CNAME)
             && let Some(target) = alias.records().next()
         {
-            push(Content::Records(alias));
+            self.push(zone, Content::Records(alias), node, closest_encloser);
             return Some(Owner::Known(target));
         }
         let denial = match closest_encloser {
@@ -165,6 +161,16 @@ impl<'z, 's> Search<'z, 's> {
             },
         };
         self.deny(zone, denial)
+    }
+
+    /// Adds a part that `node` has; with a closest encloser it is the wildcard below that, and the name itself is denied.
+    fn push(&mut self, zone: &'z Zone, content: Content<'z>, node: Node<'z>, closest_encloser: Option<Node<'z>>) {
+        let (owner, wildcard) = (self.owner, closest_encloser.map(|_| node));
+        self.plan.answer.push(Link { owner, content, wildcard });
+        if let Some(closest_encloser) = closest_encloser.filter(|_| self.plan.dnssec_ok) {
+            let name = &self.name[..self.length];
+            self.plan.proof.deny_name(zone, name, closest_encloser);
+        }
     }
 
     /// The name is below a DNAME: its labels go before the DNAME's target (RFC 6672 §3.1).
@@ -191,19 +197,27 @@ impl<'z, 's> Search<'z, 's> {
             content: Content::Alias { ttl: dname.ttl(), target },
             wildcard: None,
         });
-        let is_answered = matches!(self.record_type(), RecordType::CNAME | RecordType::ANY);
-        (!is_answered).then_some(Owner::Made(target))
+        // Other than at a CNAME of the zone itself, the walk goes on for type ANY too (RFC 6672 §3.2).
+        (self.record_type() != RecordType::CNAME).then_some(Owner::Made(target))
     }
 
     fn refer(&mut self, zone: &'z Zone, cut: Node<'z>) -> Option<Owner<'z>> {
         self.plan.authoritative &= !self.plan.answer.is_empty();
+        let signers = cut.rrset(RecordType::DS).filter(|_| self.plan.dnssec_ok);
+        if signers.is_none() && self.plan.dnssec_ok {
+            self.plan.proof.deny(zone, cut.name(), Denial::NoData { node: cut });
+        }
         let is_signed = |rrset: &Rrset<'_>| rrset.signatures().next().is_some();
-        let signers = cut.rrset(RecordType::DS).filter(|rrset| self.plan.dnssec_ok && is_signed(rrset));
+        let signers = signers.filter(is_signed);
         self.plan.authority = Authority::Referral(Referral { zone, cut, signers });
         None
     }
 
     fn deny(&mut self, zone: &'z Zone, denial: Denial<'z>) -> Option<Owner<'z>> {
+        if self.plan.dnssec_ok {
+            let name = &self.name[..self.length];
+            self.plan.proof.deny(zone, name, denial);
+        }
         self.plan.authority = Authority::Negative(Negative { zone, denial });
         None
     }
@@ -240,6 +254,11 @@ fn governing_node(node: Node<'_>) -> Node<'_> {
         governing = parent;
     }
     governing
+}
+
+/// An alias has records of these types of its own, so they are not looked for at its target (RFC 4035 §2.5).
+fn stands_beside_aliases(record_type: RecordType) -> bool {
+    matches!(record_type, RecordType::NSEC | RecordType::RRSIG)
 }
 
 fn one_of_any(node: Node<'_>) -> Option<Rrset<'_>> {

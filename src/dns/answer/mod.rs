@@ -9,6 +9,7 @@ mod decide;
 mod fixture;
 mod message;
 mod plan;
+mod proof;
 mod render;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ mod writer;
 pub use decide::answer;
 pub use message::{EDNS_VERSION, Edns, HEADER, NSID, PLAIN_UDP_PAYLOAD, Query, Question};
 pub use plan::{Authority, Chain, Content, Denial, Link, MAX_CHAIN, Negative, Owner, Plan, Referral};
+pub use proof::Proof;
 
 use crate::dns::counters::Transport;
 use crate::dns::types::{Class, RecordType, ResponseCode};

@@ -1,9 +1,9 @@
 //! The plan of an answer: which RRsets go where, as references into the zones, before any octet is written.
 //!
 //! A plan says everything that is decided by zones and question. It does not know sizes, message ids or transports;
-//! what falls to truncation is up to [`render`](super::render). Negative plans keep what proves them (closest encloser,
-//! wildcard), so that a signed zone's denial can be added to them.
+//! what falls to truncation is up to [`render`](super::render).
 
+use super::proof::Proof;
 use crate::dns::name::Name;
 use crate::dns::types::{RecordType, ResponseCode};
 use crate::dns::zone::{Node, Rrset, Zone};
@@ -24,6 +24,8 @@ pub struct Plan<'z> {
     pub answer: Chain<'z>,
     /// The authority section.
     pub authority: Authority<'z>,
+    /// What proves the denials in it, and those that wildcards in the answer section need; it goes after the rest of it.
+    pub proof: Proof<'z>,
 }
 
 impl Plan<'_> {
@@ -36,6 +38,7 @@ impl Plan<'_> {
             dnssec_ok: false,
             answer: Chain::new(),
             authority: Authority::Empty,
+            proof: Proof::empty(),
         }
     }
 }

@@ -95,6 +95,9 @@ impl<'m, 'b> Render<'m, 'b> {
             }
             Authority::Referral(referral) => self.referral(referral)?,
         }
+        for (node, rrset) in plan.proof.rrsets() {
+            put(&mut self.writer, Section::Authority, node.name(), rrset, rrset.ttl(), true)?;
+        }
         for (node, rrset) in additional::required(plan) {
             put(&mut self.writer, Section::Additional, node.name(), rrset, rrset.ttl(), false)?;
         }

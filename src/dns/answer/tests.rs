@@ -140,6 +140,63 @@ fn signatures_go_along_when_they_are_wanted() {
 }
 
 #[test]
+fn proofs_come_after_the_soa_with_their_signatures() {
+    let nsec = include_str!("../../../tests/data/denial/nsec.zone");
+    let ask_signed = |name: &str, record_type, transport, dnssec_ok| {
+        let query = ask_edns(name, record_type, 1232, dnssec_ok).to_vec().unwrap();
+        let zones = fixture::zones(&[("example.", nsec)]);
+        Message::from_vec(&octets_of(&zones, transport, &query).0).unwrap()
+    };
+    let shown = |records: &[Record]| -> Vec<String> {
+        let shown = records
+            .iter()
+            .map(|record| format!("{} {} {}", record.name, record.ttl, record.record_type()));
+        shown.collect()
+    };
+    let soa = ["example. 300 SOA", "example. 300 RRSIG"];
+    let nothing = ask_signed("nothing.example.", Type::A, Transport::Udp, true);
+    let proof = [
+        "y.mixed.example. 300 NSEC",
+        "y.mixed.example. 300 RRSIG",
+        "example. 300 NSEC",
+        "example. 300 RRSIG",
+    ];
+    assert_eq!(shown(&nothing.authorities), [&soa[..], &proof].concat());
+    let wild = ask_signed("x.wild.example.", Type::A, Transport::Udp, true);
+    let proof = ["*.twice.wild.example. 300 NSEC", "*.twice.wild.example. 300 RRSIG"];
+    assert_eq!(
+        (shown(&wild.authorities), wild.answers.len()),
+        (proof.map(str::to_owned).to_vec(), 2)
+    );
+    let cut = ask_signed("cut.example.", Type::A, Transport::Udp, true);
+    let referral = ["cut.example. 3600 NS", "cut.example. 300 NSEC", "cut.example. 300 RRSIG"];
+    assert_eq!(
+        (shown(&cut.authorities), cut.additionals.len()),
+        (referral.map(str::to_owned).to_vec(), 1)
+    );
+    for name in ["nothing.example.", "x.wild.example.", "cut.example."] {
+        let plain = ask_signed(name, Type::A, Transport::Udp, false);
+        let mut records = plain.answers.iter().chain(&plain.authorities);
+        assert!(
+            records.all(|record| !matches!(record.record_type(), Type::RRSIG | Type::NSEC)),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn an_answer_without_room_for_its_proof_is_truncated() {
+    let zones = fixture::zones(&[("example.", include_str!("../../../tests/data/denial/nsec3.zone"))]);
+    let query = ask_edns("nothing.example.", Type::A, 512, true).to_vec().unwrap();
+    let cut = Message::from_vec(&octets_of(&zones, Transport::Udp, &query).0).unwrap();
+    assert!(cut.metadata.truncation && cut.metadata.response_code == Code::NXDomain);
+    assert_eq!(cut.authorities.len() % 2, 0, "no record without its signature");
+    let whole = Message::from_vec(&octets_of(&zones, Transport::Tcp, &query).0).unwrap();
+    assert!(!whole.metadata.truncation);
+    assert_eq!(whole.authorities.len(), 8);
+}
+
+#[test]
 fn a_referral_has_glue_and_no_authority() {
     let answer = answer(&ask("www.cut.example.", Type::A));
     assert!(!answer.metadata.authoritative && answer.answers.is_empty());
@@ -154,6 +211,16 @@ fn a_referral_has_glue_and_no_authority() {
         "ns.sibling.example. 300 IN A 192.0.2.55",
     ];
     assert_eq!(lines(&answer.additionals), glue);
+}
+
+#[test]
+fn a_child_served_here_hides_no_glue_of_its_parent() {
+    let text = "$TTL 60\n@ SOA . . 1 2 3 4 5\n@ NS .\none NS ns.one\nns.one A 192.0.2.1\ntwo NS ns.one\n";
+    let child = "@ 60 SOA . . 1 2 3 4 5\n@ 60 NS .\n";
+    let zones = fixture::zones(&[("example.", text), ("one.example.", child)]);
+    let (octets, _) = octets_of(&zones, Transport::Udp, &ask("two.example.", Type::A).to_vec().unwrap());
+    let answer = Message::from_vec(&octets).unwrap();
+    assert_eq!(lines(&answer.additionals), ["ns.one.example. 60 IN A 192.0.2.1"]);
 }
 
 #[test]

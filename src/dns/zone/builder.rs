@@ -36,10 +36,10 @@ pub(super) fn build(apex: &Name, records: &Records, problems: &mut Problems) -> 
     let hashed = |group: &&[Sorted]| is_hashed(group, records, apex.as_wire());
     let names = groups().filter(|group| !hashed(group)).try_for_each(|group| builder.node(group));
     let written = names.and_then(|()| groups().filter(hashed).try_for_each(|group| builder.hashed_node(group)));
-    if let Err(why) = written {
-        if complete {
-            builder.problems.error(Place::default(), cause(why), "split it into several zones");
-        }
+    if let Err(why) = written
+        && complete
+    {
+        builder.problems.error(Place::default(), cause(why), "split it into several zones");
     }
     if builder.problems.has_errors() {
         return None;

@@ -1,9 +1,10 @@
-//! Checks that need the finished zone: do the names that its records point at lead somewhere?
+//! Checks that need the finished zone: do the names that its records point at lead somewhere? Can it prove what is not there?
 //!
 //! Only names inside the zone are looked at; what other zones say is not known here. All findings are warnings, missing
 //! glue too: a zone is not withheld because one of its many children is broken (Knot and BIND serve it as well).
 
 use super::builder::target_offset;
+use super::nsec3::{DenialChain, Parameters};
 use super::problem::Problems;
 use super::records::{Record, Records};
 use super::store::{Node, NodeKind, Zone};
@@ -21,6 +22,33 @@ enum Lead {
     Nowhere,
     /// Below this zone cut, without glue.
     NoGlue,
+}
+
+/// Many validating resolvers take a zone with more NSEC3 iterations for an unsigned one (RFC 9276 §3.2, appendix A), and each costs every
+/// negative answer up to four SHA-1 hashes. Such a zone is served all the same.
+const MAX_ITERATIONS: u16 = 100;
+
+/// Looks at the parameters of the zone's NSEC3 chain.
+pub(super) fn check_denial(zone: &Zone, records: &Records, problems: &mut Problems) {
+    let is_nsec3 = matches!(zone.denial_chain(), Some(DenialChain::Nsec3(_)));
+    for record in records.iter().filter(|record| record.record_type == RecordType::NSEC3PARAM) {
+        let parameters = Parameters::of_usable_nsec3param(record.rdata);
+        if let Some(parameters) = parameters.filter(|parameters| parameters.iterations > MAX_ITERATIONS) {
+            let message = format!(
+                "{} iterations of NSEC3: many resolvers take the zone for unsigned",
+                parameters.iterations
+            );
+            problems.warning(
+                record.place,
+                message,
+                "sign it with 0 iterations and no salt (RFC 9276 section 3.1)",
+            );
+        }
+        if !is_nsec3 {
+            let message = "NSEC3PARAM without an NSEC3 record of the zone's own name with these parameters";
+            problems.warning(record.place, message, "sign the zone again, or remove the record");
+        }
+    }
 }
 
 /// Looks at the targets of all NS, MX and SRV records.

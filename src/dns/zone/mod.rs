@@ -6,6 +6,7 @@
 mod builder;
 mod checks;
 mod generate;
+pub mod nsec3;
 pub mod print;
 pub mod problem;
 mod rdata;
@@ -17,6 +18,7 @@ mod table;
 mod token;
 mod writer;
 
+pub use nsec3::{DenialChain, Nsec3, Nsec3Chain};
 pub use print::Printed;
 pub use problem::{Severity, ZoneError};
 pub use set::ZoneSet;
@@ -54,6 +56,7 @@ pub fn load(apex: &Name, file_name: &str, text: &[u8], include: &mut Include<'_>
         return Err(problems.into_list());
     };
     checks::check_targets(&zone, &records, &mut problems);
+    checks::check_denial(&zone, &records, &mut problems);
     if problems.has_errors() {
         return Err(problems.into_list());
     }

@@ -14,7 +14,7 @@
 
 use std::ops::Range;
 
-use super::rdata::write_base32hex;
+use super::nsec3::{DenialChain, Nsec3, Nsec3Chain};
 use super::table::{NameTable, hash_name};
 use crate::dns::name::{self, MAX_NAME, Name};
 use crate::dns::types::RecordType;
@@ -30,6 +30,7 @@ pub struct Zone {
     /// So many nodes are names; those behind them are the owners of NSEC3 records.
     pub(super) name_count: u32,
     pub(super) table: NameTable,
+    pub(super) denial_chain: Option<DenialChain>,
     pub(super) record_count: usize,
     pub(super) soa_at: usize,
     pub(super) serial: u32,
@@ -98,7 +99,11 @@ impl Zone {
     /// Octets of memory that the zone takes.
     #[must_use]
     pub fn octets(&self) -> usize {
-        self.arena.capacity() + self.nodes.capacity() * size_of::<NodeEntry>() + self.table.octets()
+        let hashes = match &self.denial_chain {
+            Some(DenialChain::Nsec3(chain)) => chain.octets(),
+            Some(DenialChain::Nsec) | None => 0,
+        };
+        self.arena.capacity() + self.nodes.capacity() * size_of::<NodeEntry>() + self.table.octets() + hashes
     }
 
     /// The node with exactly this name, which must be lower-cased wire form.
@@ -136,19 +141,22 @@ impl Zone {
         self.at(index_of(count.checked_sub(1).unwrap_or(names - 1)))
     }
 
-    /// The node whose NSEC3 record matches or covers `hash`: the last owner at or before it, or the very last one. None without NSEC3.
+    /// How this zone proves what is not there; none if it is not signed.
     #[must_use]
-    pub fn nsec3_at_or_before(&self, hash: &[u8]) -> Option<Node<'_>> {
-        let hashed = &self.nodes[self.name_count as usize..];
-        let mut label = String::new();
-        write_base32hex(hash, &mut label);
-        let before = |entry: &NodeEntry| {
-            let owner = name::labels(self.name_of(entry)).next().unwrap_or_default();
-            owner.to_ascii_uppercase().as_slice() <= label.as_bytes()
-        };
-        let count = hashed.partition_point(before);
-        let last = count.checked_sub(1).or(hashed.len().checked_sub(1))?;
-        Some(self.at(self.name_count + index_of(last)))
+    pub fn denial_chain(&self) -> Option<&DenialChain> {
+        self.denial_chain.as_ref()
+    }
+
+    /// The node whose NSEC record matches or covers this wire name, in any case; none where the chain is broken.
+    #[must_use]
+    pub fn nsec(&self, wire_name: &[u8]) -> Option<Node<'_>> {
+        self.at_or_before(wire_name).nsec()
+    }
+
+    /// The NSEC3 record that matches or covers this lower-cased wire name in the zone's own `chain`.
+    #[must_use]
+    pub fn nsec3(&self, chain: &Nsec3Chain, lower_wire_name: &[u8]) -> Nsec3<'_> {
+        chain.find(self, lower_wire_name)
     }
 
     /// All nodes in canonical order, the apex first; then the owners of NSEC3 records.
@@ -156,7 +164,7 @@ impl Zone {
         (0..self.nodes.len()).map(|index| self.at(index_of(index)))
     }
 
-    fn at(&self, index: u32) -> Node<'_> {
+    pub(super) fn at(&self, index: u32) -> Node<'_> {
         Node { zone: self, index }
     }
 
@@ -252,6 +260,20 @@ impl<'z> Node<'z> {
             NodeKind::Occluded => self.parent()?.cut(),
             NodeKind::Authoritative | NodeKind::EmptyNonTerminal => None,
         }
+    }
+
+    /// The node whose NSEC record matches or covers this node's name; none where the chain is broken.
+    #[must_use]
+    pub fn nsec(&self) -> Option<Self> {
+        let mut node = *self;
+        while node.rrset(RecordType::NSEC).is_none() {
+            node = match node.kind() {
+                NodeKind::EmptyNonTerminal => node.previous(),
+                NodeKind::Occluded => node.parent()?,
+                NodeKind::Authoritative | NodeKind::Delegation => return None,
+            };
+        }
+        Some(node)
     }
 
     /// The wildcard right below: the child with the label `*` (RFC 4592 §2.1.1).

@@ -1,5 +1,6 @@
 //! Fills the arena of a [`Zone`].
 
+use super::nsec3;
 use super::store::{NodeEntry, NodeKind, Zone, u32_at};
 use super::table::{NameTable, hash_name};
 use crate::dns::name::{self, MAX_NAME, Name};
@@ -30,6 +31,7 @@ impl ZoneWriter {
             nodes: Vec::new(),
             name_count: 0,
             table: NameTable::default(),
+            denial_chain: None,
             record_count: 0,
             soa_at: 0,
             serial: 0,
@@ -113,6 +115,7 @@ impl ZoneWriter {
         }
         zone.table = table;
         (zone.serial, zone.negative_ttl) = soa_fields(zone).ok_or(Unwritable::NoSoa)?;
+        zone.denial_chain = nsec3::take_chain(zone);
         Ok(self.zone)
     }
 }

@@ -35,6 +35,8 @@ pub struct Held {
     /// The interface that has it: `lo`, or any other for an administrator's. On the link interface itself the kernel
     /// answers solicitations for it, whatever the service's health: worth a warning.
     pub index: InterfaceIndex,
+    /// That interface is `lo`.
+    pub on_loopback: bool,
 }
 
 /// Why a service address is not on this host.
@@ -62,6 +64,8 @@ pub struct AddressHolder {
     netlink: Netlink,
     held: Vec<Held>,
     brought_up: bool,
+    /// The kernel keeps origin marks; without them only our memory tells what we put there.
+    keeps_marks: bool,
 }
 
 impl AddressHolder {
@@ -77,6 +81,7 @@ impl AddressHolder {
             netlink: Netlink::open()?,
             held: Vec::new(),
             brought_up: false,
+            keeps_marks: true,
         };
         let Some(first) = addresses.first() else {
             return Ok(holder);
@@ -93,6 +98,9 @@ impl AddressHolder {
                 return Err(error);
             }
         }
+        let now = holder.netlink.addresses()?;
+        let is_marked = |held: &Held| now.iter().any(|found| found.address == held.address.get() && found.origin == MARK);
+        holder.keeps_marks = holder.held.iter().filter(|held| held.origin == Origin::Placed).all(is_marked);
         Ok(holder)
     }
 
@@ -108,23 +116,37 @@ impl AddressHolder {
         self.brought_up
     }
 
-    /// Takes away what we put there, now or in an earlier run, and nothing else. The last step of a shutdown.
+    /// Takes away what we put there, now or in an earlier run, and nothing else: an address that was deleted and put back by
+    /// hand is the administrator's. The last step of a shutdown.
     ///
     /// # Errors
     /// The last address that could not be removed; the others are gone. One that was removed by hand is no error.
     pub fn remove(mut self) -> Result<(), NetlinkError> {
+        let addresses: Vec<ServiceAddress> = self.held.iter().map(|held| held.address).collect();
+        if self.keeps_marks {
+            return remove_marked(&mut self.netlink, &addresses);
+        }
         let mut result = Ok(());
-        for held in self.held.iter().filter(|held| held.origin != Origin::Administrator) {
-            match self.netlink.delete_service_address(held.index, held.address.get()) {
-                Ok(())
-                | Err(NetlinkError::Refused {
-                    errno: Errno::ADDRNOTAVAIL | Errno::NODEV,
-                    ..
-                }) => {}
-                Err(error) => result = Err(error),
-            }
+        for held in self.held.iter().filter(|held| held.origin == Origin::Placed) {
+            result = result.and(delete(&mut self.netlink, held.index, held.address));
         }
         result
+    }
+
+    /// Takes away what this run put there. What an earlier run has left stays: its process may live.
+    pub fn take_back(&mut self) {
+        for held in self.held.iter().filter(|held| held.origin == Origin::Placed) {
+            // The error that brought us here is the one to tell.
+            let _ = delete(&mut self.netlink, held.index, held.address);
+        }
+    }
+
+    /// Takes away those of `addresses` that carry our mark: what a process that was killed has left.
+    ///
+    /// # Errors
+    /// As [`AddressHolder::remove`].
+    pub fn clear_up(addresses: &[ServiceAddress]) -> Result<(), NetlinkError> {
+        remove_marked(&mut Netlink::open()?, addresses)
     }
 
     fn place_one(&mut self, address: ServiceAddress, lo: InterfaceIndex, present: &[Address]) -> Result<(), PlaceError> {
@@ -135,6 +157,7 @@ impl AddressHolder {
                 address,
                 origin,
                 index: found.index,
+                on_loopback: found.index == lo,
             });
             return Ok(());
         }
@@ -148,15 +171,31 @@ impl AddressHolder {
             address,
             origin,
             index: lo,
+            on_loopback: true,
         });
         Ok(())
     }
+}
 
-    fn take_back(&mut self) {
-        for held in self.held.iter().filter(|held| held.origin == Origin::Placed) {
-            // The error that brought us here is the one to tell.
-            let _ = self.netlink.delete_service_address(held.index, held.address.get());
+fn remove_marked(netlink: &mut Netlink, addresses: &[ServiceAddress]) -> Result<(), NetlinkError> {
+    let present = netlink.addresses()?;
+    let mut result = Ok(());
+    for address in addresses {
+        let marked = present.iter().find(|found| found.address == address.get() && found.origin == MARK);
+        if let Some(found) = marked {
+            result = result.and(delete(netlink, found.index, *address));
         }
+    }
+    result
+}
+
+fn delete(netlink: &mut Netlink, index: InterfaceIndex, address: ServiceAddress) -> Result<(), NetlinkError> {
+    match netlink.delete_service_address(index, address.get()) {
+        Err(NetlinkError::Refused {
+            errno: Errno::ADDRNOTAVAIL | Errno::NODEV,
+            ..
+        }) => Ok(()),
+        result => result,
     }
 }
 

@@ -159,7 +159,7 @@ impl<'network> Server<'network> {
 
     /// `heraldns status --json`, or nothing while it does not answer.
     pub(crate) fn status(&self) -> Option<Value> {
-        let output = output(Command::new(PROGRAM).args(["status", "--json", "--socket"]).arg(self.socket()));
+        let output = output(program().args(["status", "--json", "--socket"]).arg(self.socket()));
         let text = String::from_utf8_lossy(&output.stdout);
         if text.trim().is_empty() {
             return None;
@@ -272,12 +272,24 @@ impl Drop for Server<'_> {
     }
 }
 
-/// True if the process is no more, or only waits for its parent to notice.
+/// The program, without what the environment of the test run would say in its configuration.
+fn program() -> Command {
+    let mut command = Command::new(PROGRAM);
+    let ours = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HERALDNS_"));
+    ours.for_each(|(name, _)| {
+        command.env_remove(name);
+    });
+    command
+}
+
+/// True if the process and its threads are no more, or only wait for its parent to notice: its sockets are closed.
 fn has_ended(pid: Pid) -> bool {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())) else {
+    let folder = format!("/proc/{}", pid.as_raw_nonzero());
+    let Ok(stat) = fs::read_to_string(format!("{folder}/stat")) else {
         return true;
     };
-    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
+    let threads = fs::read_dir(format!("{folder}/task")).map_or(0, Iterator::count);
+    threads <= 1 && stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
 }
 
 /// Waits until exactly one of `servers` is the active holder and all others are ready; returns the holder's position.
@@ -324,7 +336,7 @@ fn spawn_here(folder: &Path, config: &str) -> Child {
     write("example.com.zone", ZONE);
     fs::create_dir(folder.join("state")).expect("the temporary folder can be written");
     let log = File::create(folder.join("log")).expect("the temporary folder can be written");
-    Command::new(PROGRAM)
+    program()
         .arg("serve")
         .arg("--config")
         .arg(folder.join("heraldns.toml"))

@@ -138,6 +138,7 @@ fn a_leaving_owner_gives_its_turn_to_the_next_in_the_ring() {
     bench.sent.clear();
     bench.decide(PLANNED);
     assert_eq!(bench.report().successor, Some(hash(2)));
+    bench.run_until(4_220);
     assert_eq!((bench.sent[0].link_layer(), bench.sent[0].information().hand_over), (mac(2), true));
 }
 

@@ -202,6 +202,8 @@ fn aliases() {
     check(&[
         ("alias.example.", "A", "NOERROR aa | alias.example. CNAME | www.example. A"),
         ("alias.example.", "CNAME", "NOERROR aa | alias.example. CNAME"),
+        ("alias.example.", "NSEC", "NOERROR aa - example.: no such type at alias.example."),
+        ("alias.example.", "RRSIG", "NOERROR aa - example.: no such type at alias.example."),
         (
             "alias2.example.",
             "AAAA",
@@ -285,6 +287,11 @@ fn dnames() {
             "a.dname.example.",
             "CNAME",
             "NOERROR aa | dname.example. DNAME | a.dname.example. made CNAME a.www.example.",
+        ),
+        (
+            "a.dname.example.",
+            "ANY",
+            "NOERROR aa | dname.example. DNAME | a.dname.example. made CNAME a.www.example. | a.www.example. A",
         ),
         (
             "b.dname.example.",

@@ -81,7 +81,7 @@ pub(super) fn write_base64(octets: &[u8], out: &mut String) {
 }
 
 /// Appends the octets of base32hex without padding.
-pub(super) fn read_base32hex(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+pub(in crate::dns::zone) fn read_base32hex(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     if matches!(text.len() % 8, 1 | 3 | 6) {
         return None;
     }
@@ -103,7 +103,7 @@ pub(super) fn read_base32hex(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
 }
 
 /// Appends base32hex without padding.
-pub(in crate::dns::zone) fn write_base32hex(octets: &[u8], out: &mut String) {
+pub(super) fn write_base32hex(octets: &[u8], out: &mut String) {
     let (mut bits, mut count) = (0_u32, 0);
     for octet in octets {
         bits = (bits << 8 | u32::from(*octet)) & 0xfff;

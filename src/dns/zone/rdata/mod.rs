@@ -18,7 +18,7 @@ use self::Field::{
 };
 use crate::dns::types::RecordType;
 
-pub(super) use encoding::write_base32hex;
+pub(super) use encoding::read_base32hex;
 pub(super) use read::{Fields, Refusal, quote, read};
 pub(super) use write::write;
 

@@ -1,0 +1,172 @@
+//! The differential test: heraldns answers generated zones as NSD, Knot and BIND do, section by section.
+//!
+//! Needs these three; without them every test is reported *ignored*, and `HERALDNS_LAB=required` makes that a failure.
+//! `HERALDNS_DIFFERENTIAL_ZONES=5000` compares so many zones instead of the usual number, `HERALDNS_DIFFERENTIAL_SEED=77`
+//! begins with another seed, `DIFFERENTIAL_KEEP=1` keeps the files of all servers. A failure prints the seed, the smallest
+//! zone that was found to show it, question and answers.
+
+#![allow(clippy::print_stdout, reason = "figures are printed for people")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod answer;
+mod client;
+mod comparison;
+mod judgement;
+mod known;
+mod questions;
+mod random;
+mod records;
+mod servers;
+mod shrink;
+mod signing;
+mod zones;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use heraldns::dns::zone::{self, Printed};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+use crate::comparison::{Batch, Difference};
+use crate::judgement::Figures;
+use crate::shrink::shrink;
+use crate::zones::{Family, Zone};
+
+/// Commands that must be there.
+const TOOLS: [&str; 6] = ["nsd", "knotd", "named", "ldns-signzone", "dnssec-signzone", "dnssec-keygen"];
+/// Generated zones of each kind, if nothing else is wished.
+const ZONES: usize = 100;
+/// Zones that are served at the same time.
+const BATCH: usize = 100;
+/// Differences of one kind that are shown, and how many kinds of them are shown by a small zone.
+const SHOWN: usize = 2;
+const SHRUNK: usize = 4;
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = arguments.test_threads.or(Some(1));
+    let trials = vec![
+        trial("unsigned_zones_are_answered_as_by_the_majority", || compare_generated(false)),
+        trial("signed_zones_are_answered_as_by_the_majority", || compare_generated(true)),
+        trial("zones_of_the_repository_are_answered_as_by_the_majority", compare_repository),
+    ];
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn trial(name: &str, test: fn() -> Result<(), String>) -> Trial {
+    Trial::ignorable_test(name, move || match missing() {
+        None => test().map(|()| Completion::Completed).map_err(Failed::from),
+        Some(missing) if std::env::var("HERALDNS_LAB").is_ok_and(|wish| wish == "required") => {
+            Err(Failed::from(format!("HERALDNS_LAB=required, and the test {missing}")))
+        }
+        Some(missing) => Ok(Completion::ignored_with(missing)),
+    })
+}
+
+fn missing() -> Option<String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_installed = |tool: &str| std::env::split_paths(&path).any(|folder| folder.join(tool).is_file());
+    let absent = TOOLS.into_iter().find(|tool| !is_installed(tool))?;
+    Some(format!("needs the program '{absent}'"))
+}
+
+fn compare_generated(signed: bool) -> Result<(), String> {
+    let zones = number("HERALDNS_DIFFERENTIAL_ZONES").unwrap_or(ZONES);
+    let mut seed = number("HERALDNS_DIFFERENTIAL_SEED").unwrap_or(1) as u64;
+    let mut outcome = Outcome::default();
+    while outcome.figures.zones < zones {
+        let mut batch = Batch::default();
+        let mut families = Vec::new();
+        while batch.zone_count() < BATCH.min(zones - outcome.figures.zones) {
+            families.push(Family::generate(seed, signed));
+            batch.add(families[families.len() - 1].clone(), None);
+            seed += 1;
+        }
+        outcome.add(&families, &batch);
+    }
+    outcome.tell()
+}
+
+/// The zone files of `zones/`; the peers get them as heraldns prints them, since NSD knows no `$GENERATE`.
+fn compare_repository() -> Result<(), String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("zones");
+    let mut family = Family {
+        seed: 0,
+        zones: Vec::new(),
+        names: Vec::new(),
+    };
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let apex = format!("{}.", path.file_stem().unwrap().to_str().unwrap());
+        let mut include = |path: &str| Err(format!("{path} is not to be included"));
+        let loaded = zone::load(&apex.parse().unwrap(), &apex, &fs::read(&path).unwrap(), &mut include).unwrap();
+        let text = Printed(&loaded.zone).to_string();
+        let lines: Vec<String> = text.lines().map(|line| line.replacen(" IN ", " ", 1)).collect();
+        family
+            .names
+            .extend(lines.iter().filter_map(|line| line.split(' ').next()).map(str::to_owned));
+        family.zones.push(Zone {
+            apex,
+            signing: None,
+            lines,
+            original: Some(path),
+        });
+    }
+    family.names.sort();
+    family.names.dedup();
+    let mut batch = Batch::default();
+    batch.add(family.clone(), None);
+    let mut outcome = Outcome::default();
+    outcome.add(&[family], &batch);
+    outcome.tell()
+}
+
+/// What has come of all batches.
+#[derive(Default)]
+struct Outcome {
+    figures: Figures,
+    failures: Vec<String>,
+    shown: BTreeMap<String, usize>,
+}
+
+impl Outcome {
+    /// Compares a batch of these families.
+    fn add(&mut self, families: &[Family], batch: &Batch) {
+        let differences = batch.compare(&mut self.figures);
+        for (family, differences) in families.iter().zip(differences) {
+            differences.iter().for_each(|difference| self.fail(family, difference));
+        }
+    }
+
+    fn fail(&mut self, family: &Family, difference: &Difference) {
+        let count = self.shown.entry(difference.class.clone()).or_default();
+        *count += 1;
+        if *count > SHOWN {
+            return;
+        }
+        let is_first = *count == 1 && self.shown.len() <= SHRUNK;
+        let family = if is_first { shrink(family, difference) } else { family.clone() };
+        self.failures.push(format!(
+            "{}, seed {}: {}{}",
+            difference.class,
+            family.seed,
+            difference.text,
+            family.to_text()
+        ));
+    }
+
+    fn tell(self) -> Result<(), String> {
+        println!("{}", self.figures.to_text());
+        match self.failures.is_empty() {
+            true => Ok(()),
+            false => Err(self.failures.join("\n")),
+        }
+    }
+}
+
+/// The number in an environment variable, if it is set.
+fn number(variable: &str) -> Option<usize> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|error| panic!("{variable}={text}: {error}")))
+}

@@ -1,0 +1,98 @@
+//! Signs zone files with the tools of others: `ldns-signzone` and `dnssec-signzone`, one key for all zones.
+//!
+//! The key is made anew for each run; the key tag does not depend on the owner, so its files only change their names.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::zones::{Chain, Signer, Signing};
+
+/// A key pair that signs for every zone.
+#[derive(Debug)]
+pub(crate) struct Key {
+    folder: PathBuf,
+    /// The public key as a record without owner.
+    record: String,
+    private: String,
+    /// Algorithm and tag, as in the names of key files.
+    suffix: String,
+}
+
+impl Key {
+    /// Makes a key in a folder.
+    pub(crate) fn generate(folder: &Path) -> Self {
+        let output = Command::new("dnssec-keygen")
+            .args(["-q", "-a", "ECDSAP256SHA256", "-f", "KSK", "-K"])
+            .arg(folder)
+            .arg("key.test")
+            .output()
+            .unwrap();
+        let base = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+        assert!(
+            output.status.success() && !base.is_empty(),
+            "dnssec-keygen: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let read = |ending: &str| fs::read_to_string(folder.join(format!("{base}{ending}"))).unwrap();
+        let public = read(".key");
+        let record = public.lines().find_map(|line| line.strip_prefix("key.test. ")).unwrap().to_owned();
+        Self {
+            folder: folder.to_owned(),
+            record,
+            private: read(".private"),
+            suffix: base.trim_start_matches("Kkey.test.").to_owned(),
+        }
+    }
+
+    /// Signs the zone `apex` that is in `file`; says where the signed one is. `None` if the signer refuses the zone.
+    pub(crate) fn sign(&self, apex: &str, file: &Path, signing: &Signing) -> Option<PathBuf> {
+        let base = self.folder.join(format!("K{}{}", apex.to_ascii_lowercase(), self.suffix));
+        fs::write(base.with_file_name(file_name(&base, ".key")), format!("{apex} {}\n", self.record)).unwrap();
+        fs::write(base.with_file_name(file_name(&base, ".private")), &self.private).unwrap();
+        let signed = file.with_extension("signed");
+        let mut command = match signing.signer {
+            Signer::Ldns => ldns_signzone(&signing.chain),
+            Signer::Dnssec => {
+                let text = fs::read_to_string(file).unwrap();
+                fs::write(file, format!("{text}{apex} 3600 {}\n", self.record.trim_start_matches("3600 "))).unwrap();
+                dnssec_signzone(&signing.chain)
+            }
+        };
+        command.args(["-o", apex, "-f"]).arg(&signed).arg(file).arg(&base);
+        command.current_dir(&self.folder).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        output.status.success().then_some(signed)
+    }
+}
+
+fn file_name(base: &Path, ending: &str) -> String {
+    format!("{}{ending}", base.file_name().unwrap().to_str().unwrap())
+}
+
+fn ldns_signzone(chain: &Chain) -> Command {
+    let mut command = Command::new("ldns-signzone");
+    if let Chain::Nsec3 { iterations, salt, opt_out } = chain {
+        command.args(["-n", "-t", &iterations.to_string()]);
+        if !salt.is_empty() {
+            command.args(["-s", salt]);
+        }
+        if *opt_out {
+            command.arg("-p");
+        }
+    }
+    command
+}
+
+fn dnssec_signzone(chain: &Chain) -> Command {
+    let mut command = Command::new("dnssec-signzone");
+    command.args(["-z", "-P", "-n", "1", "-O", "full"]);
+    if let Chain::Nsec3 { iterations, salt, opt_out } = chain {
+        let salt = if salt.is_empty() { "-" } else { salt };
+        command.args(["-3", salt, "-H", &iterations.to_string()]);
+        if *opt_out {
+            command.arg("-A");
+        }
+    }
+    command
+}
