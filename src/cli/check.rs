@@ -12,7 +12,10 @@ use crate::io::files;
 
 pub(super) fn check_config(file: &Path) -> ExitCode {
     match config::load(Some(file)) {
-        Ok(_) => {
+        Ok(settings) => {
+            for warning in settings.zones.look().map(|found| found.left_out).unwrap_or_default() {
+                complain(&format!("warning: {warning}"));
+            }
             print("ok\n");
             ExitCode::SUCCESS
         }

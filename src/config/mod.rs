@@ -311,6 +311,9 @@ fn place_faults(places: &Places<'_>, reader: Reader, problems: Vec<Problem>) -> 
     for mut problem in problems {
         problem.key = reader.path_in_file(&problem.key);
         if !reader.misfits.iter().any(|misfit| explains(misfit, &problem)) {
+            if !places.is_written(&problem.key) {
+                problem.what = format!("{}: {}", problem.key, problem.what);
+            }
             faults.push(Fault::new(places.of_value(&problem.key), problem));
         }
     }

@@ -58,6 +58,14 @@ impl<'a> Places<'a> {
         self.of(path, |located| located.key.or(located.value))
     }
 
+    /// False if the file has nothing of `path`: its place is then the file's start, which does not say what is meant.
+    pub(super) fn is_written(&self, path: &str) -> bool {
+        match (self.of_value(path), self.file) {
+            (Place::File { .. }, Some((_, document))) => locate(document, path).value.is_some(),
+            (Place::File { .. } | Place::Environment(_) | Place::BuiltIn, _) => true,
+        }
+    }
+
     fn of(&self, path: &str, part: impl Fn(Located) -> Option<Range<usize>>) -> Place {
         let covers = |given: &&String| {
             path.strip_prefix(given.as_str())

@@ -1,6 +1,6 @@
 //! A configuration that has been checked: what the program runs on. Its types leave no room for wrong values.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::service::Service;
@@ -8,6 +8,7 @@ use super::zones::ZoneSources;
 use super::{AdvertiserConfig, Config};
 use crate::advertiser::nd::config::Mode;
 use crate::advertiser::peers;
+use crate::base::address::ServiceAddress;
 use crate::base::problem::Problem;
 use crate::{dns, scheduler};
 
@@ -78,7 +79,11 @@ fn check_together(config: &Config, problems: &mut Vec<Problem>) {
     match &config.service {
         Some(_) if config.advertiser.is_empty() => {
             let cure = "add [[advertiser]] with protocol = \"nd\", or list the addresses in [dns] listen to serve without advertising";
-            problems.push(Problem::new("service", "nothing would advertise the service addresses", cure));
+            problems.push(Problem::new(
+                "service",
+                "nothing would advertise the service addresses: there is no [[advertiser]]",
+                cure,
+            ));
         }
         None if !config.advertiser.is_empty() => {
             let cure = "add [service] with addresses and interface, or remove [[advertiser]]";
@@ -117,11 +122,17 @@ fn check_advertisers(config: &Config, problems: &mut Vec<Problem>) {
 fn check_listens(config: &Config, problems: &mut Vec<Problem>) {
     let Some(service) = &config.service else { return };
     for (index, listen) in config.dns.listen.iter().enumerate() {
-        if service.addresses.contains(&listen.ip()) {
+        if is_service_address(service, listen.ip()) {
             let what = format!("{} is a service address, and those listen by themselves", listen.ip());
             problems.push(Problem::new(format!("dns.listen[{index}]"), what, "remove it here"));
         }
     }
+}
+
+/// An address that cannot be one is told by `[service]`; taking it out of `[dns]` would not help.
+fn is_service_address(service: &super::service::Config, address: IpAddr) -> bool {
+    let IpAddr::V6(possible) = address else { return false };
+    service.addresses.contains(&address) && ServiceAddress::new(possible).is_ok()
 }
 
 fn check_identity(configured: &str, problems: &mut Vec<Problem>) -> Option<String> {

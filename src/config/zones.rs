@@ -77,38 +77,66 @@ impl ZoneSources {
         sources
     }
 
-    /// All zones that are there now, sorted by name.
+    /// All zones that are there now, sorted by name; files that are left out are named in the log.
     ///
     /// # Errors
     /// A folder that cannot be read, or a zone with two files.
     pub fn find(&self) -> Result<Vec<ZoneFile>, FindError> {
-        let mut found: BTreeMap<Name, PathBuf> = BTreeMap::new();
-        let mut add = |zone: ZoneFile| match found.get(&zone.name) {
+        let found = self.look()?;
+        for warning in &found.left_out {
+            tracing::warn!("{warning}");
+        }
+        Ok(found.zones)
+    }
+
+    /// The zones that are there now, and the files that look like one.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn look(&self) -> Result<Found, FindError> {
+        let mut zones: BTreeMap<Name, PathBuf> = BTreeMap::new();
+        let mut left_out = Vec::new();
+        let mut add = |zone: ZoneFile| match zones.get(&zone.name) {
             Some(first) => Err(FindError::Twice {
                 name: zone.name,
                 first: first.clone(),
                 second: zone.file,
             }),
             None => {
-                found.insert(zone.name, zone.file);
+                zones.insert(zone.name, zone.file);
                 Ok(())
             }
         };
         self.listed.iter().cloned().try_for_each(&mut add)?;
-        if let Some(directory) = &self.directory {
-            for file in files::files_below(directory, |name| self.name_of(name).is_some())? {
-                let name = file.file_name().and_then(|name| self.name_of(name.to_str()?));
-                name.map_or(Ok(()), |name| add(ZoneFile { name, file }))?;
+        let files = self.directory.as_ref().map_or(Ok(Vec::new()), |directory| {
+            files::files_below(directory, |name| self.name_in(name).is_some())
+        })?;
+        for file in files {
+            let Some(name) = file.file_name().and_then(|name| self.name_in(name.to_str()?)) else {
+                continue;
+            };
+            match zone_name(name) {
+                Ok(name) => add(ZoneFile { name, file })?,
+                Err(what) => left_out.push(format!("{} is left out: {what}", file.display())),
             }
         }
-        Ok(found.into_iter().map(|(name, file)| ZoneFile { name, file }).collect())
+        let zones = zones.into_iter().map(|(name, file)| ZoneFile { name, file }).collect();
+        Ok(Found { zones, left_out })
     }
 
-    /// The zone that a file of this name would be.
-    fn name_of(&self, file_name: &str) -> Option<Name> {
-        let name = file_name.strip_prefix(&self.prefix)?.strip_suffix(&self.suffix)?;
-        zone_name(name).ok()
+    /// What stands for the zone's name in the name of a file.
+    fn name_in<'f>(&self, file_name: &'f str) -> Option<&'f str> {
+        file_name.strip_prefix(&self.prefix)?.strip_suffix(&self.suffix)
     }
+}
+
+/// What [`ZoneSources::look`] has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Sorted by name.
+    pub zones: Vec<ZoneFile>,
+    /// Files that match the pattern and are no zone: which, and why.
+    pub left_out: Vec<String>,
 }
 
 /// Zone files that cannot be told.
@@ -151,11 +179,12 @@ fn check_directory(folder: &Path, sources: &ZoneSources, problems: &mut Vec<Prob
             "create it, or write the folder that has the zone files; the path starts at the config file's folder",
         );
     }
-    match sources.find() {
+    match sources.look() {
         Err(error @ FindError::Unreadable(_)) => refuse(error.to_string(), "let the server's user read it"),
         Err(error @ FindError::Twice { .. }) => refuse(error.to_string(), "remove or rename one of them"),
-        Ok(found) if found.is_empty() => {
-            let what = format!("no file in {} is named {}*{}", folder.display(), sources.prefix, sources.suffix);
+        Ok(found) if found.zones.is_empty() => {
+            let none = format!("no file in {} is named {}*{}", folder.display(), sources.prefix, sources.suffix);
+            let what = found.left_out.into_iter().next().unwrap_or(none);
             refuse(what, "put a zone file there, or change the pattern");
         }
         Ok(_) => {}
@@ -237,6 +266,24 @@ mod tests {
         assert_eq!(problems, []);
         let names: Vec<_> = sources.find().unwrap().into_iter().map(|zone| zone.name.to_string()).collect();
         assert_eq!(names, ["example.com.", "example.net."]);
+    }
+
+    #[test]
+    fn a_file_whose_name_is_no_domain_name_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        for file in ["example.com.zone", "a..b.zone"] {
+            fs::write(folder.path().join(file), "").unwrap();
+        }
+        let found = sources(folder.path(), &[]).0.look().unwrap();
+        assert_eq!(found.zones.len(), 1);
+        let expected = format!(
+            "{} is left out: 'a..b' is no domain name: ",
+            folder.path().join("a..b.zone").display()
+        );
+        assert!(found.left_out[0].starts_with(&expected), "{:?}", found.left_out);
+        fs::remove_file(folder.path().join("example.com.zone")).unwrap();
+        let (_, problems) = sources(folder.path(), &[]);
+        assert!(problems[0].what.starts_with(&expected), "{problems:?}");
     }
 
     #[test]

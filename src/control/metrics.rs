@@ -100,8 +100,12 @@ fn write_queries(page: &mut Page, measured: &Measurements) {
         ];
         (labels, listener.queries)
     });
-    page.counters("queries", "Queries read, by listener", listeners);
-    page.counters("queries_by_type", "Queries by type", labelled("type", &measured.queries_by_type));
+    page.counters("queries", "Queries read, by listener, the server's own probes included", listeners);
+    page.counters(
+        "queries_by_type",
+        "Queries by type, the server's own probes included",
+        labelled("type", &measured.queries_by_type),
+    );
     page.counters(
         "answers_by_code",
         "Answers by response code",

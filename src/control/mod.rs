@@ -2,6 +2,7 @@
 //!
 //! Everything is asked of an [`Operator`]; nothing here knows how the server works.
 
+mod bounded;
 pub mod client;
 pub mod config;
 pub mod metrics;

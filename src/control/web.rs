@@ -15,12 +15,17 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::bounded::Bounded;
 use super::socket::ask;
 use super::status::{State, Status};
 use super::{Command, Operator, Reply, metrics};
 
 /// A server that does not tell its status by then is not healthy.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Connections at the same time.
+const CONNECTIONS: usize = 64;
+/// How long a connection lasts, with all its requests; each is answered within the patience above.
+const LIFETIME: Duration = Duration::from_secs(10);
 const NO_ANSWER: &str = "the server does not answer";
 
 /// Why the web part cannot listen.
@@ -53,12 +58,12 @@ pub async fn bind(listen: SocketAddr) -> Result<TcpListener, BindError> {
     })
 }
 
-/// Serves the web part for ever; dropping the future closes it.
+/// Serves the web part for ever, to a bounded number of clients for a bounded time each; dropping the future closes it.
 ///
 /// # Errors
 /// Those of the listener.
 pub async fn serve(listener: TcpListener, operator: Arc<dyn Operator>) -> io::Result<()> {
-    axum::serve(listener, routes(operator)).await
+    axum::serve(Bounded::new(listener, CONNECTIONS, LIFETIME), routes(operator)).await
 }
 
 fn routes(operator: Arc<dyn Operator>) -> Router {

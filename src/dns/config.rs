@@ -27,9 +27,9 @@ pub struct Config {
     pub workers: Option<usize>,
     /// The most octets of an answer over UDP, whatever the client offers.
     pub udp_payload: u16,
-    /// Response rate limit in answers a second per prefix and name; 0: off.
+    /// Response rate limit in answers a second per prefix and name; 0: off, the only value of this version.
     pub rate_limit: u32,
-    /// The file with the secrets for DNS cookies; empty: no cookies.
+    /// The file with the secrets for DNS cookies; empty: no cookies, the only value of this version.
     pub cookie_secret_file: PathBuf,
     /// A TCP connection without a query for so long is closed.
     #[serde(with = "duration")]
@@ -78,6 +78,7 @@ impl Config {
                 format!("write {LEAST_UDP_PAYLOAD} to {MOST_UDP_PAYLOAD}; 1232 is never fragmented"),
             ));
         }
+        self.check_later_keys(problems);
         if self.tcp_idle < Duration::from_millis(100) {
             problems.push(Problem::new(
                 "dns.tcp-idle",
@@ -92,6 +93,22 @@ impl Config {
             if value == 0 {
                 problems.push(Problem::new(key, "0 would refuse every TCP client", "write at least 1"));
             }
+        }
+    }
+
+    /// What would have no effect is refused: an operator who relies on it must know.
+    fn check_later_keys(&self, problems: &mut Vec<Problem>) {
+        if self.rate_limit != 0 {
+            let cure = "remove the key, or write 0; a firewall can limit answers by client";
+            problems.push(Problem::new(
+                "dns.rate-limit",
+                "limiting the rate of answers is not in this version",
+                cure,
+            ));
+        }
+        if !self.cookie_secret_file.as_os_str().is_empty() {
+            let cure = "remove the key, or write \"\"";
+            problems.push(Problem::new("dns.cookie-secret-file", "DNS cookies are not in this version", cure));
         }
     }
 
@@ -157,6 +174,8 @@ mod tests {
             ],
             workers: Some(0),
             udp_payload: 100,
+            rate_limit: 20,
+            cookie_secret_file: "cookies".into(),
             tcp_idle: Duration::ZERO,
             tcp_connections: 0,
             tcp_connections_per_client: 0,
@@ -169,6 +188,8 @@ mod tests {
             "dns.listen[4]",
             "dns.workers",
             "dns.udp-payload",
+            "dns.rate-limit",
+            "dns.cookie-secret-file",
             "dns.tcp-idle",
             "dns.tcp-connections",
             "dns.tcp-connections-per-client",

@@ -186,7 +186,7 @@ fn mistake_6_addresses_that_cannot_be_shared() {
 #[test]
 fn mistake_7_a_service_that_nobody_advertises_and_the_reverse() {
     assert_snapshot!(faults_of(&with("[[advertiser]]\nprotocol = \"nd\"\n", "")), @r#"
-    c.toml:5:1: error: nothing would advertise the service addresses
+    c.toml:5:1: error: nothing would advertise the service addresses: there is no [[advertiser]]
       help: add [[advertiser]] with protocol = "nd", or list the addresses in [dns] listen to serve without advertising
     "#);
     let service = "[service]\naddresses = [\"2001:db8:5::53\"]\ninterface = \"eth0\"\n";
@@ -238,7 +238,7 @@ fn mistake_10_zones_that_are_not_there() {
       help: write the zone's name, as in name = "example.com."
     "#);
     assert_snapshot!(faults_of(""), @r#"
-    c.toml:1:1: error: there is no zone to serve
+    c.toml:1:1: error: zones: there is no zone to serve
       help: write [zones] directory = "zones" for a folder of NAME.zone files, or a [[zone]] with name and file
     "#);
 }
@@ -323,5 +323,36 @@ fn a_mistake_in_the_environment_is_named_by_its_variable() {
       help: put it between quotes
     HERALDNS_PEERS__PORT (environment): error: port 0 cannot be listened on
       help: write a port from 1 to 65535
+    "#);
+}
+
+#[test]
+fn what_is_not_written_is_named_by_its_key() {
+    let variables = [("HERALDNS_SERVICE__PORT", "53")];
+    assert_snapshot!(faults_with("[zones]\ndirectory = \"zones\"\n", &variables), @r#"
+    c.toml:1:1: error: service.addresses: there is no service address
+      help: write addresses = ["2001:db8:5::53"] with the address that the servers share, or remove [service]
+    c.toml:1:1: error: service.interface: the interface is missing
+      help: write the name of the link shared with the router, as `ip link` shows it
+    c.toml:1:1: error: service: nothing would advertise the service addresses: there is no [[advertiser]]
+      help: add [[advertiser]] with protocol = "nd", or list the addresses in [dns] listen to serve without advertising
+    "#);
+}
+
+#[test]
+fn an_address_that_is_refused_is_told_once() {
+    assert_snapshot!(faults_of(&with("2001:db8:5::53", "::1")), @r#"
+    c.toml:6:14: error: ::1 cannot be a service address: it is the loopback address
+      help: write a global or unique local IPv6 address that the router forwards to this link
+    "#);
+}
+
+#[test]
+fn keys_of_a_later_version_are_refused() {
+    assert_snapshot!(faults_of(&format!("{RIGHT}[dns]\nrate-limit = 20\ncookie-secret-file = \"cookies\"\n")), @r#"
+    c.toml:11:14: error: limiting the rate of answers is not in this version
+      help: remove the key, or write 0; a firewall can limit answers by client
+    c.toml:12:22: error: DNS cookies are not in this version
+      help: remove the key, or write ""
     "#);
 }
