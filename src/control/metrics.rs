@@ -35,7 +35,7 @@ pub struct Measurements {
     pub inflow: u64,
     /// Answers that the kernel took.
     pub answers_sent: u64,
-    /// Answers that the kernel did not take.
+    /// Answers that the kernel refused for a reason of this host.
     pub answers_unsent: u64,
     /// Answers with TC set.
     pub answers_truncated: u64,
@@ -117,7 +117,11 @@ fn write_queries(page: &mut Page, measured: &Measurements) {
         labelled("cause", &measured.dropped),
     );
     page.counter("answers_sent", "Answers that the kernel took", measured.answers_sent);
-    page.counter("answers_unsent", "Answers that the kernel did not take", measured.answers_unsent);
+    page.counter(
+        "answers_unsent",
+        "Answers that the kernel refused for a reason of this host",
+        measured.answers_unsent,
+    );
     page.counter(
         "answers_truncated",
         "Answers that were cut short, to be asked for over TCP",

@@ -179,7 +179,6 @@ mod tests {
             tcp_idle: Duration::ZERO,
             tcp_connections: 0,
             tcp_connections_per_client: 0,
-            ..Config::default()
         };
         let expected = [
             "dns.listen[0]",
