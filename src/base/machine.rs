@@ -100,6 +100,8 @@ pub struct InterfaceState {
     pub service_addresses_held: bool,
     /// Its other addresses (not link-local, not the service addresses).
     pub addresses: Vec<Ipv6Addr>,
+    /// The routers of the default routes through it: their link-local addresses, sorted. May be a second old.
+    pub routers: Vec<Ipv6Addr>,
 }
 
 impl InterfaceState {

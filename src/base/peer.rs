@@ -25,6 +25,15 @@ impl IdentityHash {
     }
 }
 
+/// Longest identity, in octets: what people read should fit a line.
+pub const LONGEST_IDENTITY: usize = 64;
+
+/// True if `text` can be a server's identity: 1 to 64 visible ASCII characters. It is shown on terminals and in logs as it is.
+#[must_use]
+pub fn is_identity(text: &[u8]) -> bool {
+    (1..=LONGEST_IDENTITY).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic)
+}
+
 impl fmt::Display for IdentityHash {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:016x}", self.0)
@@ -165,5 +174,13 @@ mod tests {
         assert_eq!(IdentityHash::of("s1"), IdentityHash::of("s1"));
         assert_ne!(IdentityHash::of("s1"), IdentityHash::of("s2"));
         assert_eq!(IdentityHash::of("").to_string().len(), 16);
+    }
+
+    #[test]
+    fn an_identity_is_visible_ascii_of_up_to_64_octets() {
+        assert!(is_identity(b"ams-1.example_~!") && is_identity(&[b'a'; 64]));
+        for wrong in [&b""[..], &[b'a'; 65], b"a b", b"a\x1b[2J", b"a\n", "\u{e4}".as_bytes()] {
+            assert!(!is_identity(wrong), "{wrong:?}");
+        }
     }
 }

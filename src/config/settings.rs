@@ -9,6 +9,7 @@ use super::{AdvertiserConfig, Config};
 use crate::advertiser::nd::config::Mode;
 use crate::advertiser::peers;
 use crate::base::address::ServiceAddress;
+use crate::base::peer::{LONGEST_IDENTITY, is_identity};
 use crate::base::problem::Problem;
 use crate::{dns, scheduler};
 
@@ -136,8 +137,6 @@ fn is_service_address(service: &super::service::Config, address: IpAddr) -> bool
 }
 
 fn check_identity(configured: &str, problems: &mut Vec<Problem>) -> Option<String> {
-    /// NSID and TXT could carry 255 bytes; what people read should fit a line.
-    const LONGEST: usize = 64;
     let host = || sysinfo::System::host_name().unwrap_or_default();
     let identity = if configured.is_empty() { host() } else { configured.to_owned() };
     let cure = "write identity = \"ams-1\" with a name that no other server has";
@@ -145,8 +144,8 @@ fn check_identity(configured: &str, problems: &mut Vec<Problem>) -> Option<Strin
         problems.push(Problem::new("identity", "this host has no name that could be the identity", cure));
         return None;
     }
-    if identity.len() > LONGEST || !identity.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let what = format!("'{identity}' cannot be an identity: up to {LONGEST} visible ASCII characters, no spaces");
+    if !is_identity(identity.as_bytes()) {
+        let what = format!("'{identity}' cannot be an identity: up to {LONGEST_IDENTITY} visible ASCII characters, no spaces");
         problems.push(Problem::new("identity", what, cure));
         return None;
     }

@@ -156,6 +156,8 @@ impl Netlink {
     /// The kernel's.
     pub fn open() -> Result<Self, NetlinkError> {
         let socket = open(&[])?;
+        // Kernels before 4.20 cannot filter; what they send too much is left out here.
+        let _ = socket.set_netlink_get_strict_chk(true);
         Ok(Self {
             socket,
             sequence: 0,
@@ -199,19 +201,24 @@ impl Netlink {
         Ok(found)
     }
 
-    /// The default routes of the main table.
+    /// The default routes of the main table that lead out of one interface.
     ///
     /// # Errors
     /// See [`NetlinkError`].
-    pub fn default_routes(&mut self) -> Result<Vec<DefaultRoute>, NetlinkError> {
+    pub fn default_routes(&mut self, index: InterfaceIndex) -> Result<Vec<DefaultRoute>, NetlinkError> {
         let mut message = RouteMessage::default();
         message.header.address_family = AddressFamily::Inet6;
+        // The kernel leaves out the rest, of which there can be a whole Internet.
+        message.header.table = RouteHeader::RT_TABLE_MAIN;
+        message.header.kind = RouteType::Unicast;
+        message.attributes.push(RouteAttribute::Oif(index.0));
         let mut found = Vec::new();
         self.ask(Request::Routes, RouteNetlinkMessage::GetRoute(message), NLM_F_DUMP, |answer| {
             if let RouteNetlinkMessage::NewRoute(route) = answer {
                 read_default_routes(&route, &mut found);
             }
         })?;
+        found.retain(|route| route.index == index);
         Ok(found)
     }
 
@@ -516,7 +523,7 @@ mod tests {
     fn two_requests_in_a_row_get_their_own_answers() {
         let mut netlink = Netlink::open().unwrap();
         let addresses = netlink.addresses().unwrap();
-        netlink.default_routes().unwrap();
+        netlink.default_routes(InterfaceIndex(1)).unwrap();
         assert_eq!(netlink.addresses().unwrap(), addresses);
     }
 

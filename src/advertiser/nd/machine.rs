@@ -257,6 +257,9 @@ impl NeighborDiscovery {
 
     fn link_changed(&mut self, state: &InterfaceState, now: Timestamp, out: &mut Outbox) {
         let before = std::mem::replace(&mut self.sender.link, state.clone());
+        for router in &state.routers {
+            self.routers.learn(*router, None, now);
+        }
         match (before.is_usable(), state.is_usable()) {
             (false, false) => {}
             (true, false) => {

@@ -1,4 +1,4 @@
-//! The routers on the link: who sent a Router Advertisement, or asked for a service address.
+//! The routers on the link: who sent a Router Advertisement, asked for a service address, or is next hop of a default route.
 //!
 //! They are only needed when a take-over is not believed: then each of them is asked something that carries our address.
 

@@ -12,14 +12,12 @@ use std::time::Duration;
 use ring::hmac;
 
 use crate::base::address::LinkLayerAddress;
-use crate::base::peer::{IdentityHash, PeerState, Statement};
+use crate::base::peer::{IdentityHash, LONGEST_IDENTITY, PeerState, Statement, is_identity};
 
 /// Longest message that is sent, and the longest that is read: it fits the smallest IPv6 MTU.
 pub const LONGEST: usize = 1_200;
 /// Most service addresses in a message.
 pub const MOST_SERVICES: usize = 48;
-/// Longest identity in a message, in octets.
-pub const LONGEST_IDENTITY: usize = 255;
 
 const MAGIC: [u8; 4] = *b"HDPM";
 const VERSION: u8 = 1;
@@ -55,8 +53,8 @@ const WORST_CLASS: u8 = 3;
 /// 84 | fields: type (16), length (16), value     |
 /// ```
 ///
-/// Flags: 1 idle, 2 holder, 4 the successor is given, 8 the link-local address is given. Fields: 1 identity, UTF-8;
-/// 2 service addresses, 16 octets each; 65535 signature, always the last.
+/// Flags: 1 idle, 2 holder, 4 the successor is given, 8 the link-local address is given. Fields: 1 identity, visible
+/// ASCII; 2 service addresses, 16 octets each; 65535 signature, always the last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerMessage {
     /// What the server says.
@@ -106,8 +104,8 @@ pub enum Malformed {
     /// No identity, or an empty one.
     #[error("no identity")]
     IdentityMissing,
-    /// An identity that is too long or no text.
-    #[error("the identity is no UTF-8 text of up to 255 octets")]
+    /// An identity that no config allows: too long, or not fit for a terminal.
+    #[error("the identity is more than {LONGEST_IDENTITY} octets or has others than visible ASCII characters")]
     IdentityText,
     /// The hash is not the identity's.
     #[error("{0} is not the hash of the identity")]
@@ -266,7 +264,7 @@ impl PeerMessage {
     }
 }
 
-/// The identity as it goes on the wire: its first 255 octets, whole characters only.
+/// The identity as it goes on the wire: its first 64 octets, whole characters only.
 #[must_use]
 pub fn cut(identity: &str) -> &str {
     &identity[..identity.floor_char_boundary(LONGEST_IDENTITY)]
@@ -284,7 +282,10 @@ fn verify(bytes: &[u8], key: &Key) -> Result<(), Malformed> {
 }
 
 fn read_identity(value: &[u8]) -> Result<String, Malformed> {
-    if value.len() > LONGEST_IDENTITY {
+    if value.is_empty() {
+        return Err(Malformed::IdentityMissing);
+    }
+    if !is_identity(value) {
         return Err(Malformed::IdentityText);
     }
     String::from_utf8(value.to_vec()).map_err(|_| Malformed::IdentityText)

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use super::groups;
 use crate::base::address::{InterfaceIndex, ServiceAddress, is_link_local};
 use crate::base::machine::InterfaceState;
-use crate::io::netlink::{Address, Change, Link, Netlink, NetlinkError, Watch};
+use crate::io::netlink::{Address, Change, DefaultRoute, Link, Netlink, NetlinkError, Watch};
 
 /// Reads and watches one interface. Its descriptor can be read when something may have changed.
 pub struct InterfaceMonitor {
@@ -65,15 +65,19 @@ impl InterfaceMonitor {
             self.forget();
             return Err(error);
         }
-        if concerned { self.check() } else { Ok(false) }
+        if concerned { self.update(false) } else { Ok(false) }
     }
 
-    /// Reads everything again; to be called each second. True if the state is another one.
+    /// Reads everything again, the routers too; to be called each second. True if the state is another one.
     ///
     /// # Errors
     /// See [`NetlinkError`]; the state is "down" then.
     pub fn check(&mut self) -> Result<bool, NetlinkError> {
-        match self.read() {
+        self.update(true)
+    }
+
+    fn update(&mut self, with_routers: bool) -> Result<bool, NetlinkError> {
+        match self.read(with_routers) {
             Ok(state) => {
                 let changed = state != self.state;
                 self.state = state;
@@ -86,7 +90,7 @@ impl InterfaceMonitor {
         }
     }
 
-    fn read(&mut self) -> Result<InterfaceState, NetlinkError> {
+    fn read(&mut self, with_routers: bool) -> Result<InterfaceState, NetlinkError> {
         let addresses = self.netlink.addresses()?;
         let has = |service: &ServiceAddress| addresses.iter().any(|found| found.address == service.get() && found.usable);
         let service_addresses_held = self.services.iter().all(has);
@@ -97,7 +101,14 @@ impl InterfaceMonitor {
             });
         };
         let groups_held = groups::are_held(link.index, &self.groups).unwrap_or(false);
-        Ok(compose(&link, &addresses, &self.services, groups_held, service_addresses_held))
+        let routes = with_routers.then(|| self.netlink.default_routes(link.index));
+        let routers = match routes {
+            Some(Ok(routes)) => routers(&routes),
+            // Who routes is good to know, and no condition of serving.
+            Some(Err(_)) | None => self.state.routers.clone(),
+        };
+        let state = compose(&link, &addresses, &self.services, groups_held, service_addresses_held);
+        Ok(InterfaceState { routers, ..state })
     }
 
     fn forget(&mut self) {
@@ -152,7 +163,17 @@ fn compose(
         groups_held,
         service_addresses_held,
         addresses: others,
+        ..InterfaceState::default()
     }
+}
+
+/// The next hops that are on the link and can be asked there.
+fn routers(routes: &[DefaultRoute]) -> Vec<Ipv6Addr> {
+    let gateways = routes.iter().filter_map(|route| route.gateway);
+    let mut routers: Vec<_> = gateways.filter(|gateway| is_link_local(*gateway)).collect();
+    routers.sort_unstable();
+    routers.dedup();
+    routers
 }
 
 #[cfg(test)]
@@ -218,6 +239,24 @@ mod tests {
         let state = compose(&link(), &found, &[service("2001:db8:5::53")], true, true);
         let expected: [Ipv6Addr; 2] = ["2001:db8::1".parse().unwrap(), "2001:db8::9".parse().unwrap()];
         assert_eq!(state.addresses, expected);
+    }
+
+    #[test]
+    fn routers_are_the_link_local_next_hops_each_once() {
+        let route = |gateway: Option<&str>, metric| DefaultRoute {
+            gateway: gateway.map(|text| text.parse().unwrap()),
+            index: InterfaceIndex(4),
+            metric,
+        };
+        let routes = [
+            route(Some("fe80::9"), 1_024),
+            route(None, 1),
+            route(Some("2001:db8::1"), 2),
+            route(Some("fe80::1"), 1_024),
+            route(Some("fe80::9"), 100),
+        ];
+        let expected: [Ipv6Addr; 2] = ["fe80::1".parse().unwrap(), "fe80::9".parse().unwrap()];
+        assert_eq!(routers(&routes), expected);
     }
 
     #[test]

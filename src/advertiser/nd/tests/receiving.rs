@@ -1,11 +1,12 @@
 //! Solicitations, strangers, and what is dropped.
 
+use std::net::Ipv6Addr;
+
 use super::bench::*;
 use crate::advertiser::nd::Config;
 use crate::advertiser::nd::wire::{Message, NeighborSolicitation, RouterAdvertisement};
-use crate::base::address::{ALL_NODES, solicited_node};
-use crate::base::machine::Datagram;
-use crate::base::machine::Input;
+use crate::base::address::{ALL_NODES, LinkLayerAddress, solicited_node};
+use crate::base::machine::{Datagram, Input, InterfaceState};
 use crate::scheduler::Intent;
 
 #[test]
@@ -161,6 +162,23 @@ fn an_idle_holder_contradicts_a_stranger_too() {
         bench.hear_advertisement(66, mac(66), None);
     }
     assert_eq!(bench.times().len(), 10);
+}
+
+#[test]
+fn the_next_hop_of_a_default_route_is_asked_by_its_group() {
+    let router: Ipv6Addr = "fe80::abcd".parse().unwrap();
+    let mut bench = Bench::follower(Config::default());
+    bench.link(&InterfaceState {
+        routers: vec![router],
+        ..usable()
+    });
+    bench.run_until(3_000);
+    let asked: Vec<_> = bench.sent.iter().filter(|sent| sent.frame.is_some()).collect();
+    let group = solicited_node(router);
+    assert_eq!(
+        (asked.len(), asked[0].at, asked[0].frame, asked[0].destination),
+        (1, at(2_900), Some(LinkLayerAddress::of_group(group)), group)
+    );
 }
 
 #[test]
