@@ -124,6 +124,32 @@ fn the_guardian_starts_main_again_when_it_dies() {
 }
 
 #[test]
+fn a_second_start_is_refused_and_leaves_the_first_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let _server = Server::start(folder.path());
+    let before = status(folder.path()).pids;
+    let second = heraldns(folder.path(), &["serve", "--config", "c.toml"]).output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(said.contains("c.sock"), "{said}");
+    assert_eq!(status(folder.path()).pids, before);
+}
+
+#[test]
+fn the_guardian_does_not_give_up_a_main_that_has_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path());
+    let config = fs::read_to_string(folder.path().join("c.toml")).unwrap();
+    fs::write(folder.path().join("c.toml"), "broken").unwrap();
+    kill(status(folder.path()).pids.main);
+    server.read_until("main died (signal: 9");
+    server.read_until("main died (exit status: 1)");
+    fs::write(folder.path().join("c.toml"), config).unwrap();
+    server.read_until("standby (was starting)");
+    assert_eq!(ask(folder.path(), &["status"]).status.code(), Some(0));
+}
+
+#[test]
 fn main_survives_the_guardian_and_still_stops_when_told() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start(folder.path());
