@@ -205,7 +205,7 @@ impl Peers {
         let Some(statement) = &self.statement else { return };
         self.due = Some(now + statement.interval);
         self.last_sent = Some(now);
-        if !self.interface.up || self.interface.link_local.is_none() {
+        if !self.can_speak() {
             return;
         }
         self.sequence = self.sequence.wrapping_add(1);
@@ -228,6 +228,10 @@ impl Peers {
                 },
             );
         }
+    }
+
+    fn can_speak(&self) -> bool {
+        self.interface.up && self.interface.link_local.is_some()
     }
 
     fn receive(&mut self, packet: &Datagram<'_>, now: Timestamp, out: &mut Outbox) {
@@ -383,9 +387,16 @@ impl Machine for Peers {
         match input {
             Input::Tick | Input::Peers(_) | Input::Inflow(_) => {}
             Input::Interface(state) => {
+                let could_speak = self.can_speak();
                 self.interface = state.clone();
-                if let Some(statement) = self.statement.clone() {
-                    self.say(statement, now, out);
+                match self.statement.clone() {
+                    Some(statement) if could_speak => self.say(statement, now, out),
+                    // What was last said may be of the outage: whoever decides is given the time to say something new.
+                    Some(statement) if self.can_speak() => {
+                        self.statement = Some(self.complete(statement));
+                        self.due = Some(now + SHORTEST_GAP);
+                    }
+                    Some(_) | None => {}
                 }
             }
             Input::Datagram(_, packet) => self.receive(&packet, now, out),

@@ -118,7 +118,7 @@ fn in_idle_standby_a_second_lies_between_messages() {
 }
 
 #[test]
-fn nothing_is_sent_while_the_link_is_down_and_a_new_link_layer_address_is_said_at_once() {
+fn nothing_is_sent_while_the_link_is_down_and_what_was_said_then_only_if_nothing_new_comes() {
     let mut peers = Peers::new(setup("s1"));
     let mut out = Outbox::new();
     peers.say(standby(), at(0), &mut out);
@@ -131,6 +131,39 @@ fn nothing_is_sent_while_the_link_is_down_and_a_new_link_layer_address_is_said_a
         ..InterfaceState::default()
     };
     peers.handle(Input::Interface(&interface), at(350), &mut out);
+    assert!(out.outputs().is_empty());
+    peers.handle(Input::Tick, at(370), &mut out);
+    assert_eq!(said(&mut out, None)[0].statement.link_layer, mac(9));
+
+    let down = InterfaceState {
+        up: false,
+        link_local: None,
+        ..interface.clone()
+    };
+    let withdrawn = Statement {
+        state: PeerState::Withdrawn,
+        ..standby()
+    };
+    peers.handle(Input::Interface(&down), at(400), &mut out);
+    peers.say(withdrawn, at(400), &mut out);
+    peers.handle(Input::Interface(&interface), at(500), &mut out);
+    peers.say(standby(), at(500), &mut out);
+    let said = said(&mut out, None);
+    assert_eq!((said.len(), said[0].statement.state), (1, PeerState::Standby));
+    assert_eq!(peers.deadline(), Some(at(800)));
+}
+
+#[test]
+fn a_new_link_layer_address_is_said_at_once() {
+    let mut peers = started(setup("s1"));
+    let mut out = Outbox::new();
+    peers.say(standby(), at(0), &mut out);
+    said(&mut out, None);
+    let interface = InterfaceState {
+        link_layer: mac(9),
+        ..peers.interface.clone()
+    };
+    peers.handle(Input::Interface(&interface), at(100), &mut out);
     assert_eq!(said(&mut out, None)[0].statement.link_layer, mac(9));
 }
 
