@@ -250,6 +250,31 @@ fn a_take_over_that_is_believed_asks_nobody() {
 }
 
 #[test]
+fn with_several_routers_a_query_proves_only_one_of_them_and_each_is_asked_once() {
+    let mut bench = Bench::follower(Config::default());
+    bench.link(&InterfaceState {
+        routers: vec![link_local(97), link_local(98)],
+        ..usable()
+    });
+    bench.run_until(2_000);
+    bench.input(Input::Inflow(1));
+    bench.sent.clear();
+    for step in 2..40 {
+        bench.run_until(2_000 + 100 * step);
+        bench.input(Input::Inflow(step));
+    }
+    let solicitations = bench.sent.iter().filter(|sent| sent.frame.is_some());
+    let asked: Vec<_> = solicitations
+        .map(|sent| match &sent.message {
+            Message::Solicitation(message) => (sent.at, message.target),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(asked, [(at(2_900), link_local(97)), (at(2_900), link_local(98))]);
+    assert!(!bench.notices.iter().any(|text| text.contains("no query came")));
+}
+
+#[test]
 fn claim_2_with_start_solicited_the_first_solicitation_activates_the_sending() {
     let mut bench = Bench::new(Config {
         start: Start::Solicited,
