@@ -2,7 +2,7 @@
 //!
 //! Who is dead, holder or successor is for the readers of the list to find; here a peer is only forgotten after a minute.
 //! A message counts once: its boot and sequence must be above the last of the same server. What comes from the link must
-//! have hop limit 255; from beyond the link only the configured addresses are heard.
+//! have hop limit 255; from beyond the link only the configured addresses are heard, and not if they are on the link too.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -109,6 +109,8 @@ mod refused {
     pub(super) const HOP_LIMIT: &str = "hop-limit";
     pub(super) const STRANGER: &str = "stranger";
     pub(super) const REPLAYED: &str = "replayed";
+    /// A copy from beyond the link of what a server on the link says there.
+    pub(super) const ON_LINK: &str = "on-link";
     pub(super) const OWN: &str = "own";
     pub(super) const OWN_LINK_LAYER: &str = "own-link-layer";
     pub(super) const TABLE_FULL: &str = "table-full";
@@ -254,7 +256,13 @@ impl Peers {
         }
         let key = (hash, message.statement.link_layer);
         let known = self.heard.get(&key).copied();
-        if known.is_some_and(|last| life <= last) {
+        let listed = self.peers.iter().find(|peer| key_of(peer) == key);
+        if !on_link && listed.is_some_and(|peer| peer.on_link && now < peer.dies_at()) {
+            return Err(refused::ON_LINK);
+        }
+        // The same message twice: that it came from the link too is news.
+        let found_on_link = on_link && known == Some(life) && listed.is_some_and(|peer| !peer.on_link);
+        if known.is_some_and(|last| life <= last) && !found_on_link {
             return Err(refused::REPLAYED);
         }
         self.make_room(key, now)?;

@@ -1,5 +1,7 @@
 //! Stories of one peers machine: what it says when, whom it believes, whom it forgets.
 
+use std::net::Ipv6Addr;
+
 use super::*;
 use crate::base::machine::Output;
 
@@ -193,6 +195,26 @@ fn only_the_link_and_the_configured_addresses_are_heard() {
     assert!(peers.peers().is_empty());
     deliver_from(&mut peers, "2001:db8::2", 60, &bytes, at(1));
     assert!(!peers.peers()[0].on_link);
+}
+
+#[test]
+fn a_server_whose_messages_come_from_the_link_too_is_on_the_link() {
+    let mut setup = setup("s1");
+    setup.config.addresses = vec!["2001:db8::2".parse().unwrap()];
+    let mut peers = started(setup);
+    for sequence in 1..=3 {
+        let now = at(300 * u64::from(sequence));
+        let bytes = message("s2", 2, 5, sequence).emit(None);
+        deliver_from(&mut peers, "2001:db8::2", 60, &bytes, now);
+        assert_eq!(peers.peers()[0].on_link, sequence > 1, "never taken for one beyond it again");
+        deliver_from(&mut peers, "fe80::2", 255, &bytes, now);
+        assert!(peers.peers()[0].on_link);
+        assert_eq!(peers.peers()[0].source, "fe80::2".parse::<Ipv6Addr>().unwrap());
+        deliver_from(&mut peers, "fe80::2", 255, &bytes, now);
+    }
+    assert_eq!(peers.traffic().dropped.entries(), [("replayed", 3), ("on-link", 2)]);
+    deliver_from(&mut peers, "2001:db8::2", 60, &message("s2", 2, 5, 9).emit(None), at(900 + 900));
+    assert!(!peers.peers()[0].on_link, "it is dead on the link and lives beyond it");
 }
 
 #[test]
