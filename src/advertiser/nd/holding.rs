@@ -14,7 +14,7 @@ use crate::base::time::{Timestamp, earliest};
 pub(super) const BURST: [Duration; 3] = [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(150)];
 /// Between two advertisements that are answers to what others sent.
 const SHORTEST_GAP: Duration = Duration::from_millis(20);
-/// After a take-over from an active holder, queries come within this time, or somebody does not believe it.
+/// After a take-over from an active holder, queries come within this time from every router that believes it.
 const QUERIES_WITHIN: Duration = Duration::from_secs(1);
 
 /// When the next advertisement goes out: a burst, then every interval.
@@ -64,6 +64,8 @@ pub(super) struct Holding {
     /// The last sign of another holder that needs no answer any more.
     contradicted: Option<Timestamp>,
     queries_due: Option<Timestamp>,
+    /// A query came since the take-over: by way of one of the routers, and nobody can tell which.
+    queried: bool,
 }
 
 impl Holding {
@@ -84,7 +86,7 @@ impl Holding {
     }
 
     pub(super) fn queries_came(&mut self) {
-        self.queries_due = None;
+        self.queried = true;
     }
 
     pub(super) fn deadline(&self) -> Option<Timestamp> {
@@ -154,18 +156,22 @@ impl NeighborDiscovery {
     }
 
     /// No query came although there should be some: an entry is missing or has failed, or its router takes no
-    /// unsolicited advertisements. A solicitation it takes in any case.
+    /// unsolicited advertisements. A solicitation it takes in any case. With several routers a query proves only one of them.
     fn ask_routers(&mut self, now: Timestamp, out: &mut Outbox) {
         if self.holding.queries_due.is_none_or(|due| now < due) {
             return;
         }
         self.holding.queries_due = None;
-        if self.holding.idle {
+        let routers: Vec<_> = self.routers.iter().copied().collect();
+        let all_believe = self.holding.queried && routers.len() <= 1;
+        if self.holding.idle || all_believe {
             return;
         }
-        let routers: Vec<_> = self.routers.iter().copied().collect();
         for router in &routers {
             self.sender.solicit(router, out);
+        }
+        if self.holding.queried {
+            return;
         }
         let text = match routers.len() {
             0 => "nd: no query came within 1 s of the take-over, and no router was heard that could be asked".to_owned(),

@@ -83,8 +83,8 @@ pub struct NeighborDiscovery {
     last_holder: Option<(String, bool)>,
     losses: Vec<Timestamp>,
     behind_until: Option<Timestamp>,
-    /// While the link is lost: since when, and whether this server was the holder.
-    link_lost: Option<(Timestamp, bool)>,
+    /// When this server lost the link as the holder: back before the others lose patience, it is the holder still.
+    link_lost: Option<Timestamp>,
     /// When the last call was.
     ran: Timestamp,
     /// The deadline after it.
@@ -210,7 +210,10 @@ impl NeighborDiscovery {
         self.listened = false;
         self.vacancy = None;
         match self.phase {
-            Phase::Holding => self.start_holding(now, out),
+            Phase::Holding => {
+                self.link_lost = None;
+                self.start_holding(now, out);
+            }
             Phase::Leaving => self.start_leaving(now, out),
             Phase::Out | Phase::Failed | Phase::Listening | Phase::Following => self.inflow.start_following(now),
         }
@@ -243,11 +246,11 @@ impl NeighborDiscovery {
     fn follow_decision(&mut self, now: Timestamp, out: &mut Outbox) {
         match self.intent() {
             None => {}
-            Some(Intent::Advertise | Intent::Silent) => {
-                if matches!(self.phase, Phase::Out | Phase::Leaving) {
-                    self.step(Event::Ready, now, out);
-                }
-            }
+            Some(Intent::Advertise | Intent::Silent) => match self.phase {
+                Phase::Out if self.is_flap(now) => self.step(Event::Flap, now, out),
+                Phase::Out | Phase::Leaving => self.step(Event::Ready, now, out),
+                Phase::Failed | Phase::Listening | Phase::Following | Phase::Holding => {}
+            },
             Some(Intent::Withdraw(why)) => {
                 self.step(Event::Withdraw(why), now, out);
                 self.leaving.serving &= why != Withdrawal::Unhealthy;
@@ -263,18 +266,13 @@ impl NeighborDiscovery {
         match (before.is_usable(), state.is_usable()) {
             (false, false) => {}
             (true, false) => {
-                self.link_lost = Some((now, self.phase == Phase::Holding));
+                if self.phase == Phase::Holding {
+                    self.link_lost = Some(now);
+                }
                 self.step(Event::LinkLost, now, out);
             }
             (false, true) => {
-                let patience = self.setup.peer_interval * MISSED_UNTIL_DEAD;
-                let flap = self
-                    .link_lost
-                    .take()
-                    .is_some_and(|(at, holding)| holding && now.since(at) < patience);
-                let wanted = matches!(self.intent(), Some(Intent::Advertise | Intent::Silent));
-                let event = if flap && wanted { Event::Flap } else { Event::LinkBack };
-                self.step(event, now, out);
+                self.step(Event::LinkBack, now, out);
                 self.follow_decision(now, out);
             }
             (true, true) => {
@@ -283,6 +281,13 @@ impl NeighborDiscovery {
                 }
             }
         }
+    }
+
+    /// The link was lost under this server as the holder, and nobody has taken its place or is about to.
+    fn is_flap(&self, now: Timestamp) -> bool {
+        let patience = self.setup.peer_interval * MISSED_UNTIL_DEAD;
+        let in_time = self.link_lost.is_some_and(|at| now.since(at) < patience);
+        in_time && self.others.highest_term() <= self.term && self.others.holder(now).is_none()
     }
 
     /// A stall of our own must not look like the death of the others, nor end in an advertisement.
@@ -297,6 +302,7 @@ impl NeighborDiscovery {
         );
         self.responder.take_pending();
         self.last_holder = None;
+        self.link_lost = None;
         self.turn = None;
         self.step(Event::Stalled, now, out);
         self.follow_decision(now, out);

@@ -11,7 +11,7 @@
 //!   |                                            withdraw                 |
 //!   +<----------- quiet ------------ Leaving <----------------------------+
 //!
-//!  any -- link lost --> Failed -- link back --> Out (a flap of the holder's link: Holding)
+//!  any -- link lost --> Failed -- link back --> Out (and from there to Holding if that was a flap of the holder's link)
 //! ```
 
 use crate::scheduler::Withdrawal;
@@ -44,7 +44,7 @@ pub(super) enum Event {
     LinkLost,
     /// They are back.
     LinkBack,
-    /// They are back before anybody took over.
+    /// Queries are wanted again, and the link was away so shortly that nobody took over.
     Flap,
     /// This process did not run for a while.
     Stalled,
@@ -63,12 +63,12 @@ impl Phase {
             (_, Event::LinkLost) => Self::Failed,
 
             (Self::Out, Event::Ready) => Self::Listening,
-            (Self::Out, Event::Withdraw(_) | Event::LinkBack | Event::Flap | Event::Stalled) => Self::Out,
+            (Self::Out, Event::Flap) => Self::Holding,
+            (Self::Out, Event::Withdraw(_) | Event::LinkBack | Event::Stalled) => Self::Out,
             (Self::Out, Event::OtherHolds | Event::TakeOver | Event::Quiet) => Self::Out,
 
             (Self::Failed, Event::LinkBack) => Self::Out,
-            (Self::Failed, Event::Flap) => Self::Holding,
-            (Self::Failed, Event::Ready | Event::Withdraw(_) | Event::Stalled) => Self::Failed,
+            (Self::Failed, Event::Ready | Event::Flap | Event::Withdraw(_) | Event::Stalled) => Self::Failed,
             (Self::Failed, Event::OtherHolds | Event::TakeOver | Event::Quiet) => Self::Failed,
 
             (Self::Listening, Event::OtherHolds) => Self::Following,
@@ -116,7 +116,7 @@ mod tests {
             (Event::Withdraw(Withdrawal::Unhealthy),    [Out,       Failed,  Out,       Out,       Leaving,   Leaving]),
             (Event::LinkLost,                           [Failed,    Failed,  Failed,    Failed,    Failed,    Failed]),
             (Event::LinkBack,                           [Out,       Out,     Listening, Following, Holding,   Leaving]),
-            (Event::Flap,                               [Out,       Holding, Listening, Following, Holding,   Leaving]),
+            (Event::Flap,                               [Holding,   Failed,  Listening, Following, Holding,   Leaving]),
             (Event::Stalled,                            [Out,       Failed,  Listening, Listening, Listening, Out]),
             (Event::OtherHolds,                         [Out,       Failed,  Following, Following, Following, Leaving]),
             (Event::TakeOver,                           [Out,       Failed,  Holding,   Holding,   Holding,   Leaving]),

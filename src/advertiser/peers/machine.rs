@@ -2,7 +2,7 @@
 //!
 //! Who is dead, holder or successor is for the readers of the list to find; here a peer is only forgotten after a minute.
 //! A message counts once: its boot and sequence must be above the last of the same server. What comes from the link must
-//! have hop limit 255; from beyond the link only the configured addresses are heard.
+//! have hop limit 255; from beyond the link only the configured addresses are heard, and not if they are on the link too.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -109,6 +109,8 @@ mod refused {
     pub(super) const HOP_LIMIT: &str = "hop-limit";
     pub(super) const STRANGER: &str = "stranger";
     pub(super) const REPLAYED: &str = "replayed";
+    /// A copy from beyond the link of what a server on the link says there.
+    pub(super) const ON_LINK: &str = "on-link";
     pub(super) const OWN: &str = "own";
     pub(super) const OWN_LINK_LAYER: &str = "own-link-layer";
     pub(super) const TABLE_FULL: &str = "table-full";
@@ -205,7 +207,7 @@ impl Peers {
         let Some(statement) = &self.statement else { return };
         self.due = Some(now + statement.interval);
         self.last_sent = Some(now);
-        if !self.interface.up || self.interface.link_local.is_none() {
+        if !self.can_speak() {
             return;
         }
         self.sequence = self.sequence.wrapping_add(1);
@@ -230,6 +232,10 @@ impl Peers {
         }
     }
 
+    fn can_speak(&self) -> bool {
+        self.interface.up && self.interface.link_local.is_some()
+    }
+
     fn receive(&mut self, packet: &Datagram<'_>, now: Timestamp, out: &mut Outbox) {
         match self.admit(packet, now, out) {
             Ok(()) => self.traffic.received += 1,
@@ -250,7 +256,13 @@ impl Peers {
         }
         let key = (hash, message.statement.link_layer);
         let known = self.heard.get(&key).copied();
-        if known.is_some_and(|last| life <= last) {
+        let listed = self.peers.iter().find(|peer| key_of(peer) == key);
+        if !on_link && listed.is_some_and(|peer| peer.on_link && now < peer.dies_at()) {
+            return Err(refused::ON_LINK);
+        }
+        // The same message twice: that it came from the link too is news.
+        let found_on_link = on_link && known == Some(life) && listed.is_some_and(|peer| !peer.on_link);
+        if known.is_some_and(|last| life <= last) && !found_on_link {
             return Err(refused::REPLAYED);
         }
         self.make_room(key, now)?;
@@ -383,9 +395,16 @@ impl Machine for Peers {
         match input {
             Input::Tick | Input::Peers(_) | Input::Inflow(_) => {}
             Input::Interface(state) => {
+                let could_speak = self.can_speak();
                 self.interface = state.clone();
-                if let Some(statement) = self.statement.clone() {
-                    self.say(statement, now, out);
+                match self.statement.clone() {
+                    Some(statement) if could_speak => self.say(statement, now, out),
+                    // What was last said may be of the outage: whoever decides is given the time to say something new.
+                    Some(statement) if self.can_speak() => {
+                        self.statement = Some(self.complete(statement));
+                        self.due = Some(now + SHORTEST_GAP);
+                    }
+                    Some(_) | None => {}
                 }
             }
             Input::Datagram(_, packet) => self.receive(&packet, now, out),

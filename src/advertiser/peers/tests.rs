@@ -1,5 +1,7 @@
 //! Stories of one peers machine: what it says when, whom it believes, whom it forgets.
 
+use std::net::Ipv6Addr;
+
 use super::*;
 use crate::base::machine::Output;
 
@@ -118,7 +120,7 @@ fn in_idle_standby_a_second_lies_between_messages() {
 }
 
 #[test]
-fn nothing_is_sent_while_the_link_is_down_and_a_new_link_layer_address_is_said_at_once() {
+fn nothing_is_sent_while_the_link_is_down_and_what_was_said_then_only_if_nothing_new_comes() {
     let mut peers = Peers::new(setup("s1"));
     let mut out = Outbox::new();
     peers.say(standby(), at(0), &mut out);
@@ -131,6 +133,39 @@ fn nothing_is_sent_while_the_link_is_down_and_a_new_link_layer_address_is_said_a
         ..InterfaceState::default()
     };
     peers.handle(Input::Interface(&interface), at(350), &mut out);
+    assert!(out.outputs().is_empty());
+    peers.handle(Input::Tick, at(370), &mut out);
+    assert_eq!(said(&mut out, None)[0].statement.link_layer, mac(9));
+
+    let down = InterfaceState {
+        up: false,
+        link_local: None,
+        ..interface.clone()
+    };
+    let withdrawn = Statement {
+        state: PeerState::Withdrawn,
+        ..standby()
+    };
+    peers.handle(Input::Interface(&down), at(400), &mut out);
+    peers.say(withdrawn, at(400), &mut out);
+    peers.handle(Input::Interface(&interface), at(500), &mut out);
+    peers.say(standby(), at(500), &mut out);
+    let said = said(&mut out, None);
+    assert_eq!((said.len(), said[0].statement.state), (1, PeerState::Standby));
+    assert_eq!(peers.deadline(), Some(at(800)));
+}
+
+#[test]
+fn a_new_link_layer_address_is_said_at_once() {
+    let mut peers = started(setup("s1"));
+    let mut out = Outbox::new();
+    peers.say(standby(), at(0), &mut out);
+    said(&mut out, None);
+    let interface = InterfaceState {
+        link_layer: mac(9),
+        ..peers.interface.clone()
+    };
+    peers.handle(Input::Interface(&interface), at(100), &mut out);
     assert_eq!(said(&mut out, None)[0].statement.link_layer, mac(9));
 }
 
@@ -160,6 +195,26 @@ fn only_the_link_and_the_configured_addresses_are_heard() {
     assert!(peers.peers().is_empty());
     deliver_from(&mut peers, "2001:db8::2", 60, &bytes, at(1));
     assert!(!peers.peers()[0].on_link);
+}
+
+#[test]
+fn a_server_whose_messages_come_from_the_link_too_is_on_the_link() {
+    let mut setup = setup("s1");
+    setup.config.addresses = vec!["2001:db8::2".parse().unwrap()];
+    let mut peers = started(setup);
+    for sequence in 1..=3 {
+        let now = at(300 * u64::from(sequence));
+        let bytes = message("s2", 2, 5, sequence).emit(None);
+        deliver_from(&mut peers, "2001:db8::2", 60, &bytes, now);
+        assert_eq!(peers.peers()[0].on_link, sequence > 1, "never taken for one beyond it again");
+        deliver_from(&mut peers, "fe80::2", 255, &bytes, now);
+        assert!(peers.peers()[0].on_link);
+        assert_eq!(peers.peers()[0].source, "fe80::2".parse::<Ipv6Addr>().unwrap());
+        deliver_from(&mut peers, "fe80::2", 255, &bytes, now);
+    }
+    assert_eq!(peers.traffic().dropped.entries(), [("replayed", 3), ("on-link", 2)]);
+    deliver_from(&mut peers, "2001:db8::2", 60, &message("s2", 2, 5, 9).emit(None), at(900 + 900));
+    assert!(!peers.peers()[0].on_link, "it is dead on the link and lives beyond it");
 }
 
 #[test]

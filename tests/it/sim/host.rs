@@ -124,12 +124,13 @@ impl Host {
     }
 
     pub(super) fn wake(&mut self, now: Timestamp) {
+        if self.nd.deadline().is_some_and(|at| now >= at) {
+            self.nd.handle(Input::Tick, now, &mut self.outbox);
+        }
+        self.settle(now);
         if self.peers.deadline().is_some_and(|at| now >= at) {
             self.peers.handle(Input::Tick, now, &mut self.outbox);
             self.collect();
-        }
-        if self.nd.deadline().is_some_and(|at| now >= at) {
-            self.nd.handle(Input::Tick, now, &mut self.outbox);
         }
         self.settle(now);
     }
@@ -211,6 +212,7 @@ impl Host {
 
     fn decide(&mut self, now: Timestamp) -> bool {
         let intent = match self.wish {
+            Wish::Serve if !self.link_up => Intent::Withdraw(Withdrawal::Unhealthy),
             Wish::Serve if now.since(self.last_wanted) >= self.settings.standby_after => Intent::Silent,
             Wish::Serve => Intent::Advertise,
             Wish::Drain => Intent::Withdraw(Withdrawal::Planned),

@@ -138,6 +138,26 @@ fn claim_9_a_failed_server_hands_over_at_once() {
 }
 
 #[test]
+fn a_flap_of_the_holders_link_moves_nothing() {
+    with_seeds(100, |seed, traced| {
+        let mut network = serving(seed, Quality::GOOD, traced);
+        let (holder, away) = (network.holder().unwrap(), network.random.below(590));
+        let term = network.hosts[holder].report().term;
+        network.act(Act::Link(holder, false));
+        network.run(away);
+        network.act(Act::Link(holder, true));
+        if network.holder() != Some(holder) {
+            network.fail("the holder is none although nobody took over");
+        }
+        let lost = network.lost_queries.len();
+        network.run(3_000);
+        if network.holder() != Some(holder) || network.hosts[holder].report().term != term || network.lost_queries.len() != lost {
+            network.fail("the holder did not stay");
+        }
+    });
+}
+
+#[test]
 fn whatever_happens_there_is_one_holder_in_the_end() {
     with_seeds(1_000, chaos);
 }

@@ -250,6 +250,31 @@ fn a_take_over_that_is_believed_asks_nobody() {
 }
 
 #[test]
+fn with_several_routers_a_query_proves_only_one_of_them_and_each_is_asked_once() {
+    let mut bench = Bench::follower(Config::default());
+    bench.link(&InterfaceState {
+        routers: vec![link_local(97), link_local(98)],
+        ..usable()
+    });
+    bench.run_until(2_000);
+    bench.input(Input::Inflow(1));
+    bench.sent.clear();
+    for step in 2..40 {
+        bench.run_until(2_000 + 100 * step);
+        bench.input(Input::Inflow(step));
+    }
+    let solicitations = bench.sent.iter().filter(|sent| sent.frame.is_some());
+    let asked: Vec<_> = solicitations
+        .map(|sent| match &sent.message {
+            Message::Solicitation(message) => (sent.at, message.target),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(asked, [(at(2_900), link_local(97)), (at(2_900), link_local(98))]);
+    assert!(!bench.notices.iter().any(|text| text.contains("no query came")));
+}
+
+#[test]
 fn claim_2_with_start_solicited_the_first_solicitation_activates_the_sending() {
     let mut bench = Bench::new(Config {
         start: Start::Solicited,
@@ -273,6 +298,51 @@ fn a_link_that_is_lost_fails_and_a_flap_is_announced_at_once() {
     bench.assert_silent();
     bench.link(&usable());
     assert_eq!((bench.times(), bench.report().term), (vec![2_500], 1));
+}
+
+/// The link goes, the scheduler withdraws; `millis` later the link is back, and the scheduler wants queries again.
+fn link_away_for(bench: &mut Bench, millis: u64, meanwhile: impl FnOnce(&mut Bench)) {
+    bench.link(&InterfaceState { up: false, ..usable() });
+    bench.decide(UNHEALTHY);
+    bench.run_until(2_000 + millis);
+    bench.link(&usable());
+    meanwhile(bench);
+    bench.decide(Intent::Advertise);
+}
+
+#[test]
+fn a_flap_is_announced_at_once_though_the_scheduler_withdrew_meanwhile() {
+    let mut bench = Bench::holder();
+    link_away_for(&mut bench, 500, |_| {});
+    assert_eq!((bench.times(), bench.report().term), (vec![2_500], 1));
+}
+
+#[test]
+fn a_link_that_flaps_twice_before_the_scheduler_looks_was_away_since_the_first_time() {
+    for (second, flap) in [(300, true), (700, false)] {
+        let mut bench = Bench::holder();
+        link_away_for(&mut bench, 300, |bench| {
+            bench.link(&InterfaceState { up: false, ..usable() });
+            bench.run_until(2_300 + second);
+            bench.link(&usable());
+        });
+        assert_eq!(bench.report().holder, flap, "{second}");
+    }
+}
+
+#[test]
+fn it_was_no_flap_if_another_server_became_the_holder_or_the_others_have_lost_patience() {
+    let mut bench = Bench::holder();
+    link_away_for(&mut bench, 500, |bench| {
+        bench.hear(peer(2, |statement| (statement.holder, statement.term) = (true, 2)));
+    });
+    bench.run_alongside(2, 5_000);
+    assert_eq!((bench.times(), bench.report().other_holder), (vec![], Some(hash(2))));
+
+    let mut bench = Bench::holder();
+    link_away_for(&mut bench, 900, |_| {});
+    bench.run_until(3_799);
+    bench.assert_silent();
 }
 
 #[test]
