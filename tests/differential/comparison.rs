@@ -166,7 +166,7 @@ impl Member {
             .iter()
             .map(|zone| zone.apex.replace(APEX, &self.apex).parse().unwrap())
             .collect();
-        let owners = self.owners();
+        let (owners, dnames) = (self.owners(), self.dnames());
         let mut differences = Vec::new();
         for (index, question) in asked.questions.iter().enumerate() {
             let read = |program: &Program| Answer::read(question, &asked.replies[program][index]);
@@ -184,6 +184,7 @@ impl Member {
                 theirs: &theirs,
                 apexes: &apexes,
                 owners: &owners,
+                dnames: &dnames,
             };
             match judge(&case) {
                 Verdict::Agreed => figures.count_alone(&case),
@@ -196,9 +197,22 @@ impl Member {
 
     /// The names of all records, in wire form and lower case.
     fn owners(&self) -> BTreeSet<Vec<u8>> {
-        let lines = self.family.zones.iter().flat_map(|zone| &zone.lines);
-        let names = lines.filter_map(|line| line.split(' ').next()?.replace(APEX, &self.apex).parse::<Name>().ok());
-        names.map(|name| name.to_lower().as_wire().to_vec()).collect()
+        let names = self.lines().filter_map(|line| self.owner(line));
+        names.map(|name| name.as_wire().to_vec()).collect()
+    }
+
+    fn dnames(&self) -> Vec<Name> {
+        let lines = self.lines().filter(|line| line.split(' ').nth(2) == Some("DNAME"));
+        lines.filter_map(|line| self.owner(line)).collect()
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &String> {
+        self.family.zones.iter().flat_map(|zone| &zone.lines)
+    }
+
+    fn owner(&self, line: &str) -> Option<Name> {
+        let name: Name = line.split(' ').next()?.replace(APEX, &self.apex).parse().ok()?;
+        Some(name.to_lower())
     }
 
     fn show(&self, case: &Case<'_>) -> String {

@@ -22,6 +22,8 @@ pub(crate) struct Case<'c> {
     pub(crate) apexes: &'c [Name],
     /// The names in wire form that have records, in lower case.
     pub(crate) owners: &'c BTreeSet<Vec<u8>>,
+    /// The owners of the DNAME records, in lower case.
+    pub(crate) dnames: &'c [Name],
 }
 
 impl Case<'_> {

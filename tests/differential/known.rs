@@ -6,7 +6,7 @@ use heraldns::dns::name;
 use heraldns::dns::types::{RecordType, ResponseCode};
 
 use crate::answer::{Answer, Record};
-use crate::judgement::Case;
+use crate::judgement::{Case, difference};
 
 /// A known difference.
 pub(crate) struct Known {
@@ -25,10 +25,7 @@ pub(crate) const KNOWN: &[Known] = &[
         reason: "RFC 8482 section 4.1: of the RRsets at a name, any of them may be the answer to ANY",
         explains: |case, theirs| {
             let owners = |answer: &Answer| answer.answer.iter().map(|record| record.owner.clone()).collect::<BTreeSet<_>>();
-            case.question.record_type == RecordType::ANY
-                && case.ours.response_code == theirs.response_code
-                && case.ours.authoritative == theirs.authoritative
-                && owners(case.ours) == owners(theirs)
+            case.question.record_type == RecordType::ANY && same_head(case.ours, theirs) && owners(case.ours) == owners(theirs)
         },
     },
     Known {
@@ -64,7 +61,9 @@ pub(crate) const KNOWN: &[Known] = &[
             let only_aliases = [case.ours, theirs].iter().all(|answer| answer.answer.iter().all(is_alias));
             only_aliases
                 && chain(case.ours) >= 4
-                && (is_longer(case.ours, theirs) || is_longer(theirs, case.ours) || theirs.response_code == ResponseCode::SERV_FAIL)
+                && (is_longer(case.ours, theirs)
+                    || (is_longer(theirs, case.ours) && chain(case.ours) >= 10)
+                    || theirs.response_code == ResponseCode::SERV_FAIL)
         },
     },
     Known {
@@ -82,7 +81,10 @@ pub(crate) const KNOWN: &[Known] = &[
         reason: "RFC 2308 section 3 makes no difference; a TTL of 0 is BIND's own",
         explains: |case, theirs| {
             let same_authority = without_soa_ttl(&case.ours.authority) == without_soa_ttl(&theirs.authority);
-            case.question.record_type == RecordType::SOA && same_authority && case.ours.answer == theirs.answer
+            case.question.record_type == RecordType::SOA
+                && same_head(case.ours, theirs)
+                && same_authority
+                && case.ours.answer == theirs.answer
         },
     },
     Known {
@@ -118,6 +120,7 @@ pub(crate) const KNOWN: &[Known] = &[
             };
             let is_extra = |record: &&Record| !theirs.additional.contains(record);
             ours.is_referral()
+                && same_head(ours, theirs)
                 && ours.answer == theirs.answer
                 && ours.authority == theirs.authority
                 && is_part(&theirs.additional, &ours.additional)
@@ -131,6 +134,7 @@ pub(crate) const KNOWN: &[Known] = &[
             let ours = case.ours;
             let is_synthesized = |record: &&Record| ours.additional.contains(record) || !case.owners.contains(&record.owner);
             ours.is_referral()
+                && same_head(ours, theirs)
                 && ours.answer == theirs.answer
                 && ours.authority == theirs.authority
                 && is_part(&ours.additional, &theirs.additional)
@@ -143,7 +147,7 @@ pub(crate) const KNOWN: &[Known] = &[
         explains: |case, theirs| {
             case.question.record_type == RecordType::RRSIG
                 && case.ours.response_code == theirs.response_code
-                && !case.ours.answer.is_empty()
+                && case.ours.answer.iter().any(|record| record.record_type == RecordType::RRSIG)
                 && is_part(&case.ours.answer, &theirs.answer)
         },
     },
@@ -152,12 +156,17 @@ pub(crate) const KNOWN: &[Known] = &[
         reason: "RFC 4035 section 3.1.3.4: the wildcard's lack of the type needs a proof; for an empty one it is the NSEC over it",
         explains: |case, theirs| {
             let (ours, theirs_whole) = (without_soa_ttl(&case.ours.authority), without_soa_ttl(&theirs.authority));
-            let is_extra = |record: &&Record| record.record_type == RecordType::NSEC && !theirs_whole.contains(record);
-            let has_star_within = |record: &Record| name::labels(&record.data).skip(1).any(|label| label == b"*");
-            case.ours.response_code == theirs.response_code
+            let extra: Vec<&Record> = ours.iter().filter(|record| !theirs_whole.contains(record)).collect();
+            let is_proof = |record: &&Record| record.record_type == RecordType::NSEC;
+            let is_signature = |record: &&Record| covers(record, RecordType::NSEC);
+            let has_star_within = |record: &&Record| name::labels(&record.data).skip(1).any(|label| label == b"*");
+            same_head(case.ours, theirs)
                 && case.ours.answer == theirs.answer
                 && is_part(&theirs_whole, &ours)
-                && ours.iter().filter(is_extra).all(has_star_within)
+                && extra.iter().any(is_proof)
+                && extra
+                    .iter()
+                    .all(|record| is_signature(record) || (is_proof(record) && has_star_within(record)))
         },
     },
     Known {
@@ -169,6 +178,32 @@ pub(crate) const KNOWN: &[Known] = &[
                 && case.ours.is_referral()
                 && !theirs.answer.is_empty()
                 && theirs.answer.iter().all(is_of_cut)
+        },
+    },
+    Known {
+        name: "what fits is not truncated",
+        reason: "RFC 2181 section 9: TC only when something that is needed does not fit; it fits by the compression of more names",
+        explains: |case, theirs| {
+            let untruncated = Answer {
+                truncated: false,
+                ..theirs.clone()
+            };
+            !case.ours.truncated && difference(case.ours, &untruncated).is_none()
+        },
+    },
+    Known {
+        name: "no glue from below a DNAME",
+        reason: "RFC 6672 section 2.4: nothing may be below a DNAME, and what is there nevertheless is not part of the zone's tree",
+        explains: |case, theirs| {
+            let is_below = |record: &Record| {
+                let above = case.dnames.iter().filter(|dname| dname.as_wire().len() < record.owner.len());
+                above.into_iter().any(|dname| name::is_subdomain(&record.owner, dname.as_wire()))
+            };
+            let same = Answer {
+                additional: theirs.additional.iter().filter(|record| !is_below(record)).cloned().collect(),
+                ..theirs.clone()
+            };
+            difference(case.ours, &same).is_none()
         },
     },
 ];
@@ -198,6 +233,10 @@ fn covers(record: &Record, record_type: RecordType) -> bool {
 /// An alias, or a signature of one.
 fn is_alias(record: &Record) -> bool {
     matches!(record.record_type, RecordType::CNAME | RecordType::DNAME | RecordType::RRSIG)
+}
+
+fn same_head(one: &Answer, other: &Answer) -> bool {
+    (one.response_code, one.authoritative) == (other.response_code, other.authoritative)
 }
 
 fn is_part(part: &[Record], whole: &[Record]) -> bool {
