@@ -144,6 +144,8 @@ pub struct Peer {
     pub hash: IdentityHash,
     /// What it last said.
     pub statement: Statement,
+    /// Which of its lives it is in: grows with every start.
+    pub boot: u64,
     /// The address its messages come from.
     pub source: Ipv6Addr,
     /// It is on the shared link (its messages come from a link-local address).

@@ -22,7 +22,6 @@ pub(super) fn take_over_at(scene: &Scene<'_>) -> Option<Timestamp> {
 }
 
 /// The first in line.
-pub(super) fn successor<'a>(scene: &Scene<'a>) -> Option<&'a Other> {
-    let ready = scene.others.iter().filter(|other| other.is_ready(scene.now));
+pub(super) fn first<'a>(ready: impl Iterator<Item = &'a Other>) -> Option<&'a Other> {
     ready.max_by_key(|other| other.candidate())
 }

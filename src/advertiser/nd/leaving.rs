@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::holding::Schedule;
 use super::machine::NeighborDiscovery;
+use super::others::Other;
 use super::phase::Event;
 use super::sender::Target;
 use crate::base::address::LinkLayerAddress;
@@ -13,6 +14,8 @@ use crate::base::peer::{IdentityHash, PeerState};
 use crate::base::time::{Timestamp, earliest};
 use crate::scheduler::{Intent, Withdrawal};
 
+/// So many intervals after it was named, a successor that has not taken over is passed over.
+const SUCCESSOR_INTERVALS: u32 = 3;
 /// So many intervals without a query, and it is quiet.
 const QUIET_INTERVALS: u32 = 2;
 
@@ -25,6 +28,10 @@ const HEAD_START: Duration = Duration::from_millis(20);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Leaving {
     successor: Option<Successor>,
+    /// Until then the successor may take over.
+    patience_until: Option<Timestamp>,
+    /// Those named before who live and did not take over.
+    reluctant: Vec<Successor>,
     /// The link-layer address of the server that has taken over.
     taken_over: Option<LinkLayerAddress>,
     /// What still comes is answered.
@@ -62,7 +69,7 @@ impl Leaving {
     }
 
     pub(super) fn deadline(&self) -> Option<Timestamp> {
-        earliest(self.schedule.next, self.quiet_at)
+        earliest(self.schedule.next, earliest(self.quiet_at, self.patience_until))
     }
 
     pub(super) fn detail(&self) -> String {
@@ -110,29 +117,49 @@ impl NeighborDiscovery {
         }
     }
 
-    /// Names the best ready server, and another one if that is no longer ready.
+    /// Names the best ready server, and the next one if that is no longer ready or does not take over.
     fn choose_successor(&mut self, now: Timestamp, out: &mut Outbox) {
-        let named = self.leaving.successor.as_ref();
-        let still_ready = named.is_some_and(|named| {
-            let other = self.others.find(named.identity, named.link_layer);
-            other.is_some_and(|other| other.is_ready(now))
-        });
-        if still_ready {
-            return;
+        let overdue = self.leaving.patience_until.is_some_and(|until| now >= until);
+        let named = self.leaving.successor.clone();
+        if let Some(named) = &named
+            && self.is_still_ready(named, now)
+        {
+            if !overdue {
+                return;
+            }
+            self.leaving.reluctant.push(named.clone());
         }
-        let chosen = self.scene(now).successor().and_then(|other| {
-            Some(Successor {
-                identity: other.identity,
-                link_layer: other.link_layer()?,
-                name: other.name(),
-            })
-        });
-        if let (Some(successor), true) = (&chosen, chosen.as_ref() != named) {
+        if self.best_successor(now).is_none() {
+            // All had their chance; perhaps the first one has heard of it by now.
+            self.leaving.reluctant.clear();
+        }
+        self.leaving.successor = self.best_successor(now);
+        let patience = self.setup.peer_interval * SUCCESSOR_INTERVALS;
+        self.leaving.patience_until = self.leaving.successor.is_some().then_some(now + patience);
+        if let (Some(successor), true) = (&self.leaving.successor, self.leaving.successor != named) {
             out.notice(Severity::Info, format!("nd: hands over to {}", successor.name));
             let head_start = if self.leaving.serving { HEAD_START } else { Duration::ZERO };
             self.leaving.schedule = Schedule::burst(now + head_start);
         }
-        self.leaving.successor = chosen;
+    }
+
+    fn is_still_ready(&self, named: &Successor, now: Timestamp) -> bool {
+        let other = self.others.find(named.identity, named.link_layer);
+        other.is_some_and(|other| other.is_ready(now))
+    }
+
+    fn best_successor(&self, now: Timestamp) -> Option<Successor> {
+        let reluctant = |other: &Other| {
+            let named_before = |named: &Successor| named.identity == other.identity && Some(named.link_layer) == other.link_layer();
+            self.leaving.reluctant.iter().any(named_before)
+        };
+        let scene = self.scene(now);
+        let other = scene.successor(|other| !reluctant(other))?;
+        Some(Successor {
+            identity: other.identity,
+            link_layer: other.link_layer()?,
+            name: other.name(),
+        })
     }
 
     /// When it is over: nobody else is waited for, and no query came for a while.

@@ -408,16 +408,15 @@ impl NeighborDiscovery {
         if self.phase != Phase::Following || self.others.holder(now).is_some() || self.vacancy.is_some() {
             return;
         }
-        let last = self
-            .turn
-            .and_then(|turn| self.others.find(turn.owner.identity, turn.owner.link_layer));
-        let given_up = last.is_some_and(|last| last.serves(now));
+        let find = |turn: Turn| Some((turn.started, self.others.find(turn.owner.identity, turn.owner.link_layer)?));
+        let last = self.turn.and_then(find);
+        let given_up = last.is_some_and(|(held_since, last)| last.serves(now) && !last.has_restarted_since(held_since));
         let patience = if given_up {
             self.setup.peer_interval * MISSED_UNTIL_DEAD
         } else {
             Duration::ZERO
         };
-        let died = last.map_or(now, |last| last.dies_at());
+        let died = last.map_or(now, |(_, last)| last.dies_at());
         self.vacancy = Some(Vacancy {
             since: if given_up { now } else { died.min(now) },
             patience,

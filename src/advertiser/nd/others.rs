@@ -42,6 +42,8 @@ pub(super) struct Other {
     /// Its link-local address.
     pub(super) source: Ipv6Addr,
     pub(super) identity: IdentityHash,
+    /// Which of its lives its messages are of, and when the first of them came.
+    life: Option<(u64, Timestamp)>,
     message: Option<Sign>,
     advertisement: Option<Sign>,
     /// What its advertisements are numbered with.
@@ -165,6 +167,23 @@ impl Other {
             })
     }
 
+    /// It has started anew since `then`: what it held then it knows nothing of.
+    pub(super) fn has_restarted_since(&self, then: Timestamp) -> bool {
+        self.message.is_some() && self.life.is_some_and(|(_, since)| since > then)
+    }
+
+    /// It said, at `now`, which of its lives it is in; what it advertised in an earlier one counts no longer.
+    fn live(&mut self, boot: u64, now: Timestamp) {
+        match self.life {
+            Some((known, _)) if known == boot => {}
+            Some(_) => {
+                self.life = Some((boot, now));
+                self.advertisement = None;
+            }
+            None => self.life = Some((boot, Timestamp::ZERO)),
+        }
+    }
+
     /// The sign that counts.
     fn says(&self) -> Option<Sign> {
         match (self.message, self.advertisement) {
@@ -267,6 +286,7 @@ impl Others {
             if known && statement.misdelivered > other.misdelivered {
                 misdelivering.push(statement.identity.clone());
             }
+            other.live(peer.boot, peer.last_heard);
             other.name.clone_from(&statement.identity);
             other.interval = statement.interval;
             other.misdelivered = statement.misdelivered;
@@ -338,6 +358,7 @@ impl Others {
             self.list.push(Other {
                 source,
                 identity,
+                life: None,
                 message: None,
                 advertisement: None,
                 sequence: 0,

@@ -62,8 +62,7 @@ pub(super) fn trial(scene: &Scene<'_>) -> Duration {
 }
 
 /// The next in the order of turns.
-pub(super) fn successor<'a>(scene: &Scene<'a>) -> Option<&'a Other> {
-    let ready = scene.others.iter().filter(|other| other.is_ready(scene.now));
+pub(super) fn first<'a>(scene: &Scene<'_>, ready: impl Iterator<Item = &'a Other>) -> Option<&'a Other> {
     ready.min_by_key(|other| other.candidate().map(|other| (place(&other) < place(&scene.own), place(&other))))
 }
 

@@ -62,11 +62,12 @@ impl Scene<'_> {
         }
     }
 
-    /// Whom to hand over to.
-    pub(super) fn successor(&self) -> Option<&Other> {
+    /// Whom to hand over to: the first ready one of those who are `eligible`.
+    pub(super) fn successor(&self, eligible: impl Fn(&Other) -> bool) -> Option<&Other> {
+        let ready = self.others.iter().filter(|other| other.is_ready(self.now) && eligible(other));
         match self.config.mode {
-            Mode::Failover => failover::successor(self),
-            Mode::Rotate => rotate::successor(self),
+            Mode::Failover => failover::first(ready),
+            Mode::Rotate => rotate::first(self, ready),
             Mode::Member => None,
         }
     }

@@ -273,6 +273,7 @@ impl Peers {
         self.list(Peer {
             hash,
             statement,
+            boot: life.boot,
             source: packet.source,
             on_link,
             signed: self.setup.key.is_some(),

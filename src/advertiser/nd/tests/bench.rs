@@ -297,6 +297,7 @@ pub(super) fn peer(number: u8, change: impl FnOnce(&mut Statement)) -> Peer {
     Peer {
         hash: hash(number),
         statement,
+        boot: 1,
         source: link_local(number),
         on_link: true,
         signed: false,

@@ -140,6 +140,17 @@ fn a_holder_that_was_only_lost_sight_of_is_given_three_intervals() {
 }
 
 #[test]
+fn a_holder_that_has_restarted_is_followed_at_once_whatever_it_advertised_before() {
+    let mut bench = Bench::follower(Config::default());
+    bench.hear_advertisement(2, mac(2), Some(information(2, 5, 1)));
+    bench.run_until(1_100);
+    let mut restarted = peer(2, |statement| statement.weight = 99);
+    restarted.boot = 2;
+    bench.hear(restarted);
+    assert_eq!(bench.times(), [1_100]);
+}
+
+#[test]
 fn a_newcomer_never_displaces_a_running_holder() {
     let mut bench = Bench::new(Config::default());
     bench.decide(Intent::Advertise);

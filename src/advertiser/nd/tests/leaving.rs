@@ -104,6 +104,34 @@ fn a_successor_that_goes_away_is_replaced() {
 }
 
 #[test]
+fn a_successor_that_lives_and_does_not_take_over_is_passed_over_after_three_intervals() {
+    let mut bench = holder_among_peers();
+    bench.decide(PLANNED);
+    let mut named = Vec::new();
+    for step in 0..12 {
+        bench.run_until(2_000 + 300 * step);
+        bench.hear_again(2);
+        bench.hear_again(3);
+        named.push(bench.report().successor.unwrap());
+    }
+    let (best, next) = (hash(3), hash(2));
+    assert_eq!(named, [best, best, best, next, next, next, best, best, best, next, next, next]);
+    bench.run_until(5_620);
+    let told: Vec<_> = bench.sent.iter().map(Sent::link_layer).collect();
+    assert_eq!(told.chunk_by(PartialEq::eq).count(), 5, "and the routers are told: {told:?}");
+}
+
+#[test]
+fn the_only_possible_successor_stays_named() {
+    let mut bench = Bench::holder();
+    bench.hear(peer(2, |_| {}));
+    bench.decide(PLANNED);
+    bench.run_alongside(2, 6_000);
+    assert_eq!(bench.report().successor, Some(hash(2)));
+    assert_eq!(bench.notices.iter().filter(|text| text.contains("hands over to")).count(), 1);
+}
+
+#[test]
 fn a_draining_server_gives_its_successors_address_to_whoever_asks() {
     let mut bench = holder_among_peers();
     bench.decide(PLANNED);
