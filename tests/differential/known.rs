@@ -206,6 +206,23 @@ pub(crate) const KNOWN: &[Known] = &[
             difference(case.ours, &same).is_none()
         },
     },
+    Known {
+        name: "a wildcard that opt-out leaves out of the chain is denied by the NSEC3 over it",
+        reason: "RFC 5155 sections 7.2.5 and 8.7: the answer rests on the wildcard, and the opt-out NSEC3 over its hash is all there is to prove it",
+        explains: |case, theirs| {
+            let extra = |record_type| {
+                let is_extra = move |record: &&Record| record.record_type == record_type && !theirs.authority.contains(record);
+                case.ours.authority.iter().filter(is_extra)
+            };
+            let opted_out = |record: &Record| record.data.get(1).is_some_and(|flags| flags & 1 != 0);
+            same_head(case.ours, theirs)
+                && case.ours.answer == theirs.answer
+                && is_part(&theirs.authority, &case.ours.authority)
+                && extra(RecordType::NSEC3).count() == 1
+                && extra(RecordType::NSEC3).all(opted_out)
+                && extra(RecordType::RRSIG).all(|record| covers(record, RecordType::NSEC3))
+        },
+    },
 ];
 
 /// The known difference that this case is, if any.
