@@ -206,6 +206,24 @@ pub(crate) const KNOWN: &[Known] = &[
             difference(case.ours, &same).is_none()
         },
     },
+    Known {
+        name: "an answer by a wildcard has the whole NSEC3 proof",
+        reason: "RFC 5155 sections 7.2.5 and 8.7: the closest encloser, the next closer name, and the wildcard or the opt-out NSEC3 over it",
+        explains: |case, theirs| {
+            let extra = |record_type| {
+                let is_extra = move |record: &&Record| record.record_type == record_type && !theirs.authority.contains(record);
+                case.ours.authority.iter().filter(is_extra)
+            };
+            let opted_out = |record: &Record| record.data.get(1).is_some_and(|flags| flags & 1 != 0);
+            let is_shared = || case.theirs.iter().any(|(_, answer)| difference(case.ours, answer).is_none());
+            same_head(case.ours, theirs)
+                && case.ours.answer == theirs.answer
+                && is_part(&theirs.authority, &case.ours.authority)
+                && extra(RecordType::NSEC3).count() == 1
+                && (extra(RecordType::NSEC3).all(opted_out) || is_shared())
+                && extra(RecordType::RRSIG).all(|record| covers(record, RecordType::NSEC3))
+        },
+    },
 ];
 
 /// The known difference that this case is, if any.
