@@ -1,7 +1,7 @@
 //! The differential test: heraldns answers generated zones as NSD, Knot and BIND do, section by section.
 //!
 //! Needs these three; without them every test is reported *ignored*, and `HERALDNS_LAB=required` makes that a failure.
-//! `HERALDNS_DIFFERENTIAL_ZONES=5000` compares so many zones instead of the usual number, `HERALDNS_DIFFERENTIAL_SEED=77`
+//! `DIFFERENTIAL_ZONES=5000` compares so many zones instead of the usual number, `DIFFERENTIAL_SEED=77`
 //! begins with another seed, `DIFFERENTIAL_KEEP=1` keeps the files of all servers. A failure prints the seed, the smallest
 //! zone that was found to show it, question and answers.
 
@@ -72,8 +72,8 @@ fn missing() -> Option<String> {
 }
 
 fn compare_generated(signed: bool) -> Result<(), String> {
-    let zones = number("HERALDNS_DIFFERENTIAL_ZONES").unwrap_or(ZONES);
-    let mut seed = number("HERALDNS_DIFFERENTIAL_SEED").unwrap_or(1) as u64;
+    let zones = number("DIFFERENTIAL_ZONES").unwrap_or(ZONES);
+    let mut seed = number("DIFFERENTIAL_SEED").unwrap_or(1) as u64;
     let mut outcome = Outcome::default();
     while outcome.figures.zones < zones {
         let mut batch = Batch::default();
