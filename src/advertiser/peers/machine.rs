@@ -29,6 +29,8 @@ const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 const INTERVALS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(10));
 /// Between two messages of which the second answers another server's.
 const SHORTEST_GAP: Duration = Duration::from_millis(20);
+/// A process that did not run for so many intervals more than it should does not repeat what it said before.
+const MISSED_UNTIL_STALLED: u32 = 2;
 /// So many messages of an older server with our link-layer address, and we believe that it lives.
 const SIGHTINGS_UNTIL_BELIEVED: u32 = 2;
 
@@ -80,6 +82,8 @@ pub struct Peers {
     sequence: u32,
     last_sent: Option<Timestamp>,
     due: Option<Timestamp>,
+    /// What was last said may be out of date: until then nothing is repeated, only something new is said.
+    quiet_until: Timestamp,
     peers: Vec<Peer>,
     heard: BTreeMap<ServerKey, Life>,
     elder: Elder,
@@ -135,6 +139,7 @@ impl Peers {
             sequence: 0,
             last_sent: None,
             due: None,
+            quiet_until: Timestamp::ZERO,
             peers: Vec::new(),
             heard: BTreeMap::new(),
             elder: Elder::default(),
@@ -376,12 +381,26 @@ impl Peers {
         }
     }
 
+    /// After an outage, of the link or our own, whoever decides is given the time to say something new.
+    fn wait_for_news(&mut self, now: Timestamp) {
+        self.due = Some(now);
+        self.quiet_until = now + SHORTEST_GAP;
+    }
+
+    /// This process did not run for a while: it may not be any more what it said it was.
+    fn notice_stall(&mut self, now: Timestamp) {
+        let interval = self.setup.config.interval;
+        if self.due.is_some_and(|due| now > due + interval * MISSED_UNTIL_STALLED) {
+            self.wait_for_news(now);
+        }
+    }
+
     fn run(&mut self, now: Timestamp, out: &mut Outbox) {
         self.forget(|peer| now.since(peer.last_heard) >= FORGET_AFTER);
         if self.elder.last.is_some_and(|(_, _, seen)| now.since(seen) >= FORGET_AFTER) {
             self.elder = Elder::default();
         }
-        if self.due.is_some_and(|due| now >= due) {
+        if self.due.is_some_and(|due| now >= due.max(self.quiet_until)) {
             self.send(now, out);
         }
     }
@@ -393,6 +412,7 @@ impl Machine for Peers {
     }
 
     fn handle(&mut self, input: Input<'_>, now: Timestamp, out: &mut Outbox) {
+        self.notice_stall(now);
         match input {
             Input::Tick | Input::Peers(_) | Input::Inflow(_) => {}
             Input::Interface(state) => {
@@ -400,10 +420,9 @@ impl Machine for Peers {
                 self.interface = state.clone();
                 match self.statement.clone() {
                     Some(statement) if could_speak => self.say(statement, now, out),
-                    // What was last said may be of the outage: whoever decides is given the time to say something new.
                     Some(statement) if self.can_speak() => {
                         self.statement = Some(self.complete(statement));
-                        self.due = Some(now + SHORTEST_GAP);
+                        self.wait_for_news(now);
                     }
                     Some(_) | None => {}
                 }
@@ -417,7 +436,8 @@ impl Machine for Peers {
     fn deadline(&self) -> Option<Timestamp> {
         let forget = self.peers.iter().map(|peer| peer.last_heard + FORGET_AFTER).min();
         let forget_elder = self.elder.last.map(|(_, _, seen)| seen + FORGET_AFTER);
-        earliest(self.due, earliest(forget, forget_elder))
+        let due = self.due.map(|due| due.max(self.quiet_until));
+        earliest(due, earliest(forget, forget_elder))
     }
 }
 

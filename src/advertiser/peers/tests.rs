@@ -170,6 +170,24 @@ fn a_new_link_layer_address_is_said_at_once() {
 }
 
 #[test]
+fn after_a_stall_what_was_said_before_is_not_repeated_if_something_new_comes() {
+    let mut peers = started(setup("s1"));
+    let mut out = Outbox::new();
+    peers.say(Statement { holder: true, ..standby() }, at(0), &mut out);
+    assert_eq!(said(&mut out, None).len(), 1);
+    assert!(said(&mut deliver(&mut peers, &message("s2", 2, 5, 1), at(901)), None).is_empty());
+    peers.handle(Input::Tick, at(902), &mut out);
+    assert!(out.outputs().is_empty());
+    assert_eq!(peers.deadline(), Some(at(921)));
+    peers.say(standby(), at(903), &mut out);
+    let news = said(&mut out, None);
+    assert_eq!(
+        (news.len(), news[0].statement.holder, peers.deadline()),
+        (1, false, Some(at(1_203)))
+    );
+}
+
+#[test]
 fn a_message_counts_once() {
     let mut peers = started(setup("s1"));
     deliver(&mut peers, &message("s2", 2, 5, 10), at(1));

@@ -1,8 +1,10 @@
 //! What must hold at every moment of every story in failover mode.
 //!
 //! - Two holders that hear each other: at most two intervals from the first advertisement of one that reaches the other.
-//! - Nobody holds although a server is ready: at most three intervals to notice a death, one for each dead server that was
-//!   ahead in the order, and one more. Each lost message may add one.
+//! - Nobody holds although a server is ready: at most three intervals of the holder's to notice its death, one for each dead
+//!   server ahead of the ready one in the order, and one more. It counts anew when one of those in line dies.
+//!
+//! Each message lost between servers may add one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,8 +31,10 @@ pub(super) struct Checks {
     lost: u32,
     pairs: BTreeMap<(usize, usize), Trouble>,
     vacant: Option<Trouble>,
-    /// The last holder was in idle standby.
-    was_idle: bool,
+    /// Who was in line then.
+    ready: Vec<usize>,
+    /// The interval of the holder that those in line last heard.
+    holders_interval: Duration,
     last_line: String,
     pub(super) enabled: bool,
     /// Silent until the first solicitation: that nobody holds is right.
@@ -44,7 +48,8 @@ impl Checks {
             lost: 0,
             pairs: BTreeMap::new(),
             vacant: None,
-            was_idle: false,
+            ready: Vec::new(),
+            holders_interval: INTERVAL,
             last_line: String::new(),
             enabled: true,
             may_be_vacant: false,
@@ -54,14 +59,6 @@ impl Checks {
 
     pub(super) fn packet_lost(&mut self) {
         self.lost += 1;
-    }
-
-    /// The story did something: what was counted until now counts from here.
-    pub(super) fn disturbed(&mut self, now: Timestamp) {
-        let lost_before = self.lost;
-        let again = |trouble: &mut Trouble| *trouble = Trouble { since: now, lost_before };
-        self.pairs.values_mut().for_each(again);
-        self.vacant.iter_mut().for_each(again);
     }
 
     pub(super) fn advertisement_delivered(&mut self, from: usize, to: usize, now: Timestamp) {
@@ -91,26 +88,33 @@ impl Checks {
     fn check_vacancy(&mut self, now: Timestamp, hosts: &[Host], sides: &[u8], slack: Duration) -> Result<(), String> {
         let router_side = sides[hosts.len()];
         let here = || hosts.iter().filter(|host| sides[host.number] == router_side);
-        let mut holders = here().filter(|host| host.serves() && host.report().holder).peekable();
-        let held = holders.peek().is_some();
-        if held {
-            self.was_idle = holders.any(|host| !host.report().advertised);
-        }
-        let can_hold = here().any(is_ready);
-        if held || !can_hold || self.may_be_vacant {
+        let held = here().any(|host| host.serves() && host.report().holder);
+        let ready: Vec<usize> = here().filter(|host| is_ready(host)).map(|host| host.number).collect();
+        let best = ready.iter().map(|number| &hosts[*number]).max_by_key(|host| host.place());
+        let Some(best) = best.filter(|_| !held && !self.may_be_vacant) else {
             if let Some(trouble) = self.vacant.take() {
                 self.longest_vacancy = self.longest_vacancy.max(now.since(trouble.since));
             }
+            self.ready.clear();
             return Ok(());
+        };
+        // One of those in line has died or gone: the others have to notice that first.
+        if self.ready.iter().any(|number| !ready.contains(number)) {
+            self.vacant = None;
         }
+        self.ready = ready;
         let lost_before = self.lost;
         let trouble = *self.vacant.get_or_insert(Trouble { since: now, lost_before });
-        let interval = if self.was_idle { IDLE_INTERVAL } else { INTERVAL };
-        let cannot = hosts
-            .iter()
-            .filter(|host| !is_ready(host) || sides[host.number] != router_side)
-            .count() as u32;
-        let allowed = interval * 3 + INTERVAL * (cannot + 1 + self.lost - trouble.lost_before) + slack;
+        if trouble.since == now {
+            let followed = hosts.iter().find(|host| best.report().other_holder == Some(host.place().1));
+            self.holders_interval = if followed.is_some_and(|host| host.said_idle) {
+                IDLE_INTERVAL
+            } else {
+                INTERVAL
+            };
+        }
+        let dead_ahead = hosts.iter().filter(|host| host.place() > best.place()).count() as u32;
+        let allowed = self.holders_interval * 3 + INTERVAL * (dead_ahead + 1 + self.lost - trouble.lost_before) + slack;
         if now.since(trouble.since) > allowed {
             return Err(format!(
                 "nobody holds the service address for {:?}, {allowed:?} allowed",

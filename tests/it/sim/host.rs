@@ -49,6 +49,8 @@ pub(super) struct Host {
     pub(super) weight: u16,
     pub(super) queries: u64,
     pub(super) link_up: bool,
+    /// What the others last heard of it: its messages come at the interval of idle standby.
+    pub(super) said_idle: bool,
     /// What waits in the kernel while the process is stopped.
     pub(super) backlog: Vec<Packet>,
     /// When it is to be woken, as it was last scheduled.
@@ -77,6 +79,7 @@ impl Host {
             weight,
             queries: 0,
             link_up: true,
+            said_idle: false,
             backlog: Vec::new(),
             wake_at: None,
             settings: settings.clone(),
@@ -172,6 +175,11 @@ impl Host {
         self.life == Life::Running && report.holder && report.state != State::Withdrawing
     }
 
+    /// Where it is in the order of all servers of equal health; the greatest goes first.
+    pub(super) fn place(&self) -> (u16, IdentityHash) {
+        (self.weight, IdentityHash::of(&identity(self.number)))
+    }
+
     pub(super) fn report(&self) -> Report {
         self.nd.report()
     }
@@ -197,6 +205,9 @@ impl Host {
             let decided = self.decide(now);
             self.collect_events(now);
             let statement = self.statement();
+            if self.link_up {
+                self.said_idle = statement.idle;
+            }
             self.peers.say(statement, now, &mut self.outbox);
             self.collect();
             let news = self.peers.changes() != self.peers_seen;
@@ -278,8 +289,12 @@ impl Host {
     }
 }
 
+fn identity(number: usize) -> String {
+    format!("s{}", number + 1)
+}
+
 fn machines(number: usize, boot: u64, settings: &Settings) -> (NeighborDiscovery, Peers) {
-    let identity = format!("s{}", number + 1);
+    let identity = identity(number);
     let peers = Peers::new(peers::Setup {
         config: peers::Config::default(),
         key: settings.key.map(peers::wire::Key::new),
