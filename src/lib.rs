@@ -5,8 +5,8 @@
 //! | floor | modules | may know |
 //! |---|---|---|
 //! | 4 composition | [`app`], [`cli`], [`config`] | everything below |
-//! | 3 effects | [`io`], [`dns::server`], [`monitor`] (`system`, `probe`, `ledger`, `interface`), [`control`] | sockets, clocks, files, the kernel |
-//! | 2 machines | [`advertiser`], [`scheduler`], `monitor::observation`, [`dns::answer`], [`dns::zone`], [`dns::counters`] | bytes and time handed in; pure and synchronous |
+//! | 3 effects | [`io`], [`dns::server`], [`monitor`] (`system`, `probe`, `heartbeat`), [`control`] | sockets, clocks, files, the kernel |
+//! | 2 machines | [`advertiser`], [`scheduler`], `monitor::{observation, rate, ledger}`, [`dns::answer`], [`dns::zone`], [`dns::counters`] | bytes and time handed in; pure and synchronous |
 //! | 1 codecs | `advertiser::*::wire` | bytes and values |
 //! | 0 words | [`base`] | `std` |
 
