@@ -187,3 +187,44 @@ fn link(context: &Context<'_>) -> Health {
 fn permille(share: f64) -> u16 {
     (share * 1_000.0).round().clamp(0.0, f64::from(u16::MAX)) as u16
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+    use crate::io::clock;
+
+    #[test]
+    fn probes_missed_while_the_link_is_faulty_are_forgiven() {
+        // Nobody answers there.
+        let deaf = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let probe = probe::Probe::start(&[deaf.local_addr().unwrap()], "s1".to_owned()).unwrap();
+        let record = probe.record();
+        let missed = Health::Faulty(Fault::ProbeUnanswered);
+        let limit = clock::now() + Duration::from_secs(10);
+        while record.health(clock::now()) != missed {
+            assert!(clock::now() < limit, "the probe misses nothing");
+            std::thread::yield_now();
+        }
+        let mut monitor = Monitor::new(Arc::new(Counters::new()), probe.record(), None, std::process::id());
+        let down = InterfaceState::default();
+        let mut context = Context {
+            interface: None,
+            zones: 1,
+            order: Order::Serve,
+            last_wanted: None,
+            other_holder: false,
+            link_layer_taken: false,
+        };
+        monitor.observe(clock::now(), &context);
+        assert_eq!(record.health(clock::now()), missed, "nothing is forgiven without a reason");
+        context.interface = Some(&down);
+        monitor.observe(clock::now(), &context);
+        assert_eq!(
+            record.health(clock::now()),
+            Health::Unknown,
+            "an address that was not there proves nothing"
+        );
+    }
+}
