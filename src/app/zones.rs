@@ -159,14 +159,14 @@ fn show(name: &Name, book: &Book) -> status::Zone {
 
 /// Reads and checks one zone file; the log gets every warning and error, the caller the first error.
 fn load(file: &ZoneFile) -> Result<Arc<Zone>, String> {
-    let text = files::read(&file.file).map_err(|error| {
+    let text = files::open(&file.file).map_err(|error| {
         tracing::error!(zone = %file.name, "{error}");
         error.to_string()
     })?;
     match zone::load(
         &file.name,
         &file.file.display().to_string(),
-        &text,
+        text,
         &mut files::includes_of(&file.file),
     ) {
         Ok(loaded) => {

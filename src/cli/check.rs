@@ -28,11 +28,11 @@ pub(super) fn check_zone(name: &str, file: &Path, print_zone: bool) -> ExitCode 
         Ok(apex) => apex,
         Err(error) => return fail(USAGE, &format_args!("error: '{name}' is no zone name: {error}")),
     };
-    let text = match files::read(file) {
+    let text = match files::open(file) {
         Ok(text) => text,
         Err(error) => return fail(REFUSED, &format_args!("{}: error: {}", file.display(), error.source)),
     };
-    match zone::load(&apex, &file.display().to_string(), &text, &mut files::includes_of(file)) {
+    match zone::load(&apex, &file.display().to_string(), text, &mut files::includes_of(file)) {
         Err(errors) => fail(REFUSED, &lines(&errors)),
         Ok(Loaded { zone, warnings }) => {
             if !warnings.is_empty() {

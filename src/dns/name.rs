@@ -185,6 +185,59 @@ impl<'a> Iterator for Labels<'a> {
     }
 }
 
+/// Where the labels of a wire name begin, handed out from right to left.
+#[derive(Clone, Debug)]
+pub struct LabelStarts {
+    starts: [u8; MAX_LABELS],
+    count: u8,
+    end: u8,
+}
+
+impl LabelStarts {
+    /// Finds them; the root's label does not count, and need not be there.
+    #[must_use]
+    pub fn of(wire: &[u8]) -> Self {
+        let (mut starts, mut count, mut at) = ([0; MAX_LABELS], 0, 0);
+        while let Some(&length) = wire.get(at)
+            && length != 0
+            && count < MAX_LABELS
+        {
+            starts[count] = at as u8;
+            count += 1;
+            at += 1 + usize::from(length);
+        }
+        Self {
+            starts,
+            count: count as u8,
+            end: at as u8,
+        }
+    }
+
+    /// Where the last label ends.
+    #[must_use]
+    pub fn end(&self) -> usize {
+        usize::from(self.end)
+    }
+
+    /// How many are left.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::from(self.count)
+    }
+
+    /// True when none is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The last one that is left.
+    pub fn pop(&mut self) -> Option<usize> {
+        self.count = self.count.checked_sub(1)?;
+        Some(usize::from(self.starts[usize::from(self.count)]))
+    }
+}
+
 /// How many octets the uncompressed name at the start of `octets` has; none when there is no whole valid name.
 #[must_use]
 pub fn wire_length(octets: &[u8]) -> Option<usize> {
@@ -236,17 +289,20 @@ pub fn count_labels(wire: &[u8]) -> usize {
 /// Canonical order (RFC 4034 §6.1): by labels from the right, each as lower-cased octets, a missing label first.
 #[must_use]
 pub fn canonical_order(one: &[u8], other: &[u8]) -> Ordering {
-    let (one_starts, one_count) = label_starts(one);
-    let (other_starts, other_count) = label_starts(other);
-    for depth in 1..=one_count.min(other_count) {
-        let one_label = label_at(one, one_starts[one_count - depth]);
-        let other_label = label_at(other, other_starts[other_count - depth]);
-        let order = compare_labels(one_label, other_label);
-        if order != Ordering::Equal {
-            return order;
+    let (mut ones, mut others) = (LabelStarts::of(one), LabelStarts::of(other));
+    loop {
+        match (ones.pop(), others.pop()) {
+            (None, None) => return Ordering::Equal,
+            (None, Some(_)) => return Ordering::Less,
+            (Some(_), None) => return Ordering::Greater,
+            (Some(of_one), Some(of_other)) => {
+                let order = compare_labels(label_at(one, of_one), label_at(other, of_other));
+                if order != Ordering::Equal {
+                    return order;
+                }
+            }
         }
     }
-    one_count.cmp(&other_count)
 }
 
 /// Copies `wire` in lower case into `buffer` and returns the copy.
@@ -373,38 +429,14 @@ pub fn unescape(text: &[u8]) -> Option<(u8, &[u8])> {
     Some((u8::try_from(value).ok()?, rest))
 }
 
-fn label_starts(wire: &[u8]) -> ([u8; MAX_LABELS + 1], usize) {
-    let mut starts = [0; MAX_LABELS + 1];
-    let (mut at, mut count) = (0, 0);
-    while let Some(&length) = wire.get(at) {
-        if length == 0 || count == MAX_LABELS {
-            break;
-        }
-        starts[count] = u8::try_from(at).unwrap_or(u8::MAX);
-        count += 1;
-        at += 1 + usize::from(length);
-    }
-    (starts, count)
-}
-
-fn label_at(wire: &[u8], start: u8) -> &[u8] {
-    let start = usize::from(start);
+fn label_at(wire: &[u8], start: usize) -> &[u8] {
     let length = usize::from(wire[start]);
     wire.get(start + 1..start + 1 + length).unwrap_or_default()
 }
 
 fn compare_labels(one: &[u8], other: &[u8]) -> Ordering {
-    let lower = |label: &[u8]| -> [u8; MAX_LABEL] {
-        let mut folded = [0; MAX_LABEL];
-        let length = label.len().min(MAX_LABEL);
-        folded[..length].copy_from_slice(&label[..length]);
-        folded.make_ascii_lowercase();
-        folded
-    };
-    if one == other {
-        return Ordering::Equal;
-    }
-    lower(one)[..one.len().min(MAX_LABEL)].cmp(&lower(other)[..other.len().min(MAX_LABEL)])
+    let lower = |octet: &u8| octet.to_ascii_lowercase();
+    one.iter().map(lower).cmp(other.iter().map(lower))
 }
 
 #[cfg(test)]

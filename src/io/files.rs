@@ -33,30 +33,41 @@ pub fn files_below(directory: &Path, is_wanted: impl Fn(&str) -> bool) -> Result
     Ok(found)
 }
 
-/// The bytes of a regular file: what never ends, or waits for a writer, is no zone.
+/// A regular file to be read: what never ends, or waits for a writer, is no zone.
 ///
 /// # Errors
-/// The file, and why it cannot be read.
-pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
-    read_at_most(LONGEST, path).map_err(|source| FileError {
+/// The file, and why it cannot be opened.
+pub fn open(path: &Path) -> Result<impl Read + use<>, FileError> {
+    open_at_most(LONGEST, path).map_err(|source| FileError {
         path: path.to_owned(),
         source,
     })
 }
 
-fn read_at_most(longest: u64, path: &Path) -> io::Result<Vec<u8>> {
+/// The bytes of a regular file.
+///
+/// # Errors
+/// The file, and why it cannot be read.
+pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    let mut octets = Vec::new();
+    open(path)?.read_to_end(&mut octets).map_err(|source| FileError {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(octets)
+}
+
+fn open_at_most(longest: u64, path: &Path) -> io::Result<impl Read + use<>> {
     let file = open_at_once(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::other("this is no regular file; write its content to one"));
     }
-    let mut octets = Vec::new();
-    octets.try_reserve_exact(usize::try_from(metadata.len().min(longest)).unwrap_or(0))?;
-    let read = file.take(longest + 1).read_to_end(&mut octets)? as u64;
-    if read > longest {
+    if metadata.len() > longest {
         return Err(io::Error::other(format!("the file is longer than {longest} octets")));
     }
-    Ok(octets)
+    // what grows while it is read is read up to here
+    Ok(file.take(longest))
 }
 
 /// Opens without waiting: a FIFO that nobody writes to would hold the caller for ever.
@@ -65,10 +76,13 @@ fn open_at_once(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path)
 }
 
-/// Reads what the zone file `zone` includes: names are relative to its directory (RFC 1035 §5.1 leaves that open).
-pub fn includes_of(zone: &Path) -> impl FnMut(&str) -> Result<Vec<u8>, String> + '_ {
+/// Opens what the zone file `zone` includes: names are relative to its directory (RFC 1035 §5.1 leaves that open).
+pub fn includes_of(zone: &Path) -> impl FnMut(&str) -> Result<Box<dyn Read>, String> + '_ {
     let directory = zone.parent().unwrap_or(Path::new(""));
-    move |name| read(&directory.join(name)).map_err(|error| error.to_string())
+    move |name| match open(&directory.join(name)) {
+        Ok(text) => Ok(Box::new(text)),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn collect(directory: &Path, levels: usize, is_wanted: &dyn Fn(&str) -> bool, found: &mut Vec<PathBuf>) -> Result<(), FileError> {
@@ -127,7 +141,7 @@ mod tests {
                 .starts_with("no-such-folder: ")
         );
         assert!(
-            read(&missing.join("x.zone"))
+            open(&missing.join("x.zone")).map(|_| ())
                 .unwrap_err()
                 .to_string()
                 .starts_with("no-such-folder/x.zone: ")
@@ -141,7 +155,7 @@ mod tests {
         let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
         assert!(made.success());
         for path in [fifo.as_path(), Path::new("/dev/zero"), folder.path()] {
-            let error = read(path).unwrap_err().to_string();
+            let error = open(path).map(|_| ()).unwrap_err().to_string();
             assert!(error.ends_with(": this is no regular file; write its content to one"), "{error}");
         }
     }
@@ -151,8 +165,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("long");
         fs::write(&path, "12345").unwrap();
-        assert_eq!(read_at_most(5, &path).unwrap(), b"12345");
-        assert_eq!(read_at_most(4, &path).unwrap_err().to_string(), "the file is longer than 4 octets");
+        let mut text = String::new();
+        open_at_most(5, &path).unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "12345");
+        let error = open_at_most(4, &path).map(|_| ()).unwrap_err();
+        assert_eq!(error.to_string(), "the file is longer than 4 octets");
     }
 
     #[test]
@@ -170,10 +187,11 @@ mod tests {
         fs::write(&shared, "shared").unwrap();
         fs::write(folder.path().join("sub/hosts.txt"), "hosts").unwrap();
         let zone = folder.path().join("sub/example.zone");
-        let mut include = includes_of(&zone);
-        assert_eq!(include("hosts.txt").unwrap(), b"hosts");
-        assert_eq!(include("../shared.txt").unwrap(), b"shared");
-        assert_eq!(include(shared.to_str().unwrap()).unwrap(), b"shared");
+        let mut open = includes_of(&zone);
+        let mut include = |name: &str| open(name).map(|text| io::read_to_string(text).unwrap());
+        assert_eq!(include("hosts.txt").unwrap(), "hosts");
+        assert_eq!(include("../shared.txt").unwrap(), "shared");
+        assert_eq!(include(shared.to_str().unwrap()).unwrap(), "shared");
         assert!(include("shared.txt").unwrap_err().contains("sub/shared.txt: "));
     }
 }

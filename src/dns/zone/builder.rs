@@ -1,473 +1,316 @@
-//! Records to a zone: sorted, grouped into nodes and RRsets, and checked for what makes a zone unfit to be served.
+//! Records to a zone: names in order, runs of one name joined, empty non-terminals, and what makes a zone unfit to be served.
 //!
-//! An error means no zone; a warning says that the zone is probably not as it was meant. What needs the finished zone,
-//! such as whether the target of an MX has an address, is in `checks`.
+//! An error means no zone; a warning says that the zone is probably not as it was meant. What may stand together at one
+//! name is in `companions`; what needs the finished zone, such as whether the target of an MX has an address, in `checks`.
 
-use std::cmp::Ordering;
-
+use super::block::{self, Block, BlockWriter};
+use super::companions::{Occluder, Types};
+use super::nsec3;
 use super::problem::{Place, Problems};
-use super::records::{Record, Records};
+use super::records::{Full, Gathered, Orphans, Record, Run, Sources};
 use super::store::{NodeKind, Zone};
-use super::writer::{Unwritable, ZoneWriter};
-use crate::dns::name::{self, Name};
+use super::table::{NameHash, NameTable};
+use crate::dns::name::{self, MAX_NAME, Name};
 use crate::dns::types::RecordType;
 
-/// Makes the zone `apex`; none if it has errors, which then are in `problems`.
+/// The arena is written anew when more than one part in so many of it is of no use.
+const TOLERATED_WASTE: usize = 8;
+
+/// Makes the zone `apex` of what was read, and says where its records came from; none if it has errors, which then are in
+/// `problems`.
 ///
-/// With errors there already some lines are missing from `records`: only mistakes are told that no missing line can explain.
-pub(super) fn build(apex: &Name, records: &Records, problems: &mut Problems) -> Option<Zone> {
+/// With errors there already some lines are missing: only mistakes are told that no missing line can explain.
+pub(super) fn build(apex: &Name, mut gathered: Gathered, problems: &mut Problems) -> Option<(Zone, Sources)> {
     let complete = !problems.has_errors();
-    check_soa(apex, records, problems);
-    if complete {
-        check_apex(apex, records, problems);
-    }
-    let order = sorted(apex.as_wire(), records);
+    let outcome = gathered.end_run(problems).and_then(|()| join_runs(&mut gathered, problems));
     let mut builder = Builder {
-        writer: ZoneWriter::new(apex.clone(), records.octets() + 16 * records.len()),
         apex: apex.as_wire(),
-        records,
+        gathered,
         problems,
         complete,
-        previous: apex.as_wire(),
+        order: Vec::new(),
+        hashed: Vec::new(),
+        wildcards: Vec::new(),
+        previous: apex.as_wire().to_vec(),
         occluder: None,
+        record_count: 0,
     };
-    let owner = |sorted: &Sorted| records.get(sorted.position as usize).owner;
-    let groups = || order.chunk_by(|one, other| one.prefix == other.prefix && name::equal(owner(one), owner(other)));
-    let hashed = |group: &&[Sorted]| is_hashed(group, records, apex.as_wire());
-    let names = groups().filter(|group| !hashed(group)).try_for_each(|group| builder.node(group));
-    let written = names.and_then(|()| groups().filter(hashed).try_for_each(|group| builder.hashed_node(group)));
-    if let Err(why) = written
-        && complete
-    {
-        builder.problems.error(Place::default(), cause(why), "split it into several zones");
+    let outcome = outcome.and_then(|()| builder.nodes());
+    if complete {
+        builder.check_apex();
     }
+    if outcome.is_err() && complete {
+        builder.problems.error(Place::default(), "the zone is larger than 4 GiB", "split it into several zones");
+    }
+    builder.problems.settle_doubts(complete);
     if builder.problems.has_errors() {
         return None;
     }
-    match builder.writer.finish() {
-        Ok(zone) => Some(zone),
-        Err(why) => {
-            problems.error(Place::default(), cause(why), "");
-            None
-        }
-    }
+    builder.finish(apex)
 }
 
-fn cause(why: Unwritable) -> &'static str {
-    match why {
-        Unwritable::TooLarge => "the zone is larger than 4 GiB",
-        Unwritable::NoSoa => "no SOA record",
-    }
-}
-
-/// A record's position with the beginning of its place in the order, so that most comparisons need nothing else.
-#[derive(Clone, Copy)]
-struct Sorted {
-    prefix: u64,
-    position: u32,
-}
-
-/// The records by owner, type (signatures after what they cover) and data, all in canonical order.
-fn sorted(apex: &[u8], records: &Records) -> Vec<Sorted> {
-    let mut order: Vec<Sorted> = Vec::with_capacity(records.len());
-    let mut last: (&[u8], u64) = (&[], 0);
-    for (position, record) in (0_u32..).zip(records.iter()) {
-        if !std::ptr::eq(last.0, record.owner) {
-            last = (record.owner, order_prefix(record.owner, apex));
-        }
-        order.push(Sorted { prefix: last.1, position });
-    }
-    order.sort_unstable_by(|one, other| {
-        let by_record = || {
-            let (one, other) = (records.get(one.position as usize), records.get(other.position as usize));
-            owner_order(one.owner, other.owner)
-                .then_with(|| rrset_type(&one).cmp(&rrset_type(&other)))
-                .then_with(|| is_signature(&one).cmp(&is_signature(&other)))
-                .then_with(|| data_order(one.record_type, one.rdata, other.rdata))
-        };
-        one.prefix
-            .cmp(&other.prefix)
-            .then_with(by_record)
-            .then_with(|| one.position.cmp(&other.position))
+/// Sorts the runs and makes one of all those that belong to one name.
+fn join_runs(gathered: &mut Gathered, problems: &mut Problems) -> Result<(), Full> {
+    let mut runs = std::mem::take(&mut gathered.runs);
+    let arena = &gathered.arena;
+    let name_of = |run: &Run| Block::at(arena, run.at).name();
+    let is_same = |one: &Run, other: &Run| one.prefix == other.prefix && name::equal(name_of(one), name_of(other));
+    runs.sort_unstable_by(|one, other| {
+        let names = || name::canonical_order(name_of(one), name_of(other));
+        one.prefix.cmp(&other.prefix).then_with(names).then_with(|| one.at.cmp(&other.at))
     });
-    order
-}
-
-/// The first octets of the labels below the apex, from the right, in lower case: never larger for a name that comes earlier.
-fn order_prefix(owner: &[u8], apex: &[u8]) -> u64 {
-    if !name::is_subdomain(owner, apex) {
-        return 0;
-    }
-    let mut starts = [0_u8; name::MAX_LABELS];
-    let (mut at, mut count) = (0, 0);
-    while at + apex.len() < owner.len() && count < starts.len() {
-        starts[count] = u8::try_from(at).unwrap_or(u8::MAX);
-        count += 1;
-        at += 1 + usize::from(owner[at]);
-    }
-    let mut octets = [0; 8];
-    let mut slots = octets.iter_mut();
-    for start in starts[..count].iter().rev() {
-        let start = usize::from(*start);
-        let label = &owner[start + 1..start + 1 + usize::from(owner[start])];
-        // zero ends a label; octets 0 and 1 both count as 1 and end the prefix, so that the whole names decide
-        for octet in label.iter().map(u8::to_ascii_lowercase) {
-            let Some(slot) = slots.next() else {
-                return u64::from_be_bytes(octets);
-            };
-            *slot = octet.max(1);
-            if octet <= 1 {
-                return u64::from_be_bytes(octets);
-            }
+    let is_orphaned = |run: &Run| Block::at(arena, run.at).rrsets().any(|rrset| rrset.is_empty());
+    if !runs.is_sorted_by(|one, other| !is_same(one, other)) || runs.iter().any(is_orphaned) {
+        let ends: Vec<usize> = runs
+            .chunk_by(is_same)
+            .scan(0, |end, group| {
+                *end += group.len();
+                Some(*end)
+            })
+            .collect();
+        let mut joined = Vec::with_capacity(ends.len());
+        let mut start = 0;
+        for end in ends {
+            let group = &runs[start..end];
+            start = end;
+            let is_orphaned = |run: &Run| Block::at(&gathered.arena, run.at).rrsets().any(|rrset| rrset.is_empty());
+            joined.push(match group {
+                [run] if !is_orphaned(run) => *run,
+                _ => gathered.join(group, Orphans::Drop, problems)?,
+            });
         }
-        slots.next();
+        // nothing is left of a name that had nothing but signatures
+        joined.retain(|run| Block::at(&gathered.arena, run.at).rrsets().next().is_some());
+        runs = joined;
     }
-    u64::from_be_bytes(octets)
+    gathered.runs = runs;
+    Ok(())
 }
 
-fn owner_order(one: &[u8], other: &[u8]) -> Ordering {
-    if std::ptr::eq(one, other) {
-        return Ordering::Equal;
-    }
-    name::canonical_order(one, other)
-}
-
-/// The type of the RRset that the record belongs to: of a signature, the type it covers.
-fn rrset_type(record: &Record<'_>) -> RecordType {
-    match record.rdata {
-        [high, low, ..] if is_signature(record) => RecordType(u16::from_be_bytes([*high, *low])),
-        _ => record.record_type,
-    }
-}
-
-fn is_signature(record: &Record<'_>) -> bool {
-    record.record_type == RecordType::RRSIG
-}
-
-/// Where the data of this type has its only name, which also ends it.
-pub(super) fn target_offset(record_type: RecordType) -> Option<usize> {
-    match record_type {
-        RecordType::NS | RecordType::CNAME | RecordType::PTR | RecordType::DNAME => Some(0),
-        RecordType::MX | RecordType::AFSDB | RecordType::KX => Some(2),
-        RecordType::SRV => Some(6),
-        _ => None,
-    }
-}
-
-/// The order of RFC 4034 §6.3 where names are compared without regard to case; equal data are one record.
-fn data_order(record_type: RecordType, one: &[u8], other: &[u8]) -> Ordering {
-    let Some(offset) = target_offset(record_type) else {
-        return one.cmp(other);
-    };
-    let (one, other) = (one.split_at_checked(offset), other.split_at_checked(offset));
-    let lower = |octets: &[u8]| octets.to_ascii_lowercase();
-    match (one, other) {
-        (Some((one, one_name)), Some((other, other_name))) => one.cmp(other).then_with(|| lower(one_name).cmp(&lower(other_name))),
-        (one, other) => one.cmp(&other),
-    }
-}
-
-fn check_soa(apex: &Name, records: &Records, problems: &mut Problems) {
-    let mut first: Option<Record<'_>> = None;
-    for record in records.iter().filter(|record| record.record_type == RecordType::SOA) {
-        if !name::equal(record.owner, apex.as_wire()) {
-            let message = format!("SOA of {} in the zone {apex}", name::display(record.owner));
-            problems.error(
-                record.place,
-                message,
-                format!("only {apex} has an SOA here; write '@' as its owner"),
-            );
-        } else if let Some(first) = first.filter(|first| data_order(RecordType::SOA, first.rdata, record.rdata).is_ne()) {
-            let message = format!("a second SOA; the first one is in line {}", first.place.line);
-            problems.error(record.place, message, "remove one of them");
-        } else {
-            first = Some(record);
-        }
-    }
-}
-
-/// What every zone must have.
-fn check_apex(apex: &Name, records: &Records, problems: &mut Problems) {
-    let is_there = |record_type| {
-        let is_it = |record: Record<'_>| record.record_type == record_type && name::equal(record.owner, apex.as_wire());
-        records.iter().any(is_it)
-    };
-    if !is_there(RecordType::SOA) {
-        problems.error(
-            Place::default(),
-            format!("no SOA record of {apex}"),
-            "begin the zone with '@ SOA primary mailbox serial refresh retry expire minimum'",
-        );
-    }
-    if !is_there(RecordType::NS) {
-        problems.error(
-            Place::default(),
-            format!("no NS record of {apex}"),
-            "name its servers with '@ NS name'",
-        );
-    }
-}
-
-/// True for a name right below the apex that has NSEC3 records and nothing else but their signatures.
-fn is_hashed(group: &[Sorted], records: &Records, apex: &[u8]) -> bool {
-    let all = || group.iter().map(|sorted| records.get(sorted.position as usize));
-    let only_nsec3 = all().all(|record| rrset_type(&record) == RecordType::NSEC3);
-    let below_apex = |record: Record<'_>| name::parent(record.owner).is_some_and(|parent| name::equal(parent, apex));
-    only_nsec3 && all().any(|record| !is_signature(&record)) && all().next().is_some_and(below_apex)
-}
-
-struct Builder<'r, 'p> {
-    writer: ZoneWriter,
-    apex: &'r [u8],
-    records: &'r Records,
+struct Builder<'p> {
+    apex: &'p [u8],
+    gathered: Gathered,
     problems: &'p mut Problems,
     /// All lines could be read.
     complete: bool,
+    /// The blocks of all names.
+    order: Vec<u32>,
+    /// The blocks of the owners of NSEC3 records.
+    hashed: Vec<u32>,
+    /// Those of the names that are wildcards.
+    wildcards: Vec<u32>,
     /// The owner of the last node.
-    previous: &'r [u8],
+    previous: Vec<u8>,
     /// The last name that hides what is below it: a zone cut or a DNAME.
-    occluder: Option<Occluder<'r>>,
+    occluder: Option<Occluder>,
+    record_count: usize,
 }
 
-#[derive(Clone, Copy)]
-struct Occluder<'r> {
-    name: &'r [u8],
-    is_dname: bool,
-    place: Place,
-}
-
-impl<'r> Builder<'r, '_> {
-    /// A warning may be about a line that is missing: without all lines there is none.
-    fn warn(&mut self, place: Place, message: String, cure: &str) {
-        if self.complete {
-            self.problems.warning(place, message, cure);
+impl Builder<'_> {
+    fn nodes(&mut self) -> Result<(), Full> {
+        self.order.reserve_exact(self.gathered.runs.len());
+        for position in 0..self.gathered.runs.len() {
+            self.node(self.gathered.runs[position])?;
         }
+        Ok(())
     }
 
-    fn record(&self, sorted: &Sorted) -> Record<'r> {
-        self.records.get(sorted.position as usize)
-    }
-
-    /// Writes the node of the records in `group`, and the empty non-terminals above it.
-    fn node(&mut self, group: &[Sorted]) -> Result<(), Unwritable> {
-        let first = self.record(&group[0]);
-        let owner = first.owner;
+    /// Enters the node of a run, and the empty non-terminals above it.
+    fn node(&mut self, run: Run) -> Result<(), Full> {
+        let block = Block::at(&self.gathered.arena, run.at);
+        let types = Types::of(block);
+        self.record_count += types.record_count;
+        let mut buffer = [0; MAX_NAME];
+        let owner = &mut buffer[..block.name().len()];
+        owner.copy_from_slice(block.name());
         if !name::is_subdomain(owner, self.apex) {
-            let message = format!("{} is not in the zone {}", name::display(owner), name::display(self.apex));
-            self.problems.error(first.place, message, "remove the record, or mend $ORIGIN");
+            let (apex, owner) = (name::display(self.apex), name::display(owner));
+            let message = format!("{owner} is not in the zone {apex}");
+            self.problems
+                .error(self.first_place(run), message, "remove the record, or mend $ORIGIN");
             return Ok(());
         }
-        if group.iter().all(|position| is_signature(&self.record(position))) {
-            self.rrsets(group);
+        if types.only_nsec3 && name::parent(owner).is_some_and(|parent| name::equal(parent, self.apex)) {
+            self.hashed.push(run.at);
             return Ok(());
         }
-        self.check_doubled_apex(&first);
-        for ancestor in missing_ancestors(owner, self.previous) {
-            let kind = if self.is_occluded(ancestor) {
+        self.check_doubled_apex(owner, run);
+        self.empty_non_terminals(owner)?;
+        self.previous.clear();
+        self.previous.extend_from_slice(owner);
+        let kind = self.kind(owner, &types, run);
+        block::set_kind(&mut self.gathered.arena, run.at, kind);
+        self.check_companions(owner, &types, kind, run);
+        if owner.starts_with(b"\x01*") {
+            self.wildcards.push(run.at);
+        }
+        self.order.push(run.at);
+        Ok(())
+    }
+
+    /// Enters the names between `owner` and what it shares with the node before it, the uppermost first.
+    fn empty_non_terminals(&mut self, owner: &[u8]) -> Result<(), Full> {
+        let mut missing = Vec::new();
+        let mut ancestor = name::parent(owner);
+        while let Some(name) = ancestor.filter(|name| !name::is_subdomain(&self.previous, name)) {
+            missing.push(name);
+            ancestor = name::parent(name);
+        }
+        for name in missing.into_iter().rev() {
+            let at = BlockWriter::begin(&mut self.gathered.arena, name).finish().map_err(|_| Full)?;
+            let kind = if self.is_occluded(name) {
                 NodeKind::Occluded
             } else {
                 NodeKind::EmptyNonTerminal
             };
-            self.writer.node(ancestor, kind)?;
+            block::set_kind(&mut self.gathered.arena, at, kind);
+            if name.starts_with(b"\x01*") {
+                self.wildcards.push(at);
+            }
+            self.order.push(at);
         }
-        self.previous = owner;
-        let kind = self.kind(group);
-        self.check_types(group, kind);
-        self.writer.node(owner, kind)?;
-        self.rrsets(group);
         Ok(())
-    }
-
-    fn hashed_node(&mut self, group: &[Sorted]) -> Result<(), Unwritable> {
-        self.writer.hashed_node(self.record(&group[0]).owner)?;
-        self.rrsets(group);
-        Ok(())
-    }
-
-    fn rrsets(&mut self, group: &[Sorted]) {
-        let records = self.records;
-        let type_of = |sorted: &Sorted| rrset_type(&records.get(sorted.position as usize));
-        let same_type = |one: &Sorted, other: &Sorted| type_of(one) == type_of(other);
-        for rrset in group.chunk_by(same_type) {
-            self.rrset(rrset);
-        }
     }
 
     fn is_occluded(&self, owner: &[u8]) -> bool {
-        self.occluder.is_some_and(|occluder| name::is_subdomain(owner, occluder.name))
+        self.occluder
+            .as_ref()
+            .is_some_and(|occluder| name::is_subdomain(owner, &occluder.name))
     }
 
-    fn kind(&mut self, group: &[Sorted]) -> NodeKind {
-        let first = self.record(&group[0]);
-        if self.is_occluded(first.owner) {
+    fn kind(&mut self, owner: &[u8], types: &Types, run: Run) -> NodeKind {
+        if self.is_occluded(owner) {
             return NodeKind::Occluded;
         }
-        let find = |record_type| {
-            group
-                .iter()
-                .map(|position| self.record(position))
-                .find(|record| record.record_type == record_type)
-        };
-        let ns = find(RecordType::NS).filter(|_| !name::equal(first.owner, self.apex));
-        let dname = find(RecordType::DNAME);
-        self.occluder = ns.or(dname).map(|record| Occluder {
-            name: record.owner,
-            is_dname: ns.is_none(),
-            place: record.place,
+        let is_cut = types.has_ns && !name::equal(owner, self.apex);
+        if !is_cut && !types.has_dname {
+            self.occluder = None;
+            return NodeKind::Authoritative;
+        }
+        let hiding = if is_cut { RecordType::NS } else { RecordType::DNAME };
+        self.occluder = Some(Occluder {
+            name: owner.into(),
+            is_dname: !is_cut,
+            place: self.place_of(run, hiding),
         });
-        if ns.is_some() {
-            NodeKind::Delegation
-        } else {
-            NodeKind::Authoritative
-        }
+        if is_cut { NodeKind::Delegation } else { NodeKind::Authoritative }
     }
 
-    fn rrset(&mut self, positions: &[Sorted]) {
-        let count = positions.iter().filter(|position| !is_signature(&self.record(position))).count();
-        let (records, signatures) = positions.split_at(count);
-        let Some(first) = records.first().map(|position| self.record(position)) else {
-            let signature = self.record(&positions[0]);
-            let message = format!(
-                "RRSIG of {} records, of which {} has none",
-                rrset_type(&signature),
-                name::display(signature.owner)
-            );
-            self.warn(signature.place, message, "sign the zone again");
+    /// Tells what may not stand together at one name.
+    fn check_companions(&mut self, owner: &[u8], types: &Types, kind: NodeKind, run: Run) {
+        let is_apex = name::equal(owner, self.apex);
+        if types.are_plain(kind, is_apex, self.occluder.as_ref()) {
             return;
-        };
-        if count > usize::from(u16::MAX) {
+        }
+        let records: Vec<Record<'_>> = self.gathered.records_of(run).collect();
+        let occluder = self.occluder.as_ref();
+        super::companions::check(self.apex, &records, kind, occluder, self.complete, self.problems);
+    }
+
+    /// What every zone must have.
+    fn check_apex(&mut self) {
+        let apex = name::display(self.apex);
+        let types = self.order.first().map(|at| Block::at(&self.gathered.arena, *at));
+        let types = types.filter(|block| name::equal(block.name(), self.apex)).map(Types::of);
+        if !types.as_ref().is_some_and(|types| types.has_soa) {
             self.problems.error(
-                first.place,
-                format!("{count} records of one name and type: at most 65535 are allowed"),
-                "",
+                Place::default(),
+                format!("no SOA record of {apex}"),
+                "begin the zone with '@ SOA primary mailbox serial refresh retry expire minimum'",
             );
         }
-        let ttl = records.iter().map(|position| self.record(position).ttl).min().unwrap_or(0);
-        if let Some(other) = records
-            .iter()
-            .map(|position| self.record(position))
-            .find(|record| record.ttl != ttl)
-        {
-            let message = format!(
-                "TTL {} here, {ttl} in another {} record of {}",
-                other.ttl,
-                other.record_type,
-                name::display(other.owner)
+        if !types.is_some_and(|types| types.has_ns) {
+            self.problems.error(
+                Place::default(),
+                format!("no NS record of {apex}"),
+                "name its servers with '@ NS name'",
             );
-            self.warn(
-                other.place,
-                message,
-                "write the same TTL; the lowest one is taken (RFC 2181 section 5.2)",
-            );
-        }
-        self.writer.rrset(first.record_type, ttl);
-        let mut last: Option<Record<'_>> = None;
-        for position in records {
-            let record = self.record(position);
-            if last.is_some_and(|last| data_order(record.record_type, last.rdata, record.rdata).is_eq()) {
-                self.warn(
-                    record.place,
-                    format!("the same {} record is there twice", record.record_type),
-                    "remove one of them",
-                );
-                continue;
-            }
-            self.writer.record(record.rdata);
-            last = Some(record);
-        }
-        let mut last = None;
-        for position in signatures {
-            let rdata = self.record(position).rdata;
-            if last != Some(rdata) {
-                self.writer.signature(rdata);
-            }
-            last = Some(rdata);
-        }
-    }
-
-    /// What may not stand together at one name.
-    fn check_types(&mut self, group: &[Sorted], kind: NodeKind) {
-        let records = self.records;
-        let all = || group.iter().map(|position| records.get(position.position as usize));
-        let of_type = |record_type| all().filter(move |record: &Record<'_>| record.record_type == record_type);
-        let Some(owner) = all().next().map(|record| record.owner) else {
-            return;
-        };
-        let shown = name::display(owner);
-        for single in [RecordType::CNAME, RecordType::DNAME] {
-            let mut several = of_type(single);
-            let Some(first) = several.next() else { continue };
-            if let Some(second) = several.find(|second| data_order(single, first.rdata, second.rdata).is_ne()) {
-                let message = format!("a second {single} of {shown}; the other one is in line {}", first.place.line);
-                self.problems
-                    .error(second.place, message, "a name has one target: remove one of them");
-            }
-        }
-        if let Some(alias) = of_type(RecordType::CNAME).next() {
-            let beside = |record: &Record<'_>| {
-                !matches!(
-                    record.record_type,
-                    RecordType::CNAME | RecordType::RRSIG | RecordType::NSEC | RecordType::KEY | RecordType::SIG
-                )
-            };
-            if let Some(other) = all().find(beside) {
-                let message = format!("CNAME of {shown}, which also has {} (line {})", other.record_type, other.place.line);
-                self.problems.error(
-                    alias.place,
-                    message,
-                    "an alias has no other records: remove the CNAME, or all others",
-                );
-            }
-        }
-        match kind {
-            NodeKind::Delegation => {
-                if let Some(record) = of_type(RecordType::DNAME).next() {
-                    let message = format!("DNAME of {shown}, which is a zone cut");
-                    self.warn(record.place, message, "remove it, or the NS records (RFC 6672 section 2.3)");
-                }
-                let allowed = |record: &Record<'_>| {
-                    is_of_parent(record.record_type) || is_glue(record.record_type) || record.record_type == RecordType::DNAME
-                };
-                let hidden = all().find(|record| !allowed(record));
-                self.warn_hidden(hidden, "a zone cut is here, and the child zone answers for it");
-            }
-            NodeKind::Occluded => {
-                let Some(occluder) = self.occluder else { return };
-                let (file, line) = (occluder.place, name::display(occluder.name));
-                let why = match occluder.is_dname {
-                    true => format!("it is below the DNAME of {line} (line {})", file.line),
-                    false => format!("it is below the zone cut {line} (line {})", file.line),
-                };
-                let hidden = all().find(|record| occluder.is_dname || !is_glue(record.record_type));
-                self.warn_hidden(hidden, &why);
-            }
-            NodeKind::Authoritative | NodeKind::EmptyNonTerminal => {
-                if let Some(record) = of_type(RecordType::DS).next() {
-                    let message = format!("DS of {shown}, which is no zone cut");
-                    self.warn(
-                        record.place,
-                        message,
-                        "a DS stands in the parent zone, at a name that has NS records",
-                    );
-                }
-            }
-        }
-    }
-
-    fn warn_hidden(&mut self, hidden: Option<Record<'_>>, why: &str) {
-        if let Some(record) = hidden {
-            let message = format!("{} of {} is never seen: {why}", record.record_type, name::display(record.owner));
-            self.warn(record.place, message, "remove the record");
         }
     }
 
     /// `www.example.com` without its last dot, in the zone `example.com.`
-    fn check_doubled_apex(&mut self, record: &Record<'_>) {
-        if is_doubled(record.owner, self.apex) {
-            let message = format!("{} has the zone's name twice", name::display(record.owner));
-            self.warn(record.place, message, "end an absolute name with a dot");
+    fn check_doubled_apex(&mut self, owner: &[u8], run: Run) {
+        if self.complete && is_doubled(owner, self.apex) {
+            let message = format!("{} has the zone's name twice", name::display(owner));
+            self.problems
+                .warning(self.first_place(run), message, "end an absolute name with a dot");
         }
     }
+
+    fn first_place(&self, run: Run) -> Place {
+        self.gathered.records_of(run).next().map_or(Place::default(), |record| record.place)
+    }
+
+    fn place_of(&self, run: Run, record_type: RecordType) -> Place {
+        let mut records = self.gathered.records_of(run);
+        let found = records.find(|record| record.record_type == record_type);
+        found.map_or(Place::default(), |record| record.place)
+    }
+
+    fn finish(mut self, apex: &Name) -> Option<(Zone, Sources)> {
+        let name_count = self.order.len();
+        self.order.append(&mut self.hashed);
+        self.drop_waste();
+        let (arena, sources) = self.gathered.into_sources();
+        let mut zone = Zone {
+            apex: apex.clone(),
+            apex_hash: NameHash::of(&apex.as_wire().to_ascii_lowercase()),
+            table: NameTable::with_capacity(name_count),
+            arena,
+            order: self.order.into(),
+            name_count: u32::try_from(name_count).ok()?,
+            denial_chain: None,
+            record_count: self.record_count,
+            serial: 0,
+            negative_ttl: 0,
+        };
+        zone.arena.shrink_to_fit();
+        let mut buffer = [0; MAX_NAME];
+        for at in &zone.order[..name_count] {
+            let name = Block::at(&zone.arena, *at).name();
+            let labels = name::lower_into(&name[..name.len() - apex.as_wire().len()], &mut buffer);
+            zone.table.insert(NameHash::below(zone.apex_hash, labels), *at);
+        }
+        for at in self.wildcards {
+            let above = name::parent(Block::at(&zone.arena, at).name()).map(|parent| name::lower_into(parent, &mut buffer));
+            let above = above.and_then(|above| zone.table.find(NameHash::of(above), |at| name::equal(Block::at(&zone.arena, at).name(), above)));
+            if let Some(above) = above {
+                block::set_has_wildcard(&mut zone.arena, above);
+            }
+        }
+        (zone.serial, zone.negative_ttl) = soa_fields(&zone)?;
+        zone.denial_chain = nsec3::take_chain(&mut zone);
+        Some((zone, sources))
+    }
+
+    /// Writes the arena anew if much of it is blocks that were joined with others.
+    fn drop_waste(&mut self) {
+        let old = &self.gathered.arena;
+        if self.gathered.waste * TOLERATED_WASTE < old.len() {
+            return;
+        }
+        let mut arena = Vec::with_capacity(old.len() - self.gathered.waste);
+        let mut moved: Vec<(u32, u32)> = Vec::with_capacity(self.order.len());
+        for at in &mut self.order {
+            let block = &old[*at as usize..][..Block::at(old, *at).octets()];
+            moved.push((*at, arena.len() as u32));
+            *at = arena.len() as u32;
+            arena.extend_from_slice(block);
+        }
+        moved.sort_unstable();
+        let new_place = |at: u32| moved.binary_search_by_key(&at, |(old, _)| *old).map_or(0, |found| moved[found].1);
+        self.wildcards.iter_mut().for_each(|at| *at = new_place(*at));
+        self.gathered.runs.iter_mut().for_each(|run| run.at = new_place(run.at));
+        self.gathered.arena = arena;
+    }
+}
+
+/// Serial number and TTL of negative answers.
+fn soa_fields(zone: &Zone) -> Option<(u32, u32)> {
+    let soa = zone.apex_node().rrset(RecordType::SOA)?;
+    let rdata = soa.records().next()?;
+    let numbers = rdata.len().checked_sub(20)?;
+    Some((block::u32_at(rdata, numbers), soa.ttl().min(block::u32_at(rdata, numbers + 16))))
 }
 
 /// True when `owner` ends with the apex twice.
@@ -479,25 +322,4 @@ fn is_doubled(owner: &[u8], apex: &[u8]) -> bool {
         rest = up;
     }
     !labels.is_empty() && rest.len() == labels.len() + apex.len() && rest[..labels.len()].eq_ignore_ascii_case(labels)
-}
-
-/// What the parent says about a zone cut with authority, or to name the child's servers.
-fn is_of_parent(record_type: RecordType) -> bool {
-    matches!(record_type, RecordType::NS | RecordType::DS | RecordType::NSEC | RecordType::RRSIG)
-}
-
-fn is_glue(record_type: RecordType) -> bool {
-    matches!(record_type, RecordType::A | RecordType::AAAA | RecordType::RRSIG)
-}
-
-/// The names between `owner` and what it shares with the name before it in canonical order, the uppermost first.
-fn missing_ancestors<'r>(owner: &'r [u8], previous: &[u8]) -> Vec<&'r [u8]> {
-    let mut missing = Vec::new();
-    let mut ancestor = name::parent(owner);
-    while let Some(name) = ancestor.filter(|name| !name::is_subdomain(previous, name)) {
-        missing.push(name);
-        ancestor = name::parent(name);
-    }
-    missing.reverse();
-    missing
 }

@@ -3,10 +3,9 @@
 //! Only names inside the zone are looked at; what other zones say is not known here. All findings are warnings, missing
 //! glue too: a zone is not withheld because one of its many children is broken (Knot and BIND serve it as well).
 
-use super::builder::target_offset;
 use super::nsec3::{DenialChain, Parameters};
 use super::problem::Problems;
-use super::records::{Record, Records};
+use super::records::{Record, Records, target_offset};
 use super::store::{Node, NodeKind, Zone};
 use crate::dns::name::{self, MAX_NAME};
 use crate::dns::types::RecordType;
@@ -29,7 +28,7 @@ enum Lead {
 const MAX_ITERATIONS: u16 = 100;
 
 /// Looks at the parameters of the zone's NSEC3 chain.
-pub(super) fn check_denial(zone: &Zone, records: &Records, problems: &mut Problems) {
+pub(super) fn check_denial(zone: &Zone, records: &Records<'_>, problems: &mut Problems) {
     let is_nsec3 = matches!(zone.denial_chain(), Some(DenialChain::Nsec3(_)));
     for record in records.iter().filter(|record| record.record_type == RecordType::NSEC3PARAM) {
         let parameters = Parameters::of_usable_nsec3param(record.rdata);
@@ -52,7 +51,7 @@ pub(super) fn check_denial(zone: &Zone, records: &Records, problems: &mut Proble
 }
 
 /// Looks at the targets of all NS, MX and SRV records.
-pub(super) fn check_targets(zone: &Zone, records: &Records, problems: &mut Problems) {
+pub(super) fn check_targets(zone: &Zone, records: &Records<'_>, problems: &mut Problems) {
     for record in records.iter().filter(|record| needs_address(record.record_type)) {
         let Some(target) = target_offset(record.record_type).and_then(|offset| record.rdata.get(offset..)) else {
             continue;

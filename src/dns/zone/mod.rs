@@ -3,10 +3,14 @@
 //! Pure: text comes in as octets and `$INCLUDE` goes through a callback; nothing here opens a file. `rdata` is the one
 //! table of record types that reading and [`mod@print`] share.
 
+mod block;
 mod builder;
 mod checks;
+mod companions;
 mod generate;
 pub mod nsec3;
+mod pieces;
+mod places;
 pub mod print;
 pub mod problem;
 mod rdata;
@@ -16,23 +20,26 @@ pub mod set;
 pub mod store;
 mod table;
 mod token;
-mod writer;
 
+pub use block::{Records, Rrset, Rrsets};
 pub use nsec3::{DenialChain, Nsec3, Nsec3Chain};
 pub use print::Printed;
 pub use problem::{Severity, ZoneError};
 pub use set::ZoneSet;
-pub use store::{Node, NodeKind, Rrset, Zone};
+pub use store::{Node, NodeKind, Zone};
+pub use table::{Bucket, NameHash};
+
+use std::io::Read;
 
 use self::problem::Problems;
-use self::records::Records;
+use self::records::Gathered;
 use super::name::Name;
 
 /// The longest TTL, in seconds (RFC 2181 §8).
 pub const MAX_TTL: u32 = 0x7fff_ffff;
 
-/// Fetches the text of an included file by the path that `$INCLUDE` says, or says why it cannot.
-pub type Include<'a> = dyn FnMut(&str) -> Result<Vec<u8>, String> + 'a;
+/// Opens an included file by the path that `$INCLUDE` says, or says why it cannot.
+pub type Include<'a> = dyn FnMut(&str) -> Result<Box<dyn Read>, String> + 'a;
 
 /// A zone that can be served.
 #[derive(Debug)]
@@ -48,13 +55,14 @@ pub struct Loaded {
 /// # Errors
 /// All errors of the file and of the files it includes, with the warnings among them, in the order of the lines. Where
 /// lines could not be read, only those mistakes of the others are told that no missing line can explain.
-pub fn load(apex: &Name, file_name: &str, text: &[u8], include: &mut Include<'_>) -> Result<Loaded, Vec<ZoneError>> {
+pub fn load(apex: &Name, file_name: &str, mut text: impl Read, include: &mut Include<'_>) -> Result<Loaded, Vec<ZoneError>> {
     let mut problems = Problems::default();
-    let mut records = Records::default();
-    scanner::scan(apex, file_name, text, include, &mut records, &mut problems);
-    let Some(zone) = builder::build(apex, &records, &mut problems) else {
+    let mut gathered = Gathered::new(apex.as_wire());
+    scanner::scan(apex, file_name, &mut text, include, &mut gathered, &mut problems);
+    let Some((zone, sources)) = builder::build(apex, gathered, &mut problems) else {
         return Err(problems.into_list());
     };
+    let records = sources.records(&zone.arena);
     checks::check_targets(&zone, &records, &mut problems);
     checks::check_denial(&zone, &records, &mut problems);
     if problems.has_errors() {

@@ -7,7 +7,7 @@
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA1_OUTPUT_LEN};
 
 use super::rdata::read_base32hex;
-use super::store::{Node, NodeEntry, Zone, index_of};
+use super::store::{Node, Zone};
 use crate::dns::name;
 use crate::dns::types::RecordType;
 
@@ -31,9 +31,9 @@ pub enum DenialChain {
 pub struct Nsec3Chain {
     iterations: u16,
     salt: Box<[u8]>,
-    /// In order; the one at `index` is the owner of the zone's node `first + index`.
+    /// In order; the one at `index` is the owner of the zone's node `first + index`, counted in the zone's order.
     hashes: Box<[Nsec3Hash]>,
-    first: u32,
+    first: usize,
 }
 
 /// Which NSEC3 record says something about a name (RFC 5155 §1.3).
@@ -59,7 +59,7 @@ impl Nsec3Chain {
 
     /// The node of the record that matches or covers this lower-cased wire name of `zone`, whose chain this is.
     pub(super) fn find<'z>(&self, zone: &'z Zone, lower_wire_name: &[u8]) -> Nsec3<'z> {
-        let node = |index| zone.at(self.first + index_of(index));
+        let node = |index| zone.at(zone.order[self.first + index]);
         match self.hashes.binary_search(&self.hash(lower_wire_name)) {
             Ok(index) => Nsec3::Matching(node(index)),
             Err(0) => Nsec3::Covering(node(self.hashes.len() - 1)),
@@ -109,19 +109,20 @@ pub(super) fn take_chain(zone: &mut Zone) -> Option<DenialChain> {
 }
 
 fn nsec3_chain(zone: &mut Zone, parameters: Parameters<'_>) -> Option<Nsec3Chain> {
-    let owners = zone.name_count..index_of(zone.nodes.len());
+    let first = zone.name_count as usize;
+    let owners = &zone.order[first..];
     let chain = Nsec3Chain {
         iterations: parameters.iterations,
         salt: parameters.salt.into(),
-        hashes: owners.clone().filter_map(|index| hash_of(zone.at(index), parameters)).collect(),
-        first: owners.start,
+        hashes: owners.iter().filter_map(|at| hash_of(zone.at(*at), parameters)).collect(),
+        first,
     };
     let apex = chain.hash(&zone.apex.as_wire().to_ascii_lowercase());
     chain.hashes.binary_search(&apex).ok()?;
     if chain.hashes.len() < owners.len() {
-        let (own, others): (Vec<u32>, Vec<u32>) = owners.clone().partition(|index| hash_of(zone.at(*index), parameters).is_some());
-        let entries: Vec<NodeEntry> = own.into_iter().chain(others).map(|index| zone.nodes[index as usize]).collect();
-        zone.nodes[owners.start as usize..].copy_from_slice(&entries);
+        let (own, others): (Vec<u32>, Vec<u32>) = owners.iter().partition(|at| hash_of(zone.at(**at), parameters).is_some());
+        let sorted: Vec<u32> = own.into_iter().chain(others).collect();
+        zone.order[first..].copy_from_slice(&sorted);
     }
     Some(chain)
 }

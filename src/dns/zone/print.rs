@@ -6,7 +6,8 @@
 use std::fmt;
 
 use super::rdata;
-use super::store::{Rrset, Zone};
+use super::block::Rrset;
+use super::store::Zone;
 use crate::dns::name;
 use crate::dns::types::RecordType;
 

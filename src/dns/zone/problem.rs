@@ -78,6 +78,8 @@ pub(super) struct Place {
 pub(super) struct Problems {
     files: Vec<Arc<str>>,
     told: Vec<(Place, Severity, String, String)>,
+    doubts: Vec<(Place, String, String)>,
+    more_doubts: usize,
     errors: usize,
     warnings: usize,
 }
@@ -104,6 +106,26 @@ impl Problems {
         if self.warnings <= MOST_TOLD {
             self.told.push((place, Severity::Warning, message.into(), cure.into()));
         }
+    }
+
+    /// Takes down what is a warning if all lines could be read: a missing one may explain it.
+    pub(super) fn doubt(&mut self, place: Place, message: impl Into<String>, cure: impl Into<String>) {
+        if self.doubts.len() < MOST_TOLD {
+            self.doubts.push((place, message.into(), cure.into()));
+        } else {
+            self.more_doubts += 1;
+        }
+    }
+
+    /// Makes warnings of all doubts, or forgets them: whether all lines could be read is known now.
+    pub(super) fn settle_doubts(&mut self, complete: bool) {
+        for (place, message, cure) in std::mem::take(&mut self.doubts) {
+            if complete {
+                self.warning(place, message, cure);
+            }
+        }
+        let more = std::mem::take(&mut self.more_doubts);
+        self.warnings += if complete { more } else { 0 };
     }
 
     /// How many errors there are so far.

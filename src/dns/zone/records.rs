@@ -1,35 +1,20 @@
-//! Records between scanner and builder: names and rdata in one arena, so that a record costs no allocation of its own.
+//! Records between scanner and builder: gathered by owner, each name's at once a block of the zone's arena.
+//!
+//! A file has the records of a name together, as a rule: they are sorted and written when the next name comes, and the
+//! arena that the scanner fills is the one that is served. What comes later for the same name makes one more *run*, which
+//! the builder joins with the others. [`Records`] shows them all again with their places, for checks.
 
-use super::problem::{FileId, Place};
+use std::cmp::Ordering;
+
+use super::block::{Block, BlockWriter};
+use super::places::{ListId, Places};
+use super::problem::{Place, Problems};
+use crate::dns::name;
 use crate::dns::types::RecordType;
 
-/// All records of a zone, in the order of the file.
-#[derive(Debug, Default)]
-pub(super) struct Records {
-    octets: Vec<u8>,
-    entries: Vec<RecordEntry>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct RecordEntry {
-    owner: u32,
-    rdata: u32,
-    ttl: u32,
-    line: u32,
-    rdata_length: u16,
-    record_type: RecordType,
-    file: FileId,
-    owner_length: u8,
-    /// 0 beyond 255: the place is then the line's.
-    column: u8,
-}
-
-/// Where an owner name lies in the arena; many records share one.
+/// The arena or the list of places is larger than its 32-bit offsets can say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Owner {
-    start: u32,
-    length: u8,
-}
+pub(super) struct Full;
 
 /// One record.
 #[derive(Clone, Copy, Debug)]
@@ -41,98 +26,360 @@ pub(super) struct Record<'r> {
     pub(super) place: Place,
 }
 
-/// The arena cannot be larger than its 32-bit offsets can say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Full;
+/// Records that came one after the other and have one owner.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    /// The beginning of the owner's place in canonical order: see [`order_prefix`].
+    pub(super) prefix: u64,
+    /// Where its block is.
+    pub(super) at: u32,
+    places: ListId,
+}
 
-impl Records {
-    /// Keeps an owner name.
-    pub(super) fn add_owner(&mut self, wire: &[u8]) -> Result<Owner, Full> {
-        let start = self.offset()?;
-        self.octets.extend_from_slice(wire);
-        Ok(Owner {
-            start,
-            length: u8::try_from(wire.len()).map_err(|_| Full)?,
+/// What becomes of signatures over records that are not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Orphans {
+    /// The records may come in a later run.
+    Keep,
+    /// They will not.
+    Drop,
+}
+
+/// All that was read of a zone.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    apex: Vec<u8>,
+    pub(super) arena: Vec<u8>,
+    pub(super) runs: Vec<Run>,
+    /// Octets of blocks that were joined with others.
+    pub(super) waste: usize,
+    places: Places,
+    current: Current,
+}
+
+/// The run that is being read.
+#[derive(Debug, Default)]
+struct Current {
+    owner: Vec<u8>,
+    octets: Vec<u8>,
+    records: Vec<Item>,
+}
+
+/// A record of the current run.
+#[derive(Clone, Copy, Debug)]
+struct Item {
+    record_type: RecordType,
+    ttl: u32,
+    start: u32,
+    octets: u16,
+    place: Place,
+}
+
+impl Gathered {
+    /// Nothing yet.
+    pub(super) fn new(apex: &[u8]) -> Self {
+        Self {
+            apex: apex.to_vec(),
+            arena: Vec::new(),
+            runs: Vec::new(),
+            waste: 0,
+            places: Places::default(),
+            current: Current::default(),
+        }
+    }
+
+    /// Adds a record; `rdata` has less than 65,536 octets.
+    pub(super) fn add(&mut self, record: &Record<'_>, problems: &mut Problems) -> Result<(), Full> {
+        if self.current.owner != record.owner {
+            self.end_run(problems)?;
+            self.current.begin(record.owner);
+        }
+        self.current.add(record);
+        Ok(())
+    }
+
+    /// Writes the run at hand; to be called after the last record.
+    pub(super) fn end_run(&mut self, problems: &mut Problems) -> Result<(), Full> {
+        if self.current.records.is_empty() {
+            return Ok(());
+        }
+        let run = self.write_current(Orphans::Keep, problems)?;
+        self.runs.push(run);
+        Ok(())
+    }
+
+    /// Writes several runs of one owner as one; the blocks they had are of no use any more.
+    pub(super) fn join(&mut self, runs: &[Run], orphans: Orphans, problems: &mut Problems) -> Result<Run, Full> {
+        for (position, run) in runs.iter().enumerate() {
+            self.waste += Block::at(&self.arena, run.at).octets();
+            let records = RunRecords::new(&self.arena, &self.places, *run);
+            if position == 0 {
+                self.current.begin(records.owner);
+            }
+            records.for_each(|record| self.current.add(&record));
+        }
+        self.write_current(orphans, problems)
+    }
+
+    fn write_current(&mut self, orphans: Orphans, problems: &mut Problems) -> Result<Run, Full> {
+        self.current.sort();
+        self.current.check(orphans, problems);
+        Ok(Run {
+            prefix: order_prefix(&self.current.owner, &self.apex),
+            at: self.current.write(&mut self.arena)?,
+            places: self
+                .places
+                .add(self.current.records.iter().map(|item| item.place))
+                .map_err(|_| Full)?,
         })
     }
 
-    /// The wire form of a kept owner name.
-    pub(super) fn owner(&self, owner: Owner) -> &[u8] {
-        let start = owner.start as usize;
-        &self.octets[start..start + usize::from(owner.length)]
+    /// The records of a run.
+    pub(super) fn records_of(&self, run: Run) -> RunRecords<'_> {
+        RunRecords::new(&self.arena, &self.places, run)
     }
 
-    /// Lets `write` append rdata to the arena and keeps the record if it returns true.
-    pub(super) fn add<E>(
-        &mut self,
-        owner: Owner,
-        record_type: RecordType,
-        place: Place,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<u32, E>,
-    ) -> Result<Result<(), E>, Full> {
-        let rdata = self.offset()?;
-        let ttl = match write(&mut self.octets) {
-            Ok(ttl) => ttl,
-            Err(why) => {
-                self.octets.truncate(rdata as usize);
-                return Ok(Err(why));
-            }
+    /// Takes the arena out and keeps the rest, from which [`Sources::records`] finds the places again.
+    pub(super) fn into_sources(self) -> (Vec<u8>, Sources) {
+        let sources = Sources {
+            runs: self.runs,
+            places: self.places,
         };
-        let rdata_length = u16::try_from(self.octets.len() - rdata as usize).map_err(|_| Full)?;
-        self.entries.push(RecordEntry {
-            owner: owner.start,
-            rdata,
-            ttl,
-            line: place.line,
-            rdata_length,
-            record_type,
-            file: place.file,
-            owner_length: owner.length,
-            column: u8::try_from(place.column).unwrap_or(0),
+        (self.arena, sources)
+    }
+}
+
+impl Current {
+    fn begin(&mut self, owner: &[u8]) {
+        self.owner.clear();
+        self.owner.extend_from_slice(owner);
+        self.octets.clear();
+        self.records.clear();
+    }
+
+    fn add(&mut self, record: &Record<'_>) {
+        self.records.push(Item {
+            record_type: record.record_type,
+            ttl: record.ttl,
+            start: self.octets.len() as u32,
+            octets: record.rdata.len() as u16,
+            place: record.place,
         });
-        Ok(Ok(()))
+        self.octets.extend_from_slice(record.rdata);
     }
 
-    /// Takes the last record out again.
-    pub(super) fn forget_last(&mut self) {
-        if let Some(entry) = self.entries.pop() {
-            self.octets.truncate(entry.rdata as usize);
+    /// By type, signatures after what they cover, and data, all in canonical order; equal ones as they came.
+    fn sort(&mut self) {
+        let (records, octets) = (&mut self.records, &self.octets);
+        records.sort_by(|one, other| {
+            let signatures = || one.is_signature().cmp(&other.is_signature());
+            let data = || data_order(one.record_type, one.rdata(octets), other.rdata(octets));
+            one.rrset_type(octets)
+                .cmp(&other.rrset_type(octets))
+                .then_with(signatures)
+                .then_with(data)
+        });
+    }
+
+    /// Tells what is wrong with each RRset, gives its records one TTL, and takes out what is there twice.
+    fn check(&mut self, orphans: Orphans, problems: &mut Problems) {
+        let (owner, octets) = (name::display(&self.owner), &self.octets);
+        for rrset in self.records.chunk_by_mut(|one, other| one.rrset_type(octets) == other.rrset_type(octets)) {
+            let count = rrset.iter().filter(|item| !item.is_signature()).count();
+            let (records, signatures) = rrset.split_at_mut(count);
+            if let (None, Orphans::Drop) = (records.first(), orphans) {
+                let message = format!("RRSIG of {} records, of which {owner} has none", signatures[0].rrset_type(octets));
+                problems.doubt(signatures[0].place, message, "sign the zone again");
+            }
+            if count > usize::from(u16::MAX) {
+                let message = format!("{count} records of one name and type: at most 65535 are allowed");
+                problems.error(records[0].place, message, "");
+            }
+            let ttl = records.iter().map(|item| item.ttl).min().unwrap_or(0);
+            if let Some(other) = records.iter().find(|item| item.ttl != ttl) {
+                let message = format!("TTL {} here, {ttl} in another {} record of {owner}", other.ttl, other.record_type);
+                let cure = "write the same TTL; the lowest one is taken (RFC 2181 section 5.2)";
+                problems.doubt(other.place, message, cure);
+            }
+            rrset.iter_mut().for_each(|item| item.ttl = ttl);
+        }
+        self.records.dedup_by(|second, first| {
+            let is_same = first.record_type == second.record_type
+                && data_order(first.record_type, first.rdata(octets), second.rdata(octets)).is_eq();
+            if is_same && !second.is_signature() {
+                let message = format!("the same {} record is there twice", second.record_type);
+                problems.doubt(second.place, message, "remove one of them");
+            }
+            is_same
+        });
+        if orphans == Orphans::Drop {
+            self.drop_orphans();
         }
     }
 
-    fn offset(&self) -> Result<u32, Full> {
-        u32::try_from(self.octets.len()).map_err(|_| Full)
+    fn drop_orphans(&mut self) {
+        let octets = &self.octets;
+        let covered: Vec<RecordType> = self.records.iter().filter(|item| !item.is_signature()).map(|item| item.record_type).collect();
+        self.records.retain(|item| covered.contains(&item.rrset_type(octets)));
     }
 
-    /// How many records there are.
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
+    fn write(&self, arena: &mut Vec<u8>) -> Result<u32, Full> {
+        let octets = &self.octets;
+        let mut writer = BlockWriter::begin(arena, &self.owner);
+        for rrset in self.records.chunk_by(|one, other| one.rrset_type(octets) == other.rrset_type(octets)) {
+            let count = rrset.iter().take_while(|item| !item.is_signature()).count();
+            let (records, signatures) = rrset.split_at(count);
+            let rdata = |item: &Item| item.rdata(octets);
+            let (records, signatures) = (records.iter().map(rdata), signatures.iter().map(rdata));
+            writer.rrset(rrset[0].rrset_type(octets), rrset[0].ttl, records, signatures);
+        }
+        writer.finish().map_err(|_| Full)
+    }
+}
+
+impl Item {
+    fn rdata<'r>(&self, octets: &'r [u8]) -> &'r [u8] {
+        &octets[self.start as usize..][..usize::from(self.octets)]
     }
 
-    /// Octets of all names and rdata.
-    pub(super) fn octets(&self) -> usize {
-        self.octets.len()
+    fn is_signature(&self) -> bool {
+        self.record_type == RecordType::RRSIG
     }
 
-    /// All records in the order of the file.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Record<'_>> {
-        (0..self.entries.len()).map(|position| self.get(position))
-    }
-
-    /// The record at `position` in the order of the file.
-    pub(super) fn get(&self, position: usize) -> Record<'_> {
-        let entry = &self.entries[position];
-        let (owner, rdata) = (entry.owner as usize, entry.rdata as usize);
-        Record {
-            owner: &self.octets[owner..owner + usize::from(entry.owner_length)],
-            record_type: entry.record_type,
-            ttl: entry.ttl,
-            rdata: &self.octets[rdata..rdata + usize::from(entry.rdata_length)],
-            place: Place {
-                file: entry.file,
-                line: entry.line,
-                column: entry.column.into(),
-            },
+    /// The type of the RRset that the record belongs to: of a signature, the type it covers.
+    fn rrset_type(&self, octets: &[u8]) -> RecordType {
+        match self.rdata(octets) {
+            [high, low, ..] if self.is_signature() => RecordType(u16::from_be_bytes([*high, *low])),
+            _ => self.record_type,
         }
     }
+}
+
+/// Where the records of a zone came from.
+#[derive(Debug)]
+pub(super) struct Sources {
+    runs: Vec<Run>,
+    places: Places,
+}
+
+impl Sources {
+    /// All records of the zone whose arena this is.
+    pub(super) fn records<'z>(&'z self, arena: &'z [u8]) -> Records<'z> {
+        Records { arena, sources: self }
+    }
+}
+
+/// All records of a zone with their places.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Records<'z> {
+    arena: &'z [u8],
+    sources: &'z Sources,
+}
+
+impl<'z> Records<'z> {
+    /// All records in canonical order, signatures after what they cover.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Record<'z>> + use<'z> {
+        let (arena, places) = (self.arena, &self.sources.places);
+        self.sources.runs.iter().flat_map(move |run| RunRecords::new(arena, places, *run))
+    }
+}
+
+/// The records of one run, signatures after what they cover.
+pub(super) struct RunRecords<'z> {
+    owner: &'z [u8],
+    rrsets: super::block::Rrsets<'z>,
+    rrset: Option<super::block::Rrset<'z>>,
+    records: super::block::Records<'z>,
+    signatures: super::block::Records<'z>,
+    places: super::places::List<'z>,
+}
+
+impl<'z> RunRecords<'z> {
+    fn new(arena: &'z [u8], places: &'z Places, run: Run) -> Self {
+        let block = Block::at(arena, run.at);
+        Self {
+            owner: block.name(),
+            rrsets: block.rrsets(),
+            rrset: None,
+            records: super::block::Records::default(),
+            signatures: super::block::Records::default(),
+            places: places.list(run.places),
+        }
+    }
+}
+
+impl<'z> Iterator for RunRecords<'z> {
+    type Item = Record<'z>;
+
+    fn next(&mut self) -> Option<Record<'z>> {
+        loop {
+            if let Some(rrset) = self.rrset {
+                let of_rrset = self.records.next().map(|rdata| (rrset.record_type(), rdata));
+                let found = of_rrset.or_else(|| self.signatures.next().map(|rdata| (RecordType::RRSIG, rdata)));
+                if let Some((record_type, rdata)) = found {
+                    return Some(Record {
+                        owner: self.owner,
+                        record_type,
+                        ttl: rrset.ttl(),
+                        rdata,
+                        place: self.places.next(),
+                    });
+                }
+            }
+            let rrset = self.rrsets.next()?;
+            (self.records, self.signatures) = (rrset.records(), rrset.signatures());
+            self.rrset = Some(rrset);
+        }
+    }
+}
+
+/// Where the data of this type has its only name, which also ends it.
+pub(super) fn target_offset(record_type: RecordType) -> Option<usize> {
+    match record_type {
+        RecordType::NS | RecordType::CNAME | RecordType::PTR | RecordType::DNAME => Some(0),
+        RecordType::MX | RecordType::AFSDB | RecordType::KX => Some(2),
+        RecordType::SRV => Some(6),
+        _ => None,
+    }
+}
+
+/// The order of RFC 4034 §6.3 where names are compared without regard to case; equal data are one record.
+pub(super) fn data_order(record_type: RecordType, one: &[u8], other: &[u8]) -> Ordering {
+    let Some(offset) = target_offset(record_type) else {
+        return one.cmp(other);
+    };
+    let (one, other) = (one.split_at_checked(offset), other.split_at_checked(offset));
+    let lower = |octet: &u8| octet.to_ascii_lowercase();
+    match (one, other) {
+        (Some((one, one_name)), Some((other, other_name))) => one
+            .cmp(other)
+            .then_with(|| one_name.iter().map(lower).cmp(other_name.iter().map(lower))),
+        (one, other) => one.cmp(&other),
+    }
+}
+
+/// The first octets of the labels below the apex, from the right, in lower case: never larger for a name that comes
+/// earlier, so that most comparisons need nothing else.
+fn order_prefix(owner: &[u8], apex: &[u8]) -> u64 {
+    if !name::is_subdomain(owner, apex) {
+        return 0;
+    }
+    let mut starts = name::LabelStarts::of(&owner[..owner.len() - apex.len()]);
+    let mut octets = [0; 8];
+    let mut slots = octets.iter_mut();
+    while let Some(start) = starts.pop() {
+        let label = &owner[start + 1..start + 1 + usize::from(owner[start])];
+        // zero ends a label; octets 0 and 1 both count as 1 and end the prefix, so that the whole names decide
+        for octet in label.iter().map(u8::to_ascii_lowercase) {
+            let Some(slot) = slots.next() else {
+                return u64::from_be_bytes(octets);
+            };
+            *slot = octet.max(1);
+            if octet <= 1 {
+                return u64::from_be_bytes(octets);
+            }
+        }
+        slots.next();
+    }
+    u64::from_be_bytes(octets)
 }

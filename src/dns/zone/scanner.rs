@@ -3,10 +3,13 @@
 //! One line after the other, and on after an error, so that all mistakes of a file are told at once. Names and data go
 //! straight to wire form. Whether the records make a zone is the builder's question.
 
+use std::io::Read;
+
 use super::generate::Generator;
+use super::pieces::Pieces;
 use super::problem::{FileId, Place, Problems};
 use super::rdata::{self, Fields, Refusal, parse_period};
-use super::records::{Full, Owner, Records};
+use super::records::{Full, Gathered, Record};
 use super::token::{Entry, Token, Tokenizer};
 use super::{Include, MAX_TTL};
 use crate::dns::name::{self, Name, NameError};
@@ -17,12 +20,13 @@ const MAX_DEPTH: u32 = 16;
 const DIRECTIVES: &str = "the directives are $ORIGIN, $TTL, $INCLUDE and $GENERATE";
 
 /// Reads the text of the zone `apex` and of all files it includes.
-pub(super) fn scan(apex: &Name, file_name: &str, text: &[u8], include: &mut Include<'_>, records: &mut Records, problems: &mut Problems) {
+pub(super) fn scan(apex: &Name, file_name: &str, text: &mut dyn Read, include: &mut Include<'_>, gathered: &mut Gathered, problems: &mut Problems) {
     let Some(file) = problems.add_file(file_name) else { return };
     let mut scanner = Scanner {
-        records,
+        gathered,
         problems,
         include,
+        rdata: Vec::new(),
         default_ttl: None,
         last_ttl: None,
         generated_at: None,
@@ -32,7 +36,7 @@ pub(super) fn scan(apex: &Name, file_name: &str, text: &[u8], include: &mut Incl
         file,
         depth: 0,
         origin: apex.as_wire().to_vec(),
-        owner: None,
+        owner: Vec::new(),
         owner_lost: false,
         origin_lost: false,
     };
@@ -40,9 +44,11 @@ pub(super) fn scan(apex: &Name, file_name: &str, text: &[u8], include: &mut Incl
 }
 
 struct Scanner<'s, 'i> {
-    records: &'s mut Records,
+    gathered: &'s mut Gathered,
     problems: &'s mut Problems,
     include: &'s mut Include<'i>,
+    /// The data of the record at hand.
+    rdata: Vec<u8>,
     /// What `$TTL` says.
     default_ttl: Option<u32>,
     /// The TTL of the last record that has one written.
@@ -58,7 +64,8 @@ struct Context {
     file: FileId,
     depth: u32,
     origin: Vec<u8>,
-    owner: Option<Owner>,
+    /// Empty before the first one.
+    owner: Vec<u8>,
     /// The last line that would have named an owner could not be read: whose the indented lines after it are is not known.
     owner_lost: bool,
     /// A directive that could not be read may have been an `$ORIGIN`: whose the names after it are is not known.
@@ -76,12 +83,29 @@ impl Context {
 type Mistake = Refusal;
 
 impl Scanner<'_, '_> {
-    fn text(&mut self, text: &[u8], context: &mut Context) {
-        let mut tokenizer = Tokenizer::new(text);
+    fn text(&mut self, text: &mut dyn Read, context: &mut Context) {
+        let mut pieces = Pieces::new(text);
+        let mut line = 1;
+        while !self.full && !pieces.is_last() {
+            if let Err(error) = pieces.advance() {
+                let file = context.file;
+                let place = Place { file, line, column: 0 };
+                self.problems.error(place, format!("cannot read on: {error}"), "");
+                return;
+            }
+            let (taken, next_line) = self.piece(pieces.octets(), line, !pieces.is_last(), context);
+            pieces.take(taken);
+            line = next_line;
+        }
+    }
+
+    /// Reads the whole entries of a piece of text; says how many octets they have, and the line that comes next.
+    fn piece(&mut self, text: &[u8], line: u32, goes_on: bool, context: &mut Context) -> (usize, u32) {
+        let mut tokenizer = Tokenizer::of_piece(text, line, goes_on);
         let mut tokens = Vec::new();
         while !self.full {
             let mistake = match tokenizer.next_entry(&mut tokens) {
-                Ok(None) => return,
+                Ok(None) => break,
                 Ok(Some(entry)) => match self.entry(entry, &tokens, context) {
                     Ok(()) => continue,
                     Err(mistake) => mistake,
@@ -96,6 +120,7 @@ impl Scanner<'_, '_> {
             let place = self.generated_at.unwrap_or(Place { file, line, column });
             self.problems.error(place, mistake.message, mistake.cure);
         }
+        tokenizer.taken()
     }
 
     fn entry(&mut self, entry: Entry, tokens: &[Token<'_>], context: &mut Context) -> Result<(), Mistake> {
@@ -146,7 +171,7 @@ impl Scanner<'_, '_> {
         let Ok(name) = std::str::from_utf8(path.text) else {
             return Err(mistake(path, "a file name that is not UTF-8", "rename the file"));
         };
-        let text = (self.include)(name).map_err(|why| {
+        let mut text = (self.include)(name).map_err(|why| {
             mistake(
                 path,
                 format!("cannot read {}: {why}", show(path)),
@@ -160,11 +185,11 @@ impl Scanner<'_, '_> {
             file,
             depth: context.depth + 1,
             origin,
-            owner: context.owner,
+            owner: context.owner.clone(),
             owner_lost: context.owner_lost,
             origin_lost: context.origin_lost,
         };
-        self.text(&text, &mut included);
+        self.text(&mut *text, &mut included);
         Ok(())
     }
 
@@ -180,7 +205,7 @@ impl Scanner<'_, '_> {
         for text in generator {
             let before = self.problems.error_count();
             match text {
-                Ok(text) => self.text(&text, context),
+                Ok(text) => drop(self.piece(&text, 1, false, context)),
                 Err(mistake) => outcome = Err(mistake),
             }
             // what is wrong with one line is wrong with all of them
@@ -197,7 +222,7 @@ impl Scanner<'_, '_> {
         let mut owner_mistake = None;
         if !entry.indented {
             rest = &tokens[1..];
-            owner_mistake = self.set_owner(tokens[0], context).err();
+            owner_mistake = read_name_into(tokens[0], &context.origin, &mut context.owner).err();
             context.owner_lost = owner_mistake.is_some();
         }
         let outcome = self.record_of_owner(entry, rest, context);
@@ -207,29 +232,15 @@ impl Scanner<'_, '_> {
         }
     }
 
-    fn set_owner(&mut self, token: Token<'_>, context: &mut Context) -> Result<(), Mistake> {
-        let name = read_name(token, &context.origin)?;
-        let same = context.owner.is_some_and(|owner| self.records.owner(owner) == name);
-        if !same {
-            let owner = self.records.add_owner(&name).map_err(|full| self.too_large(full, token))?;
-            context.owner = Some(owner);
-        }
-        Ok(())
-    }
-
     fn record_of_owner(&mut self, entry: Entry, tokens: &[Token<'_>], context: &Context) -> Result<(), Mistake> {
         let header = Header::read(tokens, entry.end)?;
-        let owner = match context.owner {
-            Some(owner) => owner,
-            None if context.owner_lost => self.any_owner(context, tokens[0])?,
-            None => {
-                return Err(mistake(
-                    tokens[0],
-                    "a record without an owner",
-                    "the first line of a file cannot begin with a space: write a name, or '@'",
-                ));
-            }
-        };
+        if context.owner.is_empty() && !context.owner_lost {
+            return Err(mistake(
+                tokens[0],
+                "a record without an owner",
+                "the first line of a file cannot begin with a space: write a name, or '@'",
+            ));
+        }
         let record_type = header.record_type;
         let file = context.file;
         let place = self.generated_at.unwrap_or(Place {
@@ -237,40 +248,33 @@ impl Scanner<'_, '_> {
             line: header.type_token.line,
             column: header.type_token.column,
         });
-        let ttl = header.ttl.or(self.default_ttl).or(self.last_ttl);
-        let mut fields = Fields::new(header.data, entry.end, Some(&context.origin));
-        let mut taken = None;
-        let written = self.records.add(owner, record_type, place, |octets| {
-            let start = octets.len();
-            rdata::read(record_type, &mut fields, octets)?;
-            let ttl = ttl
-                .or_else(|| minimum_of(record_type, &octets[start..]))
-                .ok_or_else(|| no_ttl(header.type_token))?;
-            taken = Some(ttl);
-            Ok(ttl)
-        });
-        written.map_err(|full| self.too_large(full, header.type_token))??;
-        if context.is_lost() {
-            self.records.forget_last();
+        self.rdata.clear();
+        rdata::read(record_type, &mut Fields::new(header.data, entry.end, Some(&context.origin)), &mut self.rdata)?;
+        let known_ttl = header.ttl.or(self.default_ttl).or(self.last_ttl);
+        let ttl = known_ttl
+            .or_else(|| minimum_of(record_type, &self.rdata))
+            .ok_or_else(|| no_ttl(header.type_token))?;
+        if !context.is_lost() {
+            let record = Record {
+                owner: &context.owner,
+                record_type,
+                ttl,
+                rdata: &self.rdata,
+                place,
+            };
+            self.gathered.add(&record, self.problems).map_err(|Full| {
+                self.full = true;
+                mistake(header.type_token, "the zone is larger than 4 GiB", "split it into several zones")
+            })?;
         }
         if header.ttl.is_some() {
             self.last_ttl = header.ttl;
-        } else if ttl.is_none() {
-            self.last_ttl = taken;
+        } else if known_ttl.is_none() {
+            self.last_ttl = Some(ttl);
             let message = "neither the SOA nor $TTL says a TTL: the minimum field of the SOA is taken";
             self.problems.warning(place, message, "write $TTL before the first record");
         }
         Ok(())
-    }
-
-    /// An owner for a record that is not kept.
-    fn any_owner(&mut self, context: &Context, token: Token<'_>) -> Result<Owner, Mistake> {
-        self.records.add_owner(&context.origin).map_err(|full| self.too_large(full, token))
-    }
-
-    fn too_large(&mut self, Full: Full, token: Token<'_>) -> Mistake {
-        self.full = true;
-        mistake(token, "the zone is larger than 4 GiB", "split it into several zones")
     }
 }
 
@@ -348,11 +352,17 @@ fn read_ttl(token: Token<'_>) -> Result<u32, Mistake> {
 }
 
 fn read_name(token: Token<'_>, origin: &[u8]) -> Result<Vec<u8>, Mistake> {
-    let mut wire = Vec::with_capacity(token.text.len() + origin.len() + 1);
+    let mut wire = Vec::new();
+    read_name_into(token, origin, &mut wire)?;
+    Ok(wire)
+}
+
+/// Replaces `wire` by the name; by nothing if it cannot be read.
+fn read_name_into(token: Token<'_>, origin: &[u8], wire: &mut Vec<u8>) -> Result<(), Mistake> {
+    wire.clear();
     // a quoted "@" is a name of one character, as `\@` is
     let text = if token.quoted && token.text == b"@" { br"\@" } else { token.text };
-    name::append_text(text, Some(origin), &mut wire).map_err(|why: NameError| mistake(token, format!("{}: {why}", show(token)), ""))?;
-    Ok(wire)
+    name::append_text(text, Some(origin), wire).map_err(|why: NameError| mistake(token, format!("{}: {why}", show(token)), ""))
 }
 
 fn origin_directive(arguments: &Arguments<'_>, context: &mut Context) -> Result<(), Mistake> {

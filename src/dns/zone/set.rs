@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::store::{Zone, index_of};
-use super::table::{NameTable, hash_name};
+use super::table::{NameHash, NameTable};
 use crate::dns::name::{self, Name};
 
 /// All zones that a server answers for.
@@ -22,10 +22,10 @@ impl ZoneSet {
         for zone in zones {
             let lower = zone.apex.as_wire().to_ascii_lowercase();
             let same = |index| kept[index as usize].apex == zone.apex;
-            match table.find(hash_name(&lower), same) {
+            match table.find(NameHash::of(&lower), same) {
                 Some(index) => kept[index as usize] = zone,
                 None => {
-                    table.insert(hash_name(&lower), index_of(kept.len()));
+                    table.insert(NameHash::of(&lower), index_of(kept.len()));
                     kept.push(zone);
                 }
             }
@@ -67,7 +67,7 @@ impl ZoneSet {
             let zone: &Zone = &self.zones[index as usize];
             name::equal(zone.apex.as_wire(), lower_wire_name)
         };
-        let index = self.table.find(hash_name(lower_wire_name), is_it)?;
+        let index = self.table.find(NameHash::of(lower_wire_name), is_it)?;
         self.zones.get(index as usize)
     }
 }
@@ -82,7 +82,7 @@ mod tests {
     }
 
     fn zone(apex: &str) -> Arc<Zone> {
-        let text = b"@ 60 SOA . . 1 2 3 4 5\n@ 60 NS .\n";
+        let text = &b"@ 60 SOA . . 1 2 3 4 5\n@ 60 NS .\n"[..];
         Arc::new(
             load(&apex.parse().unwrap(), "a.zone", text, &mut |_| Err(String::new()))
                 .unwrap()

@@ -35,33 +35,53 @@ pub(super) struct Entry {
     pub(super) end: (u32, u32),
 }
 
-/// Cuts a text into entries.
+/// Cuts a text, or a piece of one, into entries.
 #[derive(Clone, Debug)]
 pub(super) struct Tokenizer<'t> {
     text: &'t [u8],
     at: usize,
     line: u32,
     line_start: usize,
+    /// More text follows: an entry that reaches the end of this piece may go on.
+    goes_on: bool,
 }
 
 impl<'t> Tokenizer<'t> {
-    /// A tokenizer at the start of `text`; a byte order mark there is skipped.
-    pub(super) fn new(text: &'t [u8]) -> Self {
-        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    /// A tokenizer for a piece of a text that begins with `line`; a byte order mark before the first line is skipped.
+    pub(super) fn of_piece(piece: &'t [u8], line: u32, goes_on: bool) -> Self {
+        let start = match piece {
+            [0xef, 0xbb, 0xbf, ..] if line == 1 => 3,
+            _ => 0,
+        };
         Self {
-            text,
-            at: 0,
-            line: 1,
-            line_start: 0,
+            text: piece,
+            at: start,
+            line,
+            line_start: start,
+            goes_on,
         }
     }
 
-    /// Replaces `tokens` by those of the next entry that has any; none at the end of the text.
+    /// How many octets are cut, and the line that comes next.
+    pub(super) fn taken(&self) -> (usize, u32) {
+        (self.at, self.line)
+    }
+
+    /// Replaces `tokens` by those of the next entry that has any; none at the end of the text, or where the rest of the
+    /// piece is not a whole entry.
     pub(super) fn next_entry(&mut self, tokens: &mut Vec<Token<'t>>) -> Result<Option<Entry>, Uncut> {
         while self.at < self.text.len() {
             tokens.clear();
+            let (at, line, line_start) = (self.at, self.line, self.line_start);
             let indented = matches!(self.text[self.at], b' ' | b'\t');
-            let end = self.cut_entry(tokens)?;
+            let end = self.cut_entry(tokens);
+            let is_whole = end.is_ok() && self.line > line && self.line_start == self.at;
+            if self.goes_on && self.at == self.text.len() && !is_whole {
+                (self.at, self.line, self.line_start) = (at, line, line_start);
+                tokens.clear();
+                return Ok(None);
+            }
+            let end = end?;
             if !tokens.is_empty() {
                 return Ok(Some(Entry { indented, end }));
             }
@@ -207,7 +227,7 @@ mod tests {
     use super::*;
 
     fn entries(text: &str) -> Vec<Result<(bool, Vec<String>), Uncut>> {
-        let mut tokenizer = Tokenizer::new(text.as_bytes());
+        let mut tokenizer = Tokenizer::of_piece(text.as_bytes(), 1, false);
         let (mut tokens, mut entries) = (Vec::new(), Vec::new());
         loop {
             match tokenizer.next_entry(&mut tokens) {
@@ -266,7 +286,7 @@ mod tests {
 
     #[test]
     fn places_count_from_one() {
-        let mut tokenizer = Tokenizer::new(b"\xef\xbb\xbfa\n  bc  (\n d)");
+        let mut tokenizer = Tokenizer::of_piece(b"\xef\xbb\xbfa\n  bc  (\n d)", 1, false);
         let mut tokens = Vec::new();
         tokenizer.next_entry(&mut tokens).unwrap();
         assert_eq!(tokenizer.next_entry(&mut tokens).unwrap().unwrap().end, (3, 4));
@@ -277,7 +297,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_text_panics(text in proptest::collection::vec(proptest::sample::select(&b"a \t\r\n\\\"();=0"[..]), 0..200)) {
-            let mut tokenizer = Tokenizer::new(&text);
+            let mut tokenizer = Tokenizer::of_piece(&text, 1, false);
             let mut tokens = Vec::new();
             while !matches!(tokenizer.next_entry(&mut tokens), Ok(None)) {}
         }

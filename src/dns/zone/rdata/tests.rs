@@ -10,7 +10,7 @@ use crate::dns::zone::token::Tokenizer;
 
 fn octets_of(record_type: RecordType, text: &str) -> Result<Vec<u8>, String> {
     let mut tokens = Vec::new();
-    let entry = Tokenizer::new(text.as_bytes()).next_entry(&mut tokens).unwrap();
+    let entry = Tokenizer::of_piece(text.as_bytes(), 1, false).next_entry(&mut tokens).unwrap();
     let end = entry.map_or((1, 1), |entry| entry.end);
     let origin: Name = "example.".parse().unwrap();
     let mut octets = Vec::new();
@@ -242,7 +242,7 @@ proptest! {
     #[test]
     fn no_text_panics(record_type in any_type(), text in "[ -~]{0,60}") {
         let mut tokens = Vec::new();
-        if let Ok(Some(entry)) = Tokenizer::new(text.as_bytes()).next_entry(&mut tokens) {
+        if let Ok(Some(entry)) = Tokenizer::of_piece(text.as_bytes(), 1, false).next_entry(&mut tokens) {
             let _ = read(record_type, &mut Fields::new(&tokens, entry.end, None), &mut Vec::new());
         }
     }
