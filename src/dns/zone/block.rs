@@ -21,7 +21,18 @@ const WIDE_HEAD: usize = RRSET_HEAD + 8;
 const WIDE: u16 = u16::MAX;
 
 const KIND: u8 = 0b11;
-const HAS_WILDCARD: u8 = 0b100;
+
+/// What else is known of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Trait {
+    /// A wildcard is right below its name.
+    HasWildcard = 0b100,
+    /// It is the owner of NSEC3 records, and no name that a question could ask for.
+    Hashed = 0b1000,
+    /// It was joined with others and is not served.
+    Waste = 0b1_0000,
+}
 
 /// The arena would be larger than its 32-bit offsets can say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,9 +58,9 @@ impl<'z> Block<'z> {
         NodeKind::ALL[usize::from(self.0[1] & KIND)]
     }
 
-    /// A wildcard is right below the name.
-    pub(super) fn has_wildcard(self) -> bool {
-        self.0[1] & HAS_WILDCARD != 0
+    /// True if the block has this trait.
+    pub(super) fn has(self, which: Trait) -> bool {
+        self.0[1] & which as u8 != 0
     }
 
     /// The RRsets in the order of their types.
@@ -74,9 +85,20 @@ pub(super) fn set_kind(arena: &mut [u8], at: u32, kind: NodeKind) {
     *traits = *traits & !KIND | kind as u8;
 }
 
-/// Says that a wildcard is right below the name of the block at `at`.
-pub(super) fn set_has_wildcard(arena: &mut [u8], at: u32) {
-    arena[at as usize + 1] |= HAS_WILDCARD;
+/// Gives the block at `at` a trait.
+pub(super) fn set(arena: &mut [u8], at: u32, which: Trait) {
+    arena[at as usize + 1] |= which as u8;
+}
+
+/// All blocks of an arena in the order in which they lie there.
+pub(super) fn all(arena: &[u8]) -> impl Iterator<Item = (u32, Block<'_>)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let block = (at < arena.len()).then(|| Block(&arena[at..]))?;
+        let start = at as u32;
+        at += block.octets();
+        Some((start, block))
+    })
 }
 
 /// Writes one block at the end of an arena.
@@ -258,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_block_reads_what_was_written() {
-        let mut arena = vec![9; 3];
+        let mut arena = vec![1, 0, 0, 0, 0];
         let large = vec![7; 40_000];
         let (small, signature): ([&[u8]; 2], [&[u8]; 1]) = ([b"a", b""], [b"signed"]);
         let mut writer = BlockWriter::begin(&mut arena, b"\x01a\0");
@@ -267,11 +289,12 @@ mod tests {
         writer.rrset(RecordType::AAAA, 62, std::iter::empty(), signature.into_iter());
         let at = writer.finish().unwrap();
         let end = arena.len();
-        arena.extend([9; 3]);
+        arena.extend([1, 0, 0, 0, 0]);
+        assert!(all(&arena).map(|(at, _)| at as usize).eq([0, 5, end]));
         set_kind(&mut arena, at, NodeKind::Occluded);
-        set_has_wildcard(&mut arena, at);
+        set(&mut arena, at, Trait::HasWildcard);
         let block = Block::at(&arena, at);
-        assert_eq!((at, block.name(), block.kind(), block.has_wildcard()), (3, &b"\x01a\0"[..], NodeKind::Occluded, true));
+        assert_eq!((at, block.name(), block.kind(), block.has(Trait::HasWildcard)), (5, &b"\x01a\0"[..], NodeKind::Occluded, true));
         assert_eq!(at as usize + block.octets(), end);
         let rrsets: Vec<Rrset<'_>> = block.rrsets().collect();
         assert_eq!(rrsets.iter().map(|rrset| (rrset.record_type(), rrset.ttl(), rrset.len())).collect::<Vec<_>>(), [

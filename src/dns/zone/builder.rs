@@ -3,8 +3,8 @@
 //! An error means no zone; a warning says that the zone is probably not as it was meant. What may stand together at one
 //! name is in `companions`; what needs the finished zone, such as whether the target of an MX has an address, in `checks`.
 
-use super::block::{self, Block, BlockWriter};
-use super::companions::{Occluder, Types};
+use super::block::{self, Block, BlockWriter, Trait};
+use super::companions::{self, Occluder, Types};
 use super::nsec3;
 use super::problem::{Place, Problems};
 use super::records::{Full, Gathered, Orphans, Record, Run, Sources};
@@ -59,8 +59,7 @@ fn join_runs(gathered: &mut Gathered, problems: &mut Problems) -> Result<(), Ful
         let names = || name::canonical_order(name_of(one), name_of(other));
         one.prefix.cmp(&other.prefix).then_with(names).then_with(|| one.at.cmp(&other.at))
     });
-    let is_orphaned = |run: &Run| Block::at(arena, run.at).rrsets().any(|rrset| rrset.is_empty());
-    if !runs.is_sorted_by(|one, other| !is_same(one, other)) || runs.iter().any(is_orphaned) {
+    if gathered.has_orphans || !runs.is_sorted_by(|one, other| !is_same(one, other)) {
         let ends: Vec<usize> = runs
             .chunk_by(is_same)
             .scan(0, |end, group| {
@@ -80,7 +79,13 @@ fn join_runs(gathered: &mut Gathered, problems: &mut Problems) -> Result<(), Ful
             });
         }
         // nothing is left of a name that had nothing but signatures
-        joined.retain(|run| Block::at(&gathered.arena, run.at).rrsets().next().is_some());
+        joined.retain(|run| {
+            let is_empty = Block::at(&gathered.arena, run.at).rrsets().next().is_none();
+            if is_empty {
+                block::set(&mut gathered.arena, run.at, Trait::Waste);
+            }
+            !is_empty
+        });
         runs = joined;
     }
     gathered.runs = runs;
@@ -101,8 +106,8 @@ struct Builder<'p> {
     wildcards: Vec<u32>,
     /// The owner of the last node.
     previous: Vec<u8>,
-    /// The last name that hides what is below it: a zone cut or a DNAME.
-    occluder: Option<Occluder>,
+    /// The last name that hides what is below it: a zone cut, or, if true, a DNAME.
+    occluder: Option<(Run, bool)>,
     record_count: usize,
 }
 
@@ -131,6 +136,7 @@ impl Builder<'_> {
             return Ok(());
         }
         if types.only_nsec3 && name::parent(owner).is_some_and(|parent| name::equal(parent, self.apex)) {
+            block::set(&mut self.gathered.arena, run.at, Trait::Hashed);
             self.hashed.push(run.at);
             return Ok(());
         }
@@ -173,9 +179,8 @@ impl Builder<'_> {
     }
 
     fn is_occluded(&self, owner: &[u8]) -> bool {
-        self.occluder
-            .as_ref()
-            .is_some_and(|occluder| name::is_subdomain(owner, &occluder.name))
+        let name_of = |run: Run| Block::at(&self.gathered.arena, run.at).name();
+        self.occluder.is_some_and(|(run, _)| name::is_subdomain(owner, name_of(run)))
     }
 
     fn kind(&mut self, owner: &[u8], types: &Types, run: Run) -> NodeKind {
@@ -183,28 +188,25 @@ impl Builder<'_> {
             return NodeKind::Occluded;
         }
         let is_cut = types.has_ns && !name::equal(owner, self.apex);
-        if !is_cut && !types.has_dname {
-            self.occluder = None;
-            return NodeKind::Authoritative;
-        }
-        let hiding = if is_cut { RecordType::NS } else { RecordType::DNAME };
-        self.occluder = Some(Occluder {
-            name: owner.into(),
-            is_dname: !is_cut,
-            place: self.place_of(run, hiding),
-        });
+        self.occluder = (is_cut || types.has_dname).then_some((run, !is_cut));
         if is_cut { NodeKind::Delegation } else { NodeKind::Authoritative }
     }
 
     /// Tells what may not stand together at one name.
     fn check_companions(&mut self, owner: &[u8], types: &Types, kind: NodeKind, run: Run) {
         let is_apex = name::equal(owner, self.apex);
-        if types.are_plain(kind, is_apex, self.occluder.as_ref()) {
+        let is_below_dname = self.occluder.is_some_and(|(_, is_dname)| is_dname);
+        if types.are_plain(kind, is_apex, is_below_dname) {
             return;
         }
         let records: Vec<Record<'_>> = self.gathered.records_of(run).collect();
-        let occluder = self.occluder.as_ref();
-        super::companions::check(self.apex, &records, kind, occluder, self.complete, self.problems);
+        let gathered = &self.gathered;
+        let occluder = self.occluder.map(|(run, is_dname)| Occluder {
+            name: Block::at(&gathered.arena, run.at).name(),
+            is_dname,
+            place: place_of(gathered, run, if is_dname { RecordType::DNAME } else { RecordType::NS }),
+        });
+        companions::check(self.apex, &records, kind, occluder, self.complete, self.problems);
     }
 
     /// What every zone must have.
@@ -241,12 +243,6 @@ impl Builder<'_> {
         self.gathered.records_of(run).next().map_or(Place::default(), |record| record.place)
     }
 
-    fn place_of(&self, run: Run, record_type: RecordType) -> Place {
-        let mut records = self.gathered.records_of(run);
-        let found = records.find(|record| record.record_type == record_type);
-        found.map_or(Place::default(), |record| record.place)
-    }
-
     fn finish(mut self, apex: &Name) -> Option<(Zone, Sources)> {
         let name_count = self.order.len();
         self.order.append(&mut self.hashed);
@@ -265,19 +261,8 @@ impl Builder<'_> {
             negative_ttl: 0,
         };
         zone.arena.shrink_to_fit();
-        let mut buffer = [0; MAX_NAME];
-        for at in &zone.order[..name_count] {
-            let name = Block::at(&zone.arena, *at).name();
-            let labels = name::lower_into(&name[..name.len() - apex.as_wire().len()], &mut buffer);
-            zone.table.insert(NameHash::below(zone.apex_hash, labels), *at);
-        }
-        for at in self.wildcards {
-            let above = name::parent(Block::at(&zone.arena, at).name()).map(|parent| name::lower_into(parent, &mut buffer));
-            let above = above.and_then(|above| zone.table.find(NameHash::of(above), |at| name::equal(Block::at(&zone.arena, at).name(), above)));
-            if let Some(above) = above {
-                block::set_has_wildcard(&mut zone.arena, above);
-            }
-        }
+        fill_table(&mut zone);
+        mark_wildcards(&mut zone, &self.wildcards);
         (zone.serial, zone.negative_ttl) = soa_fields(&zone)?;
         zone.denial_chain = nsec3::take_chain(&mut zone);
         Some((zone, sources))
@@ -300,8 +285,40 @@ impl Builder<'_> {
         moved.sort_unstable();
         let new_place = |at: u32| moved.binary_search_by_key(&at, |(old, _)| *old).map_or(0, |found| moved[found].1);
         self.wildcards.iter_mut().for_each(|at| *at = new_place(*at));
-        self.gathered.runs.iter_mut().for_each(|run| run.at = new_place(run.at));
-        self.gathered.arena = arena;
+        self.gathered.move_to(arena, new_place);
+    }
+}
+
+fn place_of(gathered: &Gathered, run: Run, record_type: RecordType) -> Place {
+    let mut records = gathered.records_of(run);
+    let found = records.find(|record| record.record_type == record_type);
+    found.map_or(Place::default(), |record| record.place)
+}
+
+/// Enters all names into the hash table: in the order in which they lie in the arena, which is read once and from end to end.
+fn fill_table(zone: &mut Zone) {
+    let apex = zone.apex.as_wire().len();
+    let mut buffer = [0; MAX_NAME];
+    for (at, block) in block::all(&zone.arena) {
+        if block.has(Trait::Hashed) || block.has(Trait::Waste) {
+            continue;
+        }
+        let name = block.name();
+        let labels = name::lower_into(&name[..name.len() - apex], &mut buffer);
+        zone.table.insert(NameHash::below(zone.apex_hash, labels), at);
+    }
+}
+
+/// Says of the names right above the wildcards that they have one.
+fn mark_wildcards(zone: &mut Zone, wildcards: &[u32]) {
+    let mut buffer = [0; MAX_NAME];
+    for at in wildcards {
+        let above = name::parent(Block::at(&zone.arena, *at).name()).unwrap_or_default();
+        let above = name::lower_into(above, &mut buffer);
+        let is_it = |at| name::equal(Block::at(&zone.arena, at).name(), above);
+        if let Some(above) = zone.table.find(NameHash::of(above), is_it) {
+            block::set(&mut zone.arena, above, Trait::HasWildcard);
+        }
     }
 }
 

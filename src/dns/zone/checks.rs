@@ -5,7 +5,7 @@
 
 use super::nsec3::{DenialChain, Parameters};
 use super::problem::Problems;
-use super::records::{Record, Records, target_offset};
+use super::records::{Record, Records, address_target};
 use super::store::{Node, NodeKind, Zone};
 use crate::dns::name::{self, MAX_NAME};
 use crate::dns::types::RecordType;
@@ -30,7 +30,8 @@ const MAX_ITERATIONS: u16 = 100;
 /// Looks at the parameters of the zone's NSEC3 chain.
 pub(super) fn check_denial(zone: &Zone, records: &Records<'_>, problems: &mut Problems) {
     let is_nsec3 = matches!(zone.denial_chain(), Some(DenialChain::Nsec3(_)));
-    for record in records.iter().filter(|record| record.record_type == RecordType::NSEC3PARAM) {
+    let at_apex = zone.apex_node().rrset(RecordType::NSEC3PARAM).is_some();
+    for record in records.iter().filter(|record| at_apex && record.record_type == RecordType::NSEC3PARAM) {
         let parameters = Parameters::of_usable_nsec3param(record.rdata);
         if let Some(parameters) = parameters.filter(|parameters| parameters.iterations > MAX_ITERATIONS) {
             let message = format!(
@@ -52,16 +53,12 @@ pub(super) fn check_denial(zone: &Zone, records: &Records<'_>, problems: &mut Pr
 
 /// Looks at the targets of all NS, MX and SRV records.
 pub(super) fn check_targets(zone: &Zone, records: &Records<'_>, problems: &mut Problems) {
-    for record in records.iter().filter(|record| needs_address(record.record_type)) {
-        let Some(target) = target_offset(record.record_type).and_then(|offset| record.rdata.get(offset..)) else {
+    for record in records.pointing() {
+        let Some(target) = address_target(record.record_type).and_then(|offset| record.rdata.get(offset..)) else {
             continue;
         };
         check_target(zone, &record, target, problems);
     }
-}
-
-fn needs_address(record_type: RecordType) -> bool {
-    matches!(record_type, RecordType::NS | RecordType::MX | RecordType::SRV)
 }
 
 fn check_target(zone: &Zone, record: &Record<'_>, target: &[u8], problems: &mut Problems) {

@@ -8,10 +8,11 @@ use crate::dns::name;
 use crate::dns::types::RecordType;
 
 /// A name that hides what is below it: a zone cut or a DNAME.
-#[derive(Clone, Debug)]
-pub(super) struct Occluder {
-    pub(super) name: Box<[u8]>,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Occluder<'r> {
+    pub(super) name: &'r [u8],
     pub(super) is_dname: bool,
+    /// That of the NS or the DNAME.
     pub(super) place: Place,
 }
 
@@ -61,11 +62,11 @@ impl Types {
     }
 
     /// True for what needs no closer look.
-    pub(super) fn are_plain(&self, kind: NodeKind, is_apex: bool, occluder: Option<&Occluder>) -> bool {
+    pub(super) fn are_plain(&self, kind: NodeKind, is_apex: bool, is_below_dname: bool) -> bool {
         let fits = match kind {
             NodeKind::Authoritative | NodeKind::EmptyNonTerminal => !self.has_ds,
             NodeKind::Delegation => !self.has_other_than_ns,
-            NodeKind::Occluded => !self.has_other_than_glue && occluder.is_some_and(|occluder| !occluder.is_dname),
+            NodeKind::Occluded => !self.has_other_than_glue && !is_below_dname,
         };
         fits && !self.has_cname && !self.has_dname && !self.has_several_singles && (is_apex || !self.has_soa)
     }
@@ -76,7 +77,7 @@ pub(super) fn check(
     apex: &[u8],
     records: &[Record<'_>],
     kind: NodeKind,
-    occluder: Option<&Occluder>,
+    occluder: Option<Occluder<'_>>,
     complete: bool,
     problems: &mut Problems,
 ) {
@@ -176,9 +177,9 @@ impl<'r> Check<'r, '_> {
         self.warn_hidden(hidden, "a zone cut is here, and the child zone answers for it");
     }
 
-    fn occluded(&mut self, occluder: Option<&Occluder>) {
+    fn occluded(&mut self, occluder: Option<Occluder<'_>>) {
         let Some(occluder) = occluder else { return };
-        let (line, above) = (occluder.place.line, name::display(&occluder.name));
+        let (line, above) = (occluder.place.line, name::display(occluder.name));
         let why = match occluder.is_dname {
             true => format!("it is below the DNAME of {above} (line {line})"),
             false => format!("it is below the zone cut {above} (line {line})"),

@@ -6,8 +6,8 @@
 
 use std::cmp::Ordering;
 
-use super::block::{Block, BlockWriter};
-use super::places::{ListId, Places};
+use super::block::{self, Block, BlockWriter, Rrset, Rrsets, Trait};
+use super::places::{self, ListId, Places};
 use super::problem::{Place, Problems};
 use crate::dns::name;
 use crate::dns::types::RecordType;
@@ -53,6 +53,10 @@ pub(super) struct Gathered {
     pub(super) runs: Vec<Run>,
     /// Octets of blocks that were joined with others.
     pub(super) waste: usize,
+    /// Some run has signatures over records that it does not have.
+    pub(super) has_orphans: bool,
+    /// The runs with a name in their data that should have an address in the zone.
+    pointing: Vec<Run>,
     places: Places,
     current: Current,
 }
@@ -83,6 +87,8 @@ impl Gathered {
             arena: Vec::new(),
             runs: Vec::new(),
             waste: 0,
+            has_orphans: false,
+            pointing: Vec::new(),
             places: Places::default(),
             current: Current::default(),
         }
@@ -112,6 +118,7 @@ impl Gathered {
     pub(super) fn join(&mut self, runs: &[Run], orphans: Orphans, problems: &mut Problems) -> Result<Run, Full> {
         for (position, run) in runs.iter().enumerate() {
             self.waste += Block::at(&self.arena, run.at).octets();
+            block::set(&mut self.arena, run.at, Trait::Waste);
             let records = RunRecords::new(&self.arena, &self.places, *run);
             if position == 0 {
                 self.current.begin(records.owner);
@@ -123,15 +130,19 @@ impl Gathered {
 
     fn write_current(&mut self, orphans: Orphans, problems: &mut Problems) -> Result<Run, Full> {
         self.current.sort();
-        self.current.check(orphans, problems);
-        Ok(Run {
+        self.has_orphans |= self.current.check(orphans, problems);
+        let run = Run {
             prefix: order_prefix(&self.current.owner, &self.apex),
             at: self.current.write(&mut self.arena)?,
             places: self
                 .places
                 .add(self.current.records.iter().map(|item| item.place))
                 .map_err(|_| Full)?,
-        })
+        };
+        if self.current.points_into(&self.apex) {
+            self.pointing.push(run);
+        }
+        Ok(run)
     }
 
     /// The records of a run.
@@ -139,10 +150,21 @@ impl Gathered {
         RunRecords::new(&self.arena, &self.places, run)
     }
 
+    /// Takes over an arena into which blocks were copied: `new_place` says where each one is that was not waste.
+    pub(super) fn move_to(&mut self, arena: Vec<u8>, new_place: impl Fn(u32) -> u32) {
+        let old = std::mem::replace(&mut self.arena, arena);
+        self.pointing.retain(|run| !Block::at(&old, run.at).has(Trait::Waste));
+        for run in self.runs.iter_mut().chain(&mut self.pointing) {
+            run.at = new_place(run.at);
+        }
+        self.waste = 0;
+    }
+
     /// Takes the arena out and keeps the rest, from which [`Sources::records`] finds the places again.
     pub(super) fn into_sources(self) -> (Vec<u8>, Sources) {
         let sources = Sources {
             runs: self.runs,
+            pointing: self.pointing,
             places: self.places,
         };
         (self.arena, sources)
@@ -182,11 +204,14 @@ impl Current {
     }
 
     /// Tells what is wrong with each RRset, gives its records one TTL, and takes out what is there twice.
-    fn check(&mut self, orphans: Orphans, problems: &mut Problems) {
+    /// Says whether there are signatures over nothing.
+    fn check(&mut self, orphans: Orphans, problems: &mut Problems) -> bool {
+        let mut has_orphans = false;
         let (owner, octets) = (name::display(&self.owner), &self.octets);
         for rrset in self.records.chunk_by_mut(|one, other| one.rrset_type(octets) == other.rrset_type(octets)) {
             let count = rrset.iter().filter(|item| !item.is_signature()).count();
             let (records, signatures) = rrset.split_at_mut(count);
+            has_orphans |= records.is_empty();
             if let (None, Orphans::Drop) = (records.first(), orphans) {
                 let message = format!("RRSIG of {} records, of which {owner} has none", signatures[0].rrset_type(octets));
                 problems.doubt(signatures[0].place, message, "sign the zone again");
@@ -215,12 +240,22 @@ impl Current {
         if orphans == Orphans::Drop {
             self.drop_orphans();
         }
+        has_orphans
     }
 
     fn drop_orphans(&mut self) {
         let octets = &self.octets;
         let covered: Vec<RecordType> = self.records.iter().filter(|item| !item.is_signature()).map(|item| item.record_type).collect();
         self.records.retain(|item| covered.contains(&item.rrset_type(octets)));
+    }
+
+    /// True if some record sends to a host below `apex`, whose address should be there then.
+    fn points_into(&self, apex: &[u8]) -> bool {
+        self.records.iter().any(|item| {
+            let rdata = item.rdata(&self.octets);
+            let target = address_target(item.record_type).and_then(|offset| rdata.get(offset..));
+            target.is_some_and(|target| name::is_subdomain(target, apex))
+        })
     }
 
     fn write(&self, arena: &mut Vec<u8>) -> Result<u32, Full> {
@@ -259,6 +294,7 @@ impl Item {
 #[derive(Debug)]
 pub(super) struct Sources {
     runs: Vec<Run>,
+    pointing: Vec<Run>,
     places: Places,
 }
 
@@ -282,16 +318,24 @@ impl<'z> Records<'z> {
         let (arena, places) = (self.arena, &self.sources.places);
         self.sources.runs.iter().flat_map(move |run| RunRecords::new(arena, places, *run))
     }
+
+    /// The records of those names that have one with a host of the zone in its data, and others among them.
+    pub(super) fn pointing(&self) -> impl Iterator<Item = Record<'z>> + use<'z> {
+        let (arena, places) = (self.arena, &self.sources.places);
+        let runs = self.sources.pointing.iter();
+        let served = runs.filter(move |run| !Block::at(arena, run.at).has(Trait::Waste));
+        served.flat_map(move |run| RunRecords::new(arena, places, *run))
+    }
 }
 
 /// The records of one run, signatures after what they cover.
 pub(super) struct RunRecords<'z> {
     owner: &'z [u8],
-    rrsets: super::block::Rrsets<'z>,
-    rrset: Option<super::block::Rrset<'z>>,
-    records: super::block::Records<'z>,
-    signatures: super::block::Records<'z>,
-    places: super::places::List<'z>,
+    rrsets: Rrsets<'z>,
+    rrset: Option<Rrset<'z>>,
+    records: block::Records<'z>,
+    signatures: block::Records<'z>,
+    places: places::List<'z>,
 }
 
 impl<'z> RunRecords<'z> {
@@ -301,8 +345,8 @@ impl<'z> RunRecords<'z> {
             owner: block.name(),
             rrsets: block.rrsets(),
             rrset: None,
-            records: super::block::Records::default(),
-            signatures: super::block::Records::default(),
+            records: block::Records::default(),
+            signatures: block::Records::default(),
             places: places.list(run.places),
         }
     }
@@ -339,6 +383,14 @@ pub(super) fn target_offset(record_type: RecordType) -> Option<usize> {
         RecordType::NS | RecordType::CNAME | RecordType::PTR | RecordType::DNAME => Some(0),
         RecordType::MX | RecordType::AFSDB | RecordType::KX => Some(2),
         RecordType::SRV => Some(6),
+        _ => None,
+    }
+}
+
+/// Where the data of this type has the name of a host whose address whoever gets the record will want.
+pub(super) fn address_target(record_type: RecordType) -> Option<usize> {
+    match record_type {
+        RecordType::NS | RecordType::MX | RecordType::SRV => target_offset(record_type),
         _ => None,
     }
 }

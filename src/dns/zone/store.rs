@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use super::block::{Block, Rrset, Rrsets};
+use super::block::{Block, Rrset, Rrsets, Trait};
 use super::nsec3::{DenialChain, Nsec3, Nsec3Chain};
 use super::table::{Bucket, NameHash, NameTable};
 use crate::dns::name::{self, MAX_NAME, Name};
@@ -305,7 +305,7 @@ impl<'z> Node<'z> {
     /// The wildcard right below: the child with the label `*` (RFC 4592 §2.1.1).
     #[must_use]
     pub fn wildcard(&self) -> Option<Self> {
-        if !self.block().has_wildcard() {
+        if !self.block().has(Trait::HasWildcard) {
             return None;
         }
         let mut buffer = [0; MAX_NAME + 2];
