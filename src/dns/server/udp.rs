@@ -20,11 +20,14 @@ use crate::dns::answer::{self, Query};
 use crate::dns::counters::{self, Drop, Tally, Transport};
 use crate::io::clock;
 use crate::io::sys::mmsg::Batch;
+use crate::io::sys::prefetch::{prefetch, prefetch_line};
 
 /// Datagrams per system call.
 const BATCH: usize = 32;
 /// The longest datagram read, in octets; queries with every option there is have a few hundred.
 const RECEIVE: usize = 2048;
+/// Octets of a name's records that are fetched before they are read.
+const BLOCK: usize = 192;
 /// A worker that panics so often in [`PANICS_WITHIN`] is beyond help; a rarer panic costs one batch.
 const MOST_PANICS: usize = 10;
 const PANICS_WITHIN: Duration = Duration::from_secs(10);
@@ -97,11 +100,20 @@ impl Worker {
     }
 
     fn answer_batch(&self, batch: &mut Batch, queries: &mut [Option<Query>], tally: &mut Tally) {
-        for (index, query) in queries.iter_mut().enumerate() {
-            *query = self.parse(batch, index, tally).map_err(|cause| tally.count_drop(cause)).ok();
-        }
         let zones = self.shared.zones.load();
         let host = self.shared.host();
+        // All names are hashed, then all that is likely to be read is fetched, so that the batch waits for memory once.
+        let mut ahead = [None; BATCH];
+        for (index, query) in queries.iter_mut().enumerate() {
+            *query = self.parse(batch, index, tally).map_err(|cause| tally.count_drop(cause)).ok();
+            let question = query.as_ref().and_then(|query| query.question.as_ref());
+            ahead[index] = question.and_then(|question| zones.ahead(question.name()));
+            let buckets = ahead[index].iter().flat_map(|ahead| ahead.buckets);
+            buckets.flatten().for_each(prefetch_line);
+        }
+        for ahead in ahead[..queries.len()].iter().flatten() {
+            ahead.blocks().for_each(|block| prefetch(block, BLOCK));
+        }
         for (index, query) in queries.iter().enumerate() {
             let Some(query) = query else { continue };
             let (message, buffer) = batch.exchange(index);

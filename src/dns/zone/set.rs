@@ -3,14 +3,35 @@
 use std::sync::Arc;
 
 use super::store::{Zone, index_of};
-use super::table::{NameHash, NameTable};
-use crate::dns::name::{self, Name};
+use super::table::{Bucket, NameHash, NameTable};
+use crate::dns::name::{self, LabelStarts, Name};
 
 /// All zones that a server answers for.
 #[derive(Clone, Debug, Default)]
 pub struct ZoneSet {
     zones: Vec<Arc<Zone>>,
     table: NameTable,
+    /// A bit for each number of labels that an apex has.
+    depths: u128,
+}
+
+/// What a lookup will read first, so that it can be fetched while others are served.
+///
+/// A question is often for a name that the zone has, and as often for one below a zone cut right under its apex.
+#[derive(Clone, Copy, Debug)]
+pub struct Ahead<'z> {
+    zone: &'z Zone,
+    /// The cache lines of the hash table for the whole name, and for the name one label below the apex if that is another.
+    pub buckets: [Option<&'z Bucket>; 2],
+    hashes: [NameHash; 2],
+}
+
+impl<'z> Ahead<'z> {
+    /// The blocks that these buckets most likely lead to.
+    pub fn blocks(&self) -> impl Iterator<Item = &'z [u8]> {
+        let pairs = self.buckets.into_iter().zip(self.hashes);
+        pairs.filter_map(|(bucket, hash)| self.zone.likely_block(bucket?, hash))
+    }
 }
 
 impl ZoneSet {
@@ -19,30 +40,45 @@ impl ZoneSet {
     pub fn new(zones: Vec<Arc<Zone>>) -> Self {
         let mut kept: Vec<Arc<Zone>> = Vec::with_capacity(zones.len());
         let mut table = NameTable::with_capacity(zones.len());
+        let mut depths = 0;
         for zone in zones {
-            let lower = zone.apex.as_wire().to_ascii_lowercase();
             let same = |index| kept[index as usize].apex == zone.apex;
-            match table.find(NameHash::of(&lower), same) {
+            match table.find(zone.apex_hash, same) {
                 Some(index) => kept[index as usize] = zone,
                 None => {
-                    table.insert(NameHash::of(&lower), index_of(kept.len()));
+                    depths |= 1 << zone.apex.labels().count();
+                    table.insert(zone.apex_hash, index_of(kept.len()));
                     kept.push(zone);
                 }
             }
         }
-        Self { zones: kept, table }
+        Self {
+            zones: kept,
+            table,
+            depths,
+        }
     }
 
     /// The zone with the deepest apex at or above this lower-cased wire name.
     #[must_use]
     pub fn find(&self, lower_wire_name: &[u8]) -> Option<&Arc<Zone>> {
-        let mut name = lower_wire_name;
-        loop {
-            if let Some(zone) = self.exactly(name) {
-                return Some(zone);
+        let mut starts = LabelStarts::of(lower_wire_name);
+        let (mut start, mut hash, mut depths) = (starts.end(), NameHash::ROOT, self.depths);
+        let mut found = None;
+        // from the root down, as far as there are zones
+        while depths != 0 {
+            if depths & 1 != 0 {
+                found = self.exactly(&lower_wire_name[start..], hash).or(found);
             }
-            name = name::parent(name)?;
+            depths >>= 1;
+            let end = start;
+            match starts.pop() {
+                Some(next) => start = next,
+                None => break,
+            }
+            hash = hash.child(&lower_wire_name[start..end]);
         }
+        found
     }
 
     /// The zone with the deepest apex strictly above this lower-cased wire name: where the DS of an apex lives.
@@ -54,7 +90,8 @@ impl ZoneSet {
     /// The zone with exactly this name.
     #[must_use]
     pub fn get(&self, apex: &Name) -> Option<&Arc<Zone>> {
-        self.exactly(&apex.as_wire().to_ascii_lowercase())
+        let lower = apex.as_wire().to_ascii_lowercase();
+        self.exactly(&lower, NameHash::of(&lower))
     }
 
     /// All zones.
@@ -62,12 +99,34 @@ impl ZoneSet {
         self.zones.iter()
     }
 
-    fn exactly(&self, lower_wire_name: &[u8]) -> Option<&Arc<Zone>> {
+    /// What a lookup of this lower-cased wire name will read; none if no zone has it.
+    #[must_use]
+    pub fn ahead(&self, lower_wire_name: &[u8]) -> Option<Ahead<'_>> {
+        let zone: &Zone = self.find(lower_wire_name)?;
+        let labels = &lower_wire_name[..lower_wire_name.len() - zone.apex.as_wire().len()];
+        let mut starts = LabelStarts::of(labels);
+        let Some(start) = starts.pop() else {
+            return Some(Ahead {
+                zone,
+                buckets: [zone.bucket(zone.apex_hash), None],
+                hashes: [zone.apex_hash; 2],
+            });
+        };
+        let below_apex = zone.apex_hash.child(&labels[start..]);
+        let whole = NameHash::below(below_apex, &labels[..start]);
+        Some(Ahead {
+            zone,
+            buckets: [zone.bucket(whole), zone.bucket(below_apex).filter(|_| start > 0)],
+            hashes: [whole, below_apex],
+        })
+    }
+
+    fn exactly(&self, lower_wire_name: &[u8], hash: NameHash) -> Option<&Arc<Zone>> {
         let is_it = |index| {
             let zone: &Zone = &self.zones[index as usize];
             name::equal(zone.apex.as_wire(), lower_wire_name)
         };
-        let index = self.table.find(NameHash::of(lower_wire_name), is_it)?;
+        let index = self.table.find(hash, is_it)?;
         self.zones.get(index as usize)
     }
 }
@@ -101,6 +160,20 @@ mod tests {
         assert_eq!(set.find_above(&wire("sub.example.")).unwrap().apex(), &"example.".parse().unwrap());
         assert!(set.find_above(&wire("example.")).is_none());
         assert!(set.get(&"SUB.example.".parse().unwrap()).is_some() && set.get(&"a.example.".parse().unwrap()).is_none());
+    }
+
+    #[test]
+    fn what_a_lookup_will_read_is_found_before() {
+        let set = ZoneSet::new(vec![zone("example.")]);
+        let blocks = |name: &str| {
+            let ahead = set.ahead(&wire(name)).unwrap();
+            let apex = wire("example.");
+            ahead.blocks().filter(|block| block[4..].starts_with(&apex)).count()
+        };
+        assert_eq!((blocks("example."), blocks("a.example."), blocks("b.a.example.")), (1, 0, 0));
+        assert_eq!(set.ahead(&wire("a.example.")).unwrap().buckets.iter().flatten().count(), 1);
+        assert_eq!(set.ahead(&wire("b.a.example.")).unwrap().buckets.iter().flatten().count(), 2);
+        assert!(set.ahead(&wire("a.")).is_none());
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! The only `unsafe` of the program: system calls that no crate offers as safe functions, behind safe ones.
+//! The only `unsafe` of the program: system calls and instructions that no crate offers as safe functions, behind safe ones.
 
 #![allow(unsafe_code)]
 
 pub mod mmsg;
 pub mod packet;
+pub mod prefetch;
