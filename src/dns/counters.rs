@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::base::time::Timestamp;
 
-/// Query types that have a counter of their own: number and name. All others share one, named `other`.
+/// Query types that have a counter of their own, in the order of their numbers: number and name. All others share one, named `other`.
 pub const QUERY_TYPES: [(u16, &str); 19] = [
     (1, "A"),
     (2, "NS"),
@@ -34,6 +34,17 @@ pub const QUERY_TYPES: [(u16, &str); 19] = [
     (255, "ANY"),
     (257, "CAA"),
 ];
+
+/// The counter of each type up to the last one with a counter of its own.
+const COUNTER_OF_TYPE: [u8; QUERY_TYPES[QUERY_TYPES.len() - 1].0 as usize + 1] = {
+    let mut counters = [QUERY_TYPES.len() as u8; QUERY_TYPES[QUERY_TYPES.len() - 1].0 as usize + 1];
+    let mut position = 0;
+    while position < QUERY_TYPES.len() {
+        counters[QUERY_TYPES[position].0 as usize] = position as u8;
+        position += 1;
+    }
+    counters
+};
 
 /// Response codes that have a counter of their own: 0 to 23, BADVERS (16) and BADCOOKIE (23) among them.
 pub const RESPONSE_CODES: usize = 24;
@@ -138,8 +149,8 @@ impl Tally {
     /// Counts a query by its type; `None` where the question could not be read.
     pub fn count_query(&mut self, query_type: Option<u16>) {
         self.queries += 1;
-        let known = query_type.and_then(|number| QUERY_TYPES.binary_search_by_key(&number, |(number, _)| *number).ok());
-        self.query_types[known.unwrap_or(QUERY_TYPES.len())] += 1;
+        let counter = query_type.and_then(|number| COUNTER_OF_TYPE.get(usize::from(number)));
+        self.query_types[counter.map_or(QUERY_TYPES.len(), |counter| usize::from(*counter))] += 1;
     }
 
     /// Counts an answer by its (extended) response code.
@@ -397,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn query_types_are_sorted_for_the_search() {
+    fn each_query_type_has_its_counter() {
         assert!(QUERY_TYPES.is_sorted_by_key(|(number, _)| *number));
         let mut tally = Tally::default();
         tally.count_query(Some(28));

@@ -213,6 +213,12 @@ impl LabelStarts {
         }
     }
 
+    /// Those that lie before `end`, from right to left.
+    pub fn up_to(&self, end: usize) -> impl Iterator<Item = usize> {
+        let starts = self.starts[..usize::from(self.count)].iter().rev();
+        starts.map(|start| usize::from(*start)).skip_while(move |start| *start >= end)
+    }
+
     /// Where the last label ends.
     #[must_use]
     pub fn end(&self) -> usize {

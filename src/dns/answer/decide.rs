@@ -15,7 +15,7 @@ use super::message::Question;
 use super::plan::{Authority, Content, Denial, Link, Negative, Owner, Plan, Referral};
 use crate::dns::name::{self, MAX_NAME, Name};
 use crate::dns::types::{Class, RecordType, ResponseCode};
-use crate::dns::zone::{Node, NodeKind, Rrset, Zone, ZoneSet};
+use crate::dns::zone::{Located, NameHash, Node, NodeKind, Rrset, Zone, ZoneSet};
 
 /// Types that stand for all others when any type is asked for (RFC 8482 §4.1), the first that exists.
 const ANY_PREFERENCE: [RecordType; 5] = [RecordType::CNAME, RecordType::A, RecordType::AAAA, RecordType::MX, RecordType::SOA];
@@ -23,10 +23,17 @@ const ANY_PREFERENCE: [RecordType; 5] = [RecordType::CNAME, RecordType::A, Recor
 /// Decides what is answered to a question of class IN.
 #[must_use]
 pub fn answer<'z>(zones: &'z ZoneSet, question: &Question, dnssec_ok: bool) -> Plan<'z> {
+    answer_located(zones, zones.locate(question.name()), question, dnssec_ok)
+}
+
+/// As [`answer`], for a question whose name is located already.
+pub(super) fn answer_located<'z>(zones: &'z ZoneSet, located: Option<Located<'z>>, question: &Question, dnssec_ok: bool) -> Plan<'z> {
     let mut plan = Plan::empty(ResponseCode::REFUSED);
     plan.dnssec_ok = dnssec_ok;
-    if !matches!(question.record_type, RecordType::AXFR | RecordType::IXFR) {
-        Search::new(zones, question, &mut plan).run();
+    if let Some(located) = located
+        && !matches!(question.record_type, RecordType::AXFR | RecordType::IXFR)
+    {
+        Search::new(zones, question, &mut plan).run(located);
     }
     plan
 }
@@ -57,18 +64,19 @@ impl<'z, 's> Search<'z, 's> {
         }
     }
 
-    fn run(&mut self) {
-        let Some(mut zone) = self.zone_of_name() else { return };
+    fn run(&mut self, mut located: Located<'z>) {
         self.plan.response_code = ResponseCode::NO_ERROR;
         // Nobody speaks with authority for all classes at once.
         self.plan.authoritative = self.question.class != Class::ANY;
-        while let Some(target) = self.look_up(zone) {
+        loop {
+            let zone = self.zone_for(located.zone);
+            let Some(target) = self.look_up(zone, located.hash) else { return };
             if self.plan.answer.room() < 2 || self.has_been_at(target) {
                 return;
             }
             self.move_to(target);
-            match self.zone_of_name() {
-                Some(next) => zone = next,
+            match self.zones.locate(self.name()) {
+                Some(next) => located = next,
                 None => return,
             }
         }
@@ -82,13 +90,13 @@ impl<'z, 's> Search<'z, 's> {
         self.question.record_type
     }
 
-    /// The zone that answers for the name; for the DS of a zone's apex its parent, if that is served here (RFC 4035 §3.1.4.1).
-    fn zone_of_name(&self) -> Option<&'z Zone> {
-        let zone = self.zones.find(self.name())?;
+    /// The zone that answers for the name, which `zone` has; for the DS of a zone's apex its parent, if that is served here
+    /// (RFC 4035 §3.1.4.1).
+    fn zone_for(&self, zone: &'z Zone) -> &'z Zone {
         if self.record_type() == RecordType::DS && zone.apex().as_wire().len() == self.length {
-            return Some(self.delegating_zone().unwrap_or(zone));
+            return self.delegating_zone().unwrap_or(zone);
         }
-        Some(zone)
+        zone
     }
 
     /// The zone above the name, if it delegates it. One that knows nothing of its child would say NXDOMAIN for all of it.
@@ -98,9 +106,10 @@ impl<'z, 's> Search<'z, 's> {
         (governing.kind() == NodeKind::Delegation).then_some(&**above)
     }
 
-    /// Looks for the name in its zone; says which name to look for next, if it is an alias.
-    fn look_up(&mut self, zone: &'z Zone) -> Option<Owner<'z>> {
-        let found = zone.closest_encloser(self.name())?;
+    /// Looks for the name, whose hash this is, in its zone; says which name to look for next, if it is an alias.
+    fn look_up(&mut self, zone: &'z Zone, hash: NameHash) -> Option<Owner<'z>> {
+        let exactly = zone.hashed_node(self.name(), hash);
+        let found = exactly.or_else(|| zone.closest_above(self.name()))?;
         let governing = governing_node(found);
         let is_the_name = governing.name().len() == self.length;
         let is_of_parent = is_the_name && self.record_type() == RecordType::DS;
@@ -138,7 +147,7 @@ impl<'z, 's> Search<'z, 's> {
             RecordType::ANY => one_of_any(node).map(Content::Records),
             RecordType::RRSIG => node
                 .rrsets()
-                .find(|rrset| rrset.signatures().next().is_some())
+                .find(Rrset::is_signed)
                 .map(Content::Signatures),
             record_type => node.rrset(record_type).map(Content::Records),
         };
@@ -207,8 +216,7 @@ impl<'z, 's> Search<'z, 's> {
         if signers.is_none() && self.plan.dnssec_ok {
             self.plan.proof.deny(zone, cut.name(), Denial::NoData { node: cut });
         }
-        let is_signed = |rrset: &Rrset<'_>| rrset.signatures().next().is_some();
-        let signers = signers.filter(is_signed);
+        let signers = signers.filter(Rrset::is_signed);
         self.plan.authority = Authority::Referral(Referral { zone, cut, signers });
         None
     }

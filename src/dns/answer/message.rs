@@ -43,14 +43,14 @@ impl Question {
 
     /// A question for a whole, uncompressed name in wire form, in any case.
     fn from_wire(wire_name: &[u8], record_type: RecordType, class: Class) -> Self {
-        let mut lower = [0; MAX_NAME];
-        let length = name::lower_into(wire_name, &mut lower).len() as u8;
-        Self {
-            name: lower,
-            length,
+        let mut question = Self {
+            name: [0; MAX_NAME],
+            length: 0,
             record_type,
             class,
-        }
+        };
+        question.length = name::lower_into(wire_name, &mut question.name).len() as u8;
+        question
     }
 
     /// The name in wire form, in lower case.

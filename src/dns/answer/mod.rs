@@ -22,7 +22,7 @@ pub use proof::Proof;
 
 use crate::dns::counters::Transport;
 use crate::dns::types::{Class, RecordType, ResponseCode};
-use crate::dns::zone::ZoneSet;
+use crate::dns::zone::{Located, ZoneSet};
 use render::Render;
 
 /// The most octets of a message over TCP, and of any buffer for one.
@@ -64,6 +64,21 @@ pub struct Reply {
 /// If the buffer has less than 512 octets.
 #[must_use]
 pub fn respond(zones: &ZoneSet, host: &Host<'_>, transport: Transport, query: &Query, message: &[u8], buffer: &mut [u8]) -> Reply {
+    let located = query.question.as_ref().and_then(|question| zones.locate(question.name()));
+    respond_located(zones, located, host, transport, query, message, buffer)
+}
+
+/// As [`respond`], to a query whose name is located already.
+#[must_use]
+pub fn respond_located(
+    zones: &ZoneSet,
+    located: Option<Located<'_>>,
+    host: &Host<'_>,
+    transport: Transport,
+    query: &Query,
+    message: &[u8],
+    buffer: &mut [u8],
+) -> Reply {
     let limit = match transport {
         Transport::Udp => usize::from(query.udp_limit(host.udp_payload)),
         Transport::Tcp => MAX_MESSAGE,
@@ -81,7 +96,7 @@ pub fn respond(zones: &ZoneSet, host: &Host<'_>, transport: Transport, query: &Q
         return render.refuse(ResponseCode::FORM_ERR);
     };
     match question.class {
-        Class::IN | Class::ANY => render.plan(zones, &answer(zones, question, query.dnssec_ok())),
+        Class::IN | Class::ANY => render.plan(zones, &decide::answer_located(zones, located, question, query.dnssec_ok())),
         Class::CH => match chaos_text(host, question) {
             Some(text) => render.chaos_text(text),
             None => render.refuse(ResponseCode::REFUSED),

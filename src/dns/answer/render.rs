@@ -6,7 +6,7 @@
 use super::additional;
 use super::message::{AA, EDNS_VERSION, HEADER, NSID, QR, Query, TC};
 use super::plan::{Authority, Content, Link, Owner, Plan, Referral};
-use super::writer::{Full, RecordHead, Section, Writer};
+use super::writer::{Full, OwnerName, RecordHead, Section, Writer};
 use super::{Host, Reply};
 use crate::dns::types::{Class, RecordType, ResponseCode};
 use crate::dns::zone::{Rrset, ZoneSet};
@@ -22,7 +22,6 @@ const DNSSEC_OK: u32 = 0x8000;
 pub(super) struct Render<'m, 'b> {
     query: &'m Query,
     host: &'m Host<'m>,
-    question: &'m [u8],
     writer: Writer<'b>,
     truncated: bool,
 }
@@ -39,7 +38,6 @@ impl<'m, 'b> Render<'m, 'b> {
         Self {
             query,
             host,
-            question,
             writer,
             truncated,
         }
@@ -57,7 +55,7 @@ impl<'m, 'b> Render<'m, 'b> {
         } else {
             let writer = &mut self.writer;
             additional::courtesy(zones, plan, |node, rrset| {
-                put(writer, Section::Additional, node.name(), rrset, rrset.ttl(), plan.dnssec_ok).is_ok()
+                put(writer, Section::Additional, OwnerName::Wire(node.name()), rrset, rrset.ttl(), plan.dnssec_ok).is_ok()
             });
         }
         self.finish(plan.response_code, plan.authoritative)
@@ -67,7 +65,7 @@ impl<'m, 'b> Render<'m, 'b> {
     pub(super) fn chaos_text(mut self, text: &[u8]) -> Reply {
         let text = &text[..text.len().min(usize::from(u8::MAX))];
         let head = RecordHead {
-            owner: self.question_name(),
+            owner: OwnerName::Question,
             record_type: RecordType::TXT,
             ttl: 0,
         };
@@ -83,7 +81,7 @@ impl<'m, 'b> Render<'m, 'b> {
         match plan.authority {
             Authority::Empty => {}
             Authority::Negative(negative) => {
-                let (owner, ttl) = (negative.zone.apex().as_wire(), negative.zone.negative_ttl());
+                let (owner, ttl) = (OwnerName::Wire(negative.zone.apex().as_wire()), negative.zone.negative_ttl());
                 put(
                     &mut self.writer,
                     Section::Authority,
@@ -96,19 +94,19 @@ impl<'m, 'b> Render<'m, 'b> {
             Authority::Referral(referral) => self.referral(referral)?,
         }
         for (node, rrset) in plan.proof.rrsets() {
-            put(&mut self.writer, Section::Authority, node.name(), rrset, rrset.ttl(), true)?;
+            put(&mut self.writer, Section::Authority, OwnerName::Wire(node.name()), rrset, rrset.ttl(), true)?;
         }
         for (node, rrset) in additional::required(plan) {
-            put(&mut self.writer, Section::Additional, node.name(), rrset, rrset.ttl(), false)?;
+            put(&mut self.writer, Section::Additional, OwnerName::Wire(node.name()), rrset, rrset.ttl(), false)?;
         }
         Ok(())
     }
 
     fn link(&mut self, plan: &Plan<'_>, link: &Link<'_>) -> Result<(), Full> {
         let owner = match link.owner {
-            Owner::Question => self.question_name(),
-            Owner::Known(wire) => wire,
-            Owner::Made(index) => plan.answer.made[index].as_wire(),
+            Owner::Question => OwnerName::Question,
+            Owner::Known(wire) => OwnerName::Wire(wire),
+            Owner::Made(index) => OwnerName::Wire(plan.answer.made[index].as_wire()),
         };
         match link.content {
             Content::Records(rrset) => put(&mut self.writer, Section::Answer, owner, rrset, rrset.ttl(), plan.dnssec_ok),
@@ -134,17 +132,14 @@ impl<'m, 'b> Render<'m, 'b> {
 
     fn referral(&mut self, referral: Referral<'_>) -> Result<(), Full> {
         let cut = referral.cut;
+        let owner = OwnerName::Wire(cut.name());
         if let Some(servers) = cut.rrset(RecordType::NS) {
-            put(&mut self.writer, Section::Authority, cut.name(), servers, servers.ttl(), false)?;
+            put(&mut self.writer, Section::Authority, owner, servers, servers.ttl(), false)?;
         }
         if let Some(signers) = referral.signers {
-            put(&mut self.writer, Section::Authority, cut.name(), signers, signers.ttl(), true)?;
+            put(&mut self.writer, Section::Authority, owner, signers, signers.ttl(), true)?;
         }
         Ok(())
-    }
-
-    fn question_name(&self) -> &'m [u8] {
-        &self.question[..self.question.len().saturating_sub(4)]
     }
 
     fn finish(mut self, response_code: ResponseCode, authoritative: bool) -> Reply {
@@ -201,7 +196,7 @@ fn nsid<'h>(query: &Query, host: &Host<'h>) -> Option<&'h [u8]> {
 }
 
 /// Writes an RRset, and its signatures if they are wanted.
-fn put(writer: &mut Writer<'_>, section: Section, owner: &[u8], rrset: Rrset<'_>, ttl: u32, signatures: bool) -> Result<(), Full> {
+fn put(writer: &mut Writer<'_>, section: Section, owner: OwnerName<'_>, rrset: Rrset<'_>, ttl: u32, signatures: bool) -> Result<(), Full> {
     let head = |record_type| RecordHead { owner, record_type, ttl };
     let records = (head(rrset.record_type()), rrset.records());
     if signatures {

@@ -29,6 +29,8 @@ pub(super) struct Writer<'b> {
     at: usize,
     /// Octets at the end of the buffer that are kept for the OPT record.
     reserved: usize,
+    /// Where the question's name ends.
+    question_end: usize,
     known: [Known; MAX_KNOWN],
     known_count: usize,
 }
@@ -48,10 +50,19 @@ struct Mark {
     known_count: usize,
 }
 
+/// The name of records.
+#[derive(Clone, Copy)]
+pub(super) enum OwnerName<'n> {
+    /// The question's.
+    Question,
+    /// This one, in wire form.
+    Wire(&'n [u8]),
+}
+
 /// What the records of one RRset have in common.
 #[derive(Clone, Copy)]
 pub(super) struct RecordHead<'n> {
-    pub(super) owner: &'n [u8],
+    pub(super) owner: OwnerName<'n>,
     pub(super) record_type: RecordType,
     pub(super) ttl: u32,
 }
@@ -64,6 +75,7 @@ impl<'b> Writer<'b> {
             buffer,
             at: HEADER,
             reserved,
+            question_end: HEADER,
             known: [Known::default(); MAX_KNOWN],
             known_count: 0,
         }
@@ -87,6 +99,7 @@ impl<'b> Writer<'b> {
     pub(super) fn question(&mut self, question: &[u8]) -> Result<(), Full> {
         self.octets(question)?;
         self.set_u16(4, 1);
+        self.question_end = self.at - 4;
         self.remember(&question[..question.len() - 4], HEADER, usize::MAX);
         Ok(())
     }
@@ -144,12 +157,12 @@ impl<'b> Writer<'b> {
         class: Class,
         write_rdata: impl FnOnce(&mut Self) -> Result<(), Full>,
     ) -> Result<(), Full> {
-        self.name(head.owner)?;
+        self.owner(head.owner)?;
         let mut fixed = [0; 10];
         fixed[..2].copy_from_slice(&head.record_type.0.to_be_bytes());
         fixed[2..4].copy_from_slice(&class.0.to_be_bytes());
         fixed[4..8].copy_from_slice(&head.ttl.to_be_bytes());
-        self.octets(&fixed)?;
+        self.put(&fixed)?;
         let start = self.at;
         write_rdata(self)?;
         self.set_u16(start - 2, (self.at - start) as u16);
@@ -163,6 +176,7 @@ impl<'b> Writer<'b> {
             RecordType::MD | RecordType::MF | RecordType::MB | RecordType::MG | RecordType::MR => (0, 1),
             RecordType::SOA | RecordType::MINFO => (0, 2),
             RecordType::MX => (2, 1),
+            RecordType::A | RecordType::AAAA => return self.address(rdata),
             _ => return self.octets(rdata),
         };
         let (before, mut rest) = rdata.split_at_checked(before).unwrap_or((rdata, &[]));
@@ -176,6 +190,26 @@ impl<'b> Writer<'b> {
         self.octets(rest)
     }
 
+    /// Writes an address: of one of two lengths that are known here, for which no copying has to be called.
+    fn address(&mut self, rdata: &[u8]) -> Result<(), Full> {
+        if let Ok(address) = <&[u8; 4]>::try_from(rdata) {
+            self.put(address)
+        } else if let Ok(address) = <&[u8; 16]>::try_from(rdata) {
+            self.put(address)
+        } else {
+            self.octets(rdata)
+        }
+    }
+
+    fn owner(&mut self, owner: OwnerName<'_>) -> Result<(), Full> {
+        match owner {
+            // the root is shorter than a pointer to it
+            OwnerName::Question if self.question_end > HEADER + 1 => self.put(&(0xc000 | HEADER as u16).to_be_bytes()),
+            OwnerName::Question => self.put(&[0]),
+            OwnerName::Wire(wire) => self.name(wire),
+        }
+    }
+
     /// Writes a name: its labels up to the longest end that the message already has, and a pointer to that.
     fn name(&mut self, wire: &[u8]) -> Result<(), Full> {
         let start = self.at;
@@ -184,7 +218,7 @@ impl<'b> Writer<'b> {
             if let Some(offset) = self.find(rest) {
                 let written = wire.len() - rest.len();
                 self.octets(&wire[..written])?;
-                self.octets(&(0xc000 | offset).to_be_bytes())?;
+                self.put(&(0xc000 | offset).to_be_bytes())?;
                 self.remember(wire, start, written);
                 return Ok(());
             }
@@ -204,6 +238,9 @@ impl<'b> Writer<'b> {
     /// True if the message has this name at `offset`. All pointers in it are ours and lead backwards.
     fn is_at(&self, wire: &[u8], offset: u16) -> bool {
         let mut at = usize::from(offset);
+        if at < self.question_end {
+            return self.buffer[at..self.question_end].eq_ignore_ascii_case(wire);
+        }
         let mut rest = wire;
         while let [length, ..] = rest {
             while self.buffer[at] >= 0xc0 {
@@ -239,6 +276,16 @@ impl<'b> Writer<'b> {
             self.known_count += 1;
             rest = name::parent(rest).unwrap_or(&[]);
         }
+    }
+
+    fn put<const OCTETS: usize>(&mut self, octets: &[u8; OCTETS]) -> Result<(), Full> {
+        let end = self.at + OCTETS;
+        if end + self.reserved > self.buffer.len() {
+            return Err(Full);
+        }
+        self.buffer[self.at..end].copy_from_slice(octets);
+        self.at = end;
+        Ok(())
     }
 
     fn octets(&mut self, octets: &[u8]) -> Result<(), Full> {
@@ -321,7 +368,7 @@ mod tests {
         let mut buffer = [0; HEADER + 20];
         let mut writer = Writer::new(&mut buffer, 0);
         let head = RecordHead {
-            owner: &wire("a."),
+            owner: OwnerName::Wire(&wire("a.")),
             record_type: RecordType::A,
             ttl: 1,
         };
@@ -345,7 +392,7 @@ mod tests {
             let mut buffer = [0; 100];
             let mut writer = Writer::new(&mut buffer, 0);
             let head = RecordHead {
-                owner: &wire("a."),
+                owner: OwnerName::Wire(&wire("a.")),
                 record_type,
                 ttl: 0,
             };

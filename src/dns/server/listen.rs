@@ -6,6 +6,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use nix::libc;
+use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::HEARTBEAT;
@@ -14,6 +15,8 @@ use crate::dns::counters::Transport;
 /// Asked for; the kernel gives what `net.core.rmem_max` and `wmem_max` allow.
 const SOCKET_BUFFER: usize = 4 << 20;
 const BACKLOG: i32 = 1024;
+/// Datagrams with so many octets of payload fit into the least MTU of IPv6, 1280 octets, whole (RFC 9715 §4).
+const WHOLE_PAYLOAD: u16 = 1232;
 
 /// Why an address cannot be listened on, and the cure.
 #[derive(Debug, thiserror::Error)]
@@ -70,12 +73,14 @@ pub(super) struct Sockets {
 }
 
 /// Opens the sockets for `address`, with as many for UDP as there are workers.
-pub(super) fn open(address: SocketAddr, workers: usize) -> Result<Sockets, ServeError> {
+///
+/// Datagrams of up to `udp_payload` octets will be sent.
+pub(super) fn open(address: SocketAddr, workers: usize, udp_payload: u16) -> Result<Sockets, ServeError> {
     // TCP first: it does not share its port, so that a second server on the same address is noticed.
     let tcp = open_tcp(address).map_err(|error| explain(address, Transport::Tcp, error))?;
     let other = |error| ServeError::Other { address, error };
     let address = tcp.local_addr().map_err(other)?;
-    let udp = (0..workers).map(|_| open_udp(address)).collect::<io::Result<_>>();
+    let udp = (0..workers).map(|_| open_udp(address, udp_payload)).collect::<io::Result<_>>();
     let udp = udp.map_err(|error| explain(address, Transport::Udp, error))?;
     Ok(Sockets { address, udp, tcp })
 }
@@ -89,15 +94,29 @@ fn open_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn open_udp(address: SocketAddr) -> io::Result<UdpSocket> {
+fn open_udp(address: SocketAddr, udp_payload: u16) -> io::Result<UdpSocket> {
     let socket = open_socket(address, Type::DGRAM, Protocol::UDP)?;
     socket.set_reuse_port(true)?;
     // A smaller buffer than asked for is no reason not to serve.
     let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
     let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
     socket.set_read_timeout(Some(HEARTBEAT))?;
+    if udp_payload <= WHOLE_PAYLOAD {
+        forbid_fragments(&socket, address)?;
+    }
     socket.bind(&SockAddr::from(address))?;
     Ok(socket.into())
+}
+
+/// Answers leave with DF and are never cut by this host, whatever path MTU somebody claims (RFC 9715 §3.1): nobody can slip a
+/// fragment of his own into them. It also saves the kernel from making an identification for each.
+fn forbid_fragments(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    if address.is_ipv4() {
+        sockopt::set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::PROBE)?;
+    } else {
+        sockopt::set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::PROBE)?;
+    }
+    Ok(())
 }
 
 fn open_socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {

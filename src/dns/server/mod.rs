@@ -152,7 +152,7 @@ impl Service {
     /// # Errors
     /// Why it cannot be listened on, and the cure.
     pub fn add_listener(&mut self, listener: Listener) -> Result<SocketAddr, ServeError> {
-        let sockets = listen::open(listener.address, self.limits.workers)?;
+        let sockets = listen::open(listener.address, self.limits.workers, self.shared.udp_payload)?;
         let (address, now) = (sockets.address, clock::now());
         let (phase, phases) = watch::channel(Phase::Serve);
         let (ending, ended) = channel();

@@ -103,21 +103,21 @@ impl Worker {
         let zones = self.shared.zones.load();
         let host = self.shared.host();
         // All names are hashed, then all that is likely to be read is fetched, so that the batch waits for memory once.
-        let mut ahead = [None; BATCH];
+        let mut located = [None; BATCH];
         for (index, query) in queries.iter_mut().enumerate() {
             *query = self.parse(batch, index, tally).map_err(|cause| tally.count_drop(cause)).ok();
             let question = query.as_ref().and_then(|query| query.question.as_ref());
-            ahead[index] = question.and_then(|question| zones.ahead(question.name()));
-            let buckets = ahead[index].iter().flat_map(|ahead| ahead.buckets);
+            located[index] = question.and_then(|question| zones.locate(question.name()));
+            let buckets = located[index].iter().flat_map(|located| located.buckets);
             buckets.flatten().for_each(prefetch_line);
         }
-        for ahead in ahead[..queries.len()].iter().flatten() {
-            ahead.blocks().for_each(|block| prefetch(block, BLOCK));
+        for located in located[..queries.len()].iter().flatten() {
+            located.blocks().for_each(|block| prefetch(block, BLOCK));
         }
         for (index, query) in queries.iter().enumerate() {
             let Some(query) = query else { continue };
             let (message, buffer) = batch.exchange(index);
-            let reply = answer::respond(&zones, &host, Transport::Udp, query, message, buffer);
+            let reply = answer::respond_located(&zones, located[index], &host, Transport::Udp, query, message, buffer);
             tally.count_answer(reply.response_code.0, reply.truncated);
             batch.set_reply(index, reply.octets);
         }

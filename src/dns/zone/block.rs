@@ -183,51 +183,46 @@ impl<'z> Iterator for Rrsets<'z> {
 
 /// The records of one name and one type, with the signatures that cover them.
 #[derive(Clone, Copy, Debug)]
-pub struct Rrset<'z> {
-    head: &'z [u8; RRSET_HEAD],
-    records: &'z [u8],
-    signatures: &'z [u8],
-}
+pub struct Rrset<'z>(&'z [u8]);
 
 impl<'z> Rrset<'z> {
     /// The RRset that begins here, and what follows it.
     fn first_of(octets: &'z [u8]) -> (Self, &'z [u8]) {
-        let Some((head, rest)) = octets.split_first_chunk::<RRSET_HEAD>() else {
-            panic!("an arena holds whole RRsets");
+        let parts = Self(octets).parts();
+        let (rrset, rest) = octets.split_at(parts.end);
+        (Self(rrset), rest)
+    }
+
+    /// Where records and signatures are.
+    fn parts(&self) -> Parts {
+        let head = self.0;
+        let (start, of_records, of_signatures) = match u16_at(head, 8) {
+            WIDE => (WIDE_HEAD, u32_at(head, RRSET_HEAD) as usize, u32_at(head, RRSET_HEAD + 4) as usize),
+            of_records => (RRSET_HEAD, usize::from(of_records), usize::from(u16_at(head, 10))),
         };
-        let (of_records, of_signatures, rest) = match u16::from_be_bytes([head[8], head[9]]) {
-            WIDE => {
-                let rest = &octets[WIDE_HEAD..];
-                (u32_at(octets, RRSET_HEAD) as usize, u32_at(octets, RRSET_HEAD + 4) as usize, rest)
-            }
-            of_records => (usize::from(of_records), usize::from(u16::from_be_bytes([head[10], head[11]])), rest),
-        };
-        let (records, rest) = rest.split_at(of_records);
-        let (signatures, rest) = rest.split_at(of_signatures);
-        let rrset = Self {
-            head,
-            records,
-            signatures,
-        };
-        (rrset, rest)
+        Parts {
+            records: start,
+            signatures: start + of_records,
+            end: start + of_records + of_signatures,
+        }
     }
 
     /// The type of the records.
     #[must_use]
     pub fn record_type(&self) -> RecordType {
-        RecordType(u16::from_be_bytes([self.head[0], self.head[1]]))
+        RecordType(u16_at(self.0, 0))
     }
 
     /// The TTL of the records and of their signatures, in seconds.
     #[must_use]
     pub fn ttl(&self) -> u32 {
-        u32_at(self.head, 4)
+        u32_at(self.0, 4)
     }
 
     /// How many records there are, signatures not counted.
     #[must_use]
     pub fn len(&self) -> usize {
-        usize::from(u16::from_be_bytes([self.head[2], self.head[3]]))
+        usize::from(u16_at(self.0, 2))
     }
 
     /// Never true in a zone that is served: an RRset has at least one record.
@@ -239,20 +234,30 @@ impl<'z> Rrset<'z> {
     /// The rdata of each record, in canonical order, names uncompressed.
     #[must_use]
     pub fn records(&self) -> Records<'z> {
-        Records(self.records)
+        let parts = self.parts();
+        Records(&self.0[parts.records..parts.signatures])
     }
 
     /// The rdata of each RRSIG that covers this RRset.
     #[must_use]
     pub fn signatures(&self) -> Records<'z> {
-        Records(self.signatures)
+        let parts = self.parts();
+        Records(&self.0[parts.signatures..parts.end])
     }
 
     /// True if there are signatures.
     #[must_use]
     pub fn is_signed(&self) -> bool {
-        !self.signatures.is_empty()
+        let parts = self.parts();
+        parts.signatures < parts.end
     }
+}
+
+/// Offsets in an RRset.
+struct Parts {
+    records: usize,
+    signatures: usize,
+    end: usize,
 }
 
 /// The rdata of one record after the other.
@@ -268,6 +273,10 @@ impl<'z> Iterator for Records<'z> {
         self.0 = rest;
         Some(rdata)
     }
+}
+
+fn u16_at(octets: &[u8], at: usize) -> u16 {
+    u16::from_be_bytes([octets[at], octets[at + 1]])
 }
 
 pub(super) fn u32_at(octets: &[u8], at: usize) -> u32 {

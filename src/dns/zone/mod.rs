@@ -25,7 +25,7 @@ pub use block::{Records, Rrset, Rrsets};
 pub use nsec3::{DenialChain, Nsec3, Nsec3Chain};
 pub use print::Printed;
 pub use problem::{Severity, ZoneError};
-pub use set::{Ahead, ZoneSet};
+pub use set::{Located, ZoneSet};
 pub use store::{Node, NodeKind, Zone};
 pub use table::{Bucket, NameHash};
 

@@ -15,21 +15,24 @@ pub struct ZoneSet {
     depths: u128,
 }
 
-/// What a lookup will read first, so that it can be fetched while others are served.
+/// The zone of a name, and what a lookup there will read first, so that it can be fetched while others are served.
 ///
 /// A question is often for a name that the zone has, and as often for one below a zone cut right under its apex.
 #[derive(Clone, Copy, Debug)]
-pub struct Ahead<'z> {
-    zone: &'z Zone,
+pub struct Located<'z> {
+    /// The zone with the deepest apex at or above the name.
+    pub zone: &'z Zone,
+    /// The hash of the name.
+    pub hash: NameHash,
+    below_apex: NameHash,
     /// The cache lines of the hash table for the whole name, and for the name one label below the apex if that is another.
     pub buckets: [Option<&'z Bucket>; 2],
-    hashes: [NameHash; 2],
 }
 
-impl<'z> Ahead<'z> {
+impl<'z> Located<'z> {
     /// The blocks that these buckets most likely lead to.
     pub fn blocks(&self) -> impl Iterator<Item = &'z [u8]> {
-        let pairs = self.buckets.into_iter().zip(self.hashes);
+        let pairs = self.buckets.into_iter().zip([self.hash, self.below_apex]);
         pairs.filter_map(|(bucket, hash)| self.zone.likely_block(bucket?, hash))
     }
 }
@@ -62,10 +65,13 @@ impl ZoneSet {
     /// The zone with the deepest apex at or above this lower-cased wire name.
     #[must_use]
     pub fn find(&self, lower_wire_name: &[u8]) -> Option<&Arc<Zone>> {
-        let mut starts = LabelStarts::of(lower_wire_name);
+        self.descend(lower_wire_name, &mut LabelStarts::of(lower_wire_name))
+    }
+
+    /// From the root down, as far as there are zones.
+    fn descend(&self, lower_wire_name: &[u8], starts: &mut LabelStarts) -> Option<&Arc<Zone>> {
         let (mut start, mut hash, mut depths) = (starts.end(), NameHash::ROOT, self.depths);
         let mut found = None;
-        // from the root down, as far as there are zones
         while depths != 0 {
             if depths & 1 != 0 {
                 found = self.exactly(&lower_wire_name[start..], hash).or(found);
@@ -99,25 +105,26 @@ impl ZoneSet {
         self.zones.iter()
     }
 
-    /// What a lookup of this lower-cased wire name will read; none if no zone has it.
+    /// Where this lower-cased wire name would be; none if no zone has it.
     #[must_use]
-    pub fn ahead(&self, lower_wire_name: &[u8]) -> Option<Ahead<'_>> {
-        let zone: &Zone = self.find(lower_wire_name)?;
-        let labels = &lower_wire_name[..lower_wire_name.len() - zone.apex.as_wire().len()];
-        let mut starts = LabelStarts::of(labels);
-        let Some(start) = starts.pop() else {
-            return Some(Ahead {
-                zone,
-                buckets: [zone.bucket(zone.apex_hash), None],
-                hashes: [zone.apex_hash; 2],
-            });
-        };
-        let below_apex = zone.apex_hash.child(&labels[start..]);
-        let whole = NameHash::below(below_apex, &labels[..start]);
-        Some(Ahead {
+    pub fn locate(&self, lower_wire_name: &[u8]) -> Option<Located<'_>> {
+        let starts = LabelStarts::of(lower_wire_name);
+        let zone: &Zone = self.descend(lower_wire_name, &mut starts.clone())?;
+        let mut end = lower_wire_name.len() - zone.apex.as_wire().len();
+        let (mut hash, mut below_apex) = (zone.apex_hash, zone.apex_hash);
+        for start in starts.up_to(end) {
+            hash = hash.child(&lower_wire_name[start..end]);
+            if below_apex == zone.apex_hash {
+                below_apex = hash;
+            }
+            end = start;
+        }
+        let other = (below_apex != hash).then(|| zone.bucket(below_apex)).flatten();
+        Some(Located {
             zone,
-            buckets: [zone.bucket(whole), zone.bucket(below_apex).filter(|_| start > 0)],
-            hashes: [whole, below_apex],
+            hash,
+            below_apex,
+            buckets: [zone.bucket(hash), other],
         })
     }
 
@@ -166,14 +173,14 @@ mod tests {
     fn what_a_lookup_will_read_is_found_before() {
         let set = ZoneSet::new(vec![zone("example.")]);
         let blocks = |name: &str| {
-            let ahead = set.ahead(&wire(name)).unwrap();
+            let located = set.locate(&wire(name)).unwrap();
             let apex = wire("example.");
-            ahead.blocks().filter(|block| block[4..].starts_with(&apex)).count()
+            located.blocks().filter(|block| block[4..].starts_with(&apex)).count()
         };
         assert_eq!((blocks("example."), blocks("a.example."), blocks("b.a.example.")), (1, 0, 0));
-        assert_eq!(set.ahead(&wire("a.example.")).unwrap().buckets.iter().flatten().count(), 1);
-        assert_eq!(set.ahead(&wire("b.a.example.")).unwrap().buckets.iter().flatten().count(), 2);
-        assert!(set.ahead(&wire("a.")).is_none());
+        assert_eq!(set.locate(&wire("a.example.")).unwrap().buckets.iter().flatten().count(), 1);
+        assert_eq!(set.locate(&wire("b.a.example.")).unwrap().buckets.iter().flatten().count(), 2);
+        assert!(set.locate(&wire("a.")).is_none());
     }
 
     #[test]
