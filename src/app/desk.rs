@@ -11,9 +11,9 @@ use tokio::sync::oneshot;
 
 use super::herald::Herald;
 use super::message::{Inbox, Message};
+use super::reload::Reload;
 use super::show::{millis, show_decision};
 use super::shutdown::{Drain, Outcome, Receipt};
-use super::zones::ZoneKeeper;
 use crate::base::peer::Peer;
 use crate::control::status::{self, DrainReceipt};
 use crate::control::{Command, Measurements, Operator, Reply};
@@ -26,7 +26,7 @@ const LAST_DECISIONS: usize = 20;
 /// The way from the admin socket and the web part to those who know.
 pub(super) struct Desk {
     pub(super) inbox: Inbox,
-    pub(super) zones: Arc<ZoneKeeper>,
+    pub(super) reload: Arc<Reload>,
 }
 
 impl Operator for Desk {
@@ -34,12 +34,12 @@ impl Operator for Desk {
         match command {
             Command::Zones => {
                 // Nobody waits for the answer any more: then it is not needed.
-                let _ = reply.send(to_json(&self.zones.list()));
+                let _ = reply.send(to_json(&self.reload.zones.list()));
             }
             Command::Reload { zone } => {
-                let zones = Arc::clone(&self.zones);
+                let reload = Arc::clone(&self.reload);
                 let load = move || {
-                    let _ = reply.send(zones.reload(zone.as_deref()).and_then(|loaded| to_json(&loaded)));
+                    let _ = reply.send(reload.run(zone.as_deref()).and_then(|loaded| to_json(&loaded)));
                 };
                 if let Err(error) = thread::Builder::new().name("reload".to_owned()).spawn(load) {
                     tracing::error!(%error, "no thread for the reload");

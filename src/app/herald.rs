@@ -15,6 +15,7 @@ use super::guardian::Watcher;
 use super::line::Line;
 use super::message::Message;
 use super::peering::{self, Identity};
+use super::reload::Reload;
 use super::shutdown::{Drain, Outcome, Receipt, Tally};
 use super::zones::ZoneKeeper;
 use crate::advertiser::peers::{Conflict, Peers};
@@ -59,6 +60,7 @@ pub(super) struct Parts {
     pub(super) link: Option<InterfaceMonitor>,
     pub(super) monitor: Monitor,
     pub(super) zones: Arc<ZoneKeeper>,
+    pub(super) reload: Arc<Reload>,
     pub(super) policy: Policy,
     pub(super) drain_timeout: Duration,
     pub(super) identity: Identity,
@@ -359,7 +361,7 @@ impl Herald {
                     self.drain = Some(Drain::begin(clock::now(), self.parts.drain_timeout, self.tally()));
                     self.look_now();
                 }
-                Ok(Some(Asked::Reload)) => self.parts.zones.reload_beside(),
+                Ok(Some(Asked::Reload)) => self.parts.reload.beside(),
                 Ok(Some(Asked::ChildEnded | Asked::Ready)) => {}
                 Ok(None) => return,
                 Err(error) => {

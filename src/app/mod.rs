@@ -1,7 +1,8 @@
 //! Composition: the two processes, and how the parts of the second one are put together.
 //!
 //! [`serve`] is the guardian, [`main_process`] everything else: `server` builds the parts, `herald` drives them, `desk`
-//! answers the operator, `zones` keeps the zones, `shutdown` knows when a drain is over.
+//! answers the operator, `zones` keeps the zones, `protection` the cookie secrets, `reload` reads both again, `shutdown`
+//! knows when a drain is over.
 
 mod boot;
 mod desk;
@@ -10,6 +11,8 @@ mod herald;
 mod line;
 mod message;
 mod peering;
+mod protection;
+mod reload;
 mod server;
 mod show;
 mod shutdown;

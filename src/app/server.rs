@@ -19,6 +19,8 @@ use super::herald::{Herald, Parts};
 use super::line::Line;
 use super::message::Inbox;
 use super::peering::Identity;
+use super::protection::{self, SecretFileError, SecretKeeper};
+use super::reload::Reload;
 use super::shutdown::Outcome;
 use super::zones::ZoneKeeper;
 use crate::advertiser::Advertiser;
@@ -72,6 +74,8 @@ pub(super) enum ServerError {
     #[error("[peers] key-file: {0}")]
     Key(#[from] FileError),
     #[error(transparent)]
+    Secrets(#[from] SecretFileError),
+    #[error(transparent)]
     Socket(#[from] control::socket::BindError),
     #[error(transparent)]
     Web(#[from] control::web::BindError),
@@ -105,6 +109,7 @@ pub(super) fn run(settings: &Settings) -> Result<(), ServerError> {
         identity: settings.identity.clone(),
         version: version(),
         udp_payload: settings.dns.udp_payload,
+        protection: protection::build(settings)?,
     });
     let zones = Arc::new(ZoneKeeper::new(settings.zones.clone(), Arc::clone(&shared)));
     if load_zones(&zones, &signals)? == Loading::StopOrdered {
@@ -209,6 +214,11 @@ fn start(
 ) -> Result<Running, ServerError> {
     let counters = Arc::new(Counters::new());
     let limits = Limits::of(&settings.dns);
+    let reload = Arc::new(Reload {
+        zones: Arc::clone(&zones),
+        secrets: SecretKeeper::new(settings, Arc::clone(&shared)),
+    });
+    let telling = protection::tell(Arc::clone(&shared));
     let service = Service::start(
         &listeners(settings),
         shared,
@@ -230,7 +240,8 @@ fn start(
         peers: None,
         link: None,
         monitor: Monitor::new(counters, probe.record(), capacity, std::process::id()),
-        zones: Arc::clone(&zones),
+        zones,
+        reload: Arc::clone(&reload),
         policy: Policy {
             standby_after: settings.scheduler.standby_after,
             hold: settings.scheduler.hold,
@@ -241,7 +252,8 @@ fn start(
     if let Some(service) = &settings.service {
         put_on_the_link(&mut parts, settings, service)?;
     }
-    let control = open_control(settings, runtime, socket, &Arc::new(Desk { inbox, zones }))?;
+    let mut control = open_control(settings, runtime, socket, &Arc::new(Desk { inbox, reload }))?;
+    control.0.push(runtime.spawn(telling));
     announce(settings, &addresses, &parts);
     parts.guardian.tell_ready();
     Ok(Running {
@@ -380,7 +392,8 @@ fn peers(settings: &Settings, service: &ServiceSettings) -> Result<Peers, Server
     }))
 }
 
-/// What of the control part lives as long as the loop: dropping it closes the admin socket and the web part.
+/// What of the control part lives as long as the loop: dropping it closes the admin socket and the web part, and ends the
+/// telling of who is limited.
 struct Control(Vec<tokio::task::JoinHandle<()>>);
 
 impl Drop for Control {

@@ -13,6 +13,7 @@ use crate::control::Measurements;
 use crate::control::metrics::Listener;
 use crate::control::status::{self, PeerMessages, Status};
 use crate::dns::counters::{Drop, QUERY_TYPES, Tally, Transport};
+use crate::dns::protect::cookie::Standing;
 use crate::dns::types::ResponseCode;
 use crate::io::clock;
 use crate::monitor::observation::Health;
@@ -84,6 +85,8 @@ impl Herald {
                 .into_iter()
                 .map(|cause| (cause.name(), total.drops[cause as usize]))
                 .collect(),
+            rate_limited: vec![("dropped", total.drops[Drop::RateLimit as usize]), ("slipped", total.slipped)],
+            cookies: Standing::ALL.map(Standing::name).into_iter().zip(total.cookies).collect(),
             inflow: figures.inflow,
             answers_sent: total.accepted,
             answers_unsent: total.refused,

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use crate::config::zones::{ZoneFile, ZoneSources};
 use crate::control::status::{self, ZoneNumbers, ZoneState};
@@ -65,22 +64,6 @@ impl ZoneKeeper {
         }
         let loaded: Vec<(ZoneFile, Result<Arc<Zone>, String>)> = files.into_iter().map(|file| (file.clone(), load(&file))).collect();
         Ok(self.publish(loaded, only.is_none()))
-    }
-
-    /// Loads all zones again on a thread of its own: what SIGHUP asks for.
-    pub(super) fn reload_beside(self: &Arc<Self>) {
-        let keeper = Arc::clone(self);
-        let load = move || match keeper.reload(None) {
-            Ok(zones) => tracing::info!(
-                loaded = zones.iter().filter(|zone| zone.error.is_none()).count(),
-                of = zones.len(),
-                "zones reloaded"
-            ),
-            Err(error) => tracing::error!("reload: {error}"),
-        };
-        if let Err(error) = thread::Builder::new().name("reload".to_owned()).spawn(load) {
-            tracing::error!(%error, "no thread for the reload");
-        }
     }
 
     /// How many zones are served.

@@ -7,6 +7,7 @@ pub mod checksum;
 pub mod duration;
 pub mod machine;
 pub mod peer;
+pub mod prefix;
 pub mod problem;
 pub mod random;
 pub mod tally;

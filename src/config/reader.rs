@@ -227,6 +227,9 @@ fn cure_for(kind: &Kind) -> String {
         }
         Kind::Message(message) if message.contains("IPv6 address") => "write an IPv6 address, as in \"2001:db8:5::53\"".to_owned(),
         Kind::Message(message) if message.contains("IP address") => "write an address, as in \"2001:db8:5::53\"".to_owned(),
+        Kind::Message(message) if message.contains("is no prefix") => {
+            "write a prefix, as in \"192.0.2.0/24\" or \"2001:db8::/32\", or an address".to_owned()
+        }
         Kind::Message(message) if message.contains("duration") => "write it as in \"300ms\" or \"30s\"".to_owned(),
         Kind::InvalidType(Actual::Bool(_) | Actual::Signed(_) | Actual::Unsigned(_) | Actual::Float(_), expected)
             if expected.contains("string") =>

@@ -31,6 +31,10 @@ pub struct Measurements {
     pub answers_by_code: Vec<(&'static str, u64)>,
     /// Messages that got no answer, by cause.
     pub dropped: Vec<(&'static str, u64)>,
+    /// Limited answers, by what was done with them.
+    pub rate_limited: Vec<(&'static str, u64)>,
+    /// Queries with a cookie, by what it was worth.
+    pub cookies: Vec<(&'static str, u64)>,
     /// Queries to service addresses from others.
     pub inflow: u64,
     /// Answers that the kernel took.
@@ -115,6 +119,16 @@ fn write_queries(page: &mut Page, measured: &Measurements) {
         "dropped",
         "Messages without an answer, by cause",
         labelled("cause", &measured.dropped),
+    );
+    page.counters(
+        "rate_limited",
+        "Answers that were too many for their prefix and name, by what was done with them",
+        labelled("action", &measured.rate_limited),
+    );
+    page.counters(
+        "cookies",
+        "Queries with a DNS cookie, by what it was worth",
+        labelled("standing", &measured.cookies),
     );
     page.counter("answers_sent", "Answers that the kernel took", measured.answers_sent);
     page.counter(

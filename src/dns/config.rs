@@ -3,12 +3,16 @@
 //! Not the zones (`[zones]`, `[[zone]]`) and not the service addresses (`[service]`), which listen by themselves.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::protect::rate_limit::{Limits, MOST_RATE, MOST_SLIP};
 use crate::base::duration;
+use crate::base::prefix::Prefix;
 use crate::base::problem::Problem;
 
 /// The least UDP payload every DNS implementation takes (RFC 1035 §2.3.4).
@@ -27,10 +31,20 @@ pub struct Config {
     pub workers: Option<usize>,
     /// The most octets of an answer over UDP, whatever the client offers.
     pub udp_payload: u16,
-    /// Response rate limit in answers a second per prefix and name; 0: off, the only value of this version.
+    /// Response rate limit: equal answers a second over UDP to one prefix of clients; 0: off.
     pub rate_limit: u32,
-    /// The file with the secrets for DNS cookies; empty: no cookies, the only value of this version.
+    /// Every how many-th limited answer goes out empty with TC, so that true clients come by TCP; 0: none.
+    pub rate_limit_slip: u8,
+    /// Clients that are never limited.
+    pub rate_limit_exempt: Vec<Prefix>,
+    /// IPv4 clients with so many first bits in common are limited as one.
+    pub rate_limit_ipv4_prefix: u8,
+    /// IPv6 clients with so many first bits in common are limited as one.
+    pub rate_limit_ipv6_prefix: u8,
+    /// The file with the secrets for server cookies, which all servers of a set must share; empty: one made at the start.
     pub cookie_secret_file: PathBuf,
+    /// Over UDP clients that speak cookies are answered only with a valid one.
+    pub cookie_required: bool,
     /// A TCP connection without a query for so long is closed.
     #[serde(with = "duration")]
     pub tcp_idle: Duration,
@@ -38,6 +52,8 @@ pub struct Config {
     pub tcp_connections: usize,
     /// Of these, from one client address (IPv6: from one /64).
     pub tcp_connections_per_client: usize,
+    /// A TCP connection is closed after so many answers; 0: after any number.
+    pub tcp_queries: u64,
 }
 
 impl Default for Config {
@@ -50,10 +66,16 @@ impl Default for Config {
             workers: None,
             udp_payload: 1232,
             rate_limit: 0,
+            rate_limit_slip: 2,
+            rate_limit_exempt: Vec::new(),
+            rate_limit_ipv4_prefix: 24,
+            rate_limit_ipv6_prefix: 56,
             cookie_secret_file: PathBuf::new(),
+            cookie_required: false,
             tcp_idle: Duration::from_secs(10),
             tcp_connections: 1000,
             tcp_connections_per_client: 100,
+            tcp_queries: 0,
         }
     }
 }
@@ -78,7 +100,7 @@ impl Config {
                 format!("write {LEAST_UDP_PAYLOAD} to {MOST_UDP_PAYLOAD}; 1232 is never fragmented"),
             ));
         }
-        self.check_later_keys(problems);
+        self.check_rate_limit(problems);
         if self.tcp_idle < Duration::from_millis(100) {
             problems.push(Problem::new(
                 "dns.tcp-idle",
@@ -96,20 +118,34 @@ impl Config {
         }
     }
 
-    /// What would have no effect is refused: an operator who relies on it must know.
-    fn check_later_keys(&self, problems: &mut Vec<Problem>) {
-        if self.rate_limit != 0 {
-            let cure = "remove the key, or write 0; a firewall can limit answers by client";
-            problems.push(Problem::new(
-                "dns.rate-limit",
-                "limiting the rate of answers is not in this version",
-                cure,
-            ));
-        }
-        if !self.cookie_secret_file.as_os_str().is_empty() {
-            let cure = "remove the key, or write \"\"";
-            problems.push(Problem::new("dns.cookie-secret-file", "DNS cookies are not in this version", cure));
-        }
+    fn check_rate_limit(&self, problems: &mut Vec<Problem>) {
+        let mut check = |key: &str, value: u32, range: RangeInclusive<u32>, usual: &str| {
+            if !range.contains(&value) {
+                let cure = format!("write {} to {}; {usual}", range.start(), range.end());
+                problems.push(Problem::new(format!("dns.{key}"), format!("{value} is out of range"), cure));
+            }
+        };
+        check("rate-limit", self.rate_limit, 0..=MOST_RATE, "0 turns the limit off");
+        check(
+            "rate-limit-slip",
+            self.rate_limit_slip.into(),
+            0..=MOST_SLIP.into(),
+            "2 is usual, 0 lets none slip",
+        );
+        check("rate-limit-ipv4-prefix", self.rate_limit_ipv4_prefix.into(), 1..=32, "24 is usual");
+        check("rate-limit-ipv6-prefix", self.rate_limit_ipv6_prefix.into(), 1..=128, "56 is usual");
+    }
+
+    /// The response rate limit, if it is on.
+    #[must_use]
+    pub fn limits(&self) -> Option<Limits> {
+        Some(Limits {
+            rate: NonZeroU32::new(self.rate_limit)?,
+            slip: self.rate_limit_slip,
+            ipv4_prefix: self.rate_limit_ipv4_prefix,
+            ipv6_prefix: self.rate_limit_ipv6_prefix,
+            exempt: self.rate_limit_exempt.clone(),
+        })
     }
 
     fn check_address(&self, index: usize, address: SocketAddr, problems: &mut Vec<Problem>) {
@@ -156,6 +192,15 @@ mod tests {
     }
 
     #[test]
+    fn the_limit_is_off_until_there_is_a_rate() {
+        assert_eq!(Config::default().limits(), None);
+        let config = serde_json::from_str::<Config>(r#"{"rate-limit": 20, "rate-limit-exempt": ["192.0.2.0/24", "::1"]}"#).unwrap();
+        let limits = config.limits().unwrap();
+        assert_eq!((limits.rate.get(), limits.slip), (20, 2));
+        assert_eq!((limits.ipv4_prefix, limits.ipv6_prefix, limits.exempt.len()), (24, 56, 2));
+    }
+
+    #[test]
     fn unknown_keys_are_refused() {
         let error = serde_json::from_str::<Config>(r#"{"udp-paylaod": 1400}"#).unwrap_err();
         assert!(error.to_string().contains("udp-paylaod"), "{error}");
@@ -174,11 +219,14 @@ mod tests {
             ],
             workers: Some(0),
             udp_payload: 100,
-            rate_limit: 20,
-            cookie_secret_file: "cookies".into(),
+            rate_limit: MOST_RATE + 1,
+            rate_limit_slip: 11,
+            rate_limit_ipv4_prefix: 33,
+            rate_limit_ipv6_prefix: 0,
             tcp_idle: Duration::ZERO,
             tcp_connections: 0,
             tcp_connections_per_client: 0,
+            ..Config::default()
         };
         let expected = [
             "dns.listen[0]",
@@ -188,7 +236,9 @@ mod tests {
             "dns.workers",
             "dns.udp-payload",
             "dns.rate-limit",
-            "dns.cookie-secret-file",
+            "dns.rate-limit-slip",
+            "dns.rate-limit-ipv4-prefix",
+            "dns.rate-limit-ipv6-prefix",
             "dns.tcp-idle",
             "dns.tcp-connections",
             "dns.tcp-connections-per-client",

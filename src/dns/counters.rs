@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::base::time::Timestamp;
+use crate::dns::protect::cookie::Standing;
 
 /// Query types that have a counter of their own, in the order of their numbers: number and name. All others share one, named `other`.
 pub const QUERY_TYPES: [(u16, &str); 19] = [
@@ -69,11 +70,13 @@ pub enum Drop {
     ClientGone,
     /// A UDP batch or a TCP connection that ended in a panic, counted as one.
     Panic,
+    /// Its answer was one too many for its prefix and name.
+    RateLimit,
 }
 
 impl Drop {
     /// All causes, in the order of [`Tally::drops`].
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Short,
         Self::Response,
         Self::Oversized,
@@ -82,6 +85,7 @@ impl Drop {
         Self::Unreachable,
         Self::ClientGone,
         Self::Panic,
+        Self::RateLimit,
     ];
 
     /// The cause's name in status and metrics.
@@ -96,6 +100,7 @@ impl Drop {
             Self::Unreachable => "unreachable",
             Self::ClientGone => "client-gone",
             Self::Panic => "panic",
+            Self::RateLimit => "rate-limit",
         }
     }
 }
@@ -139,6 +144,10 @@ pub struct Tally {
     pub query_types: [u64; QUERY_TYPES.len() + 1],
     /// Messages without an answer, in the order of [`Drop::ALL`].
     pub drops: [u64; Drop::ALL.len()],
+    /// Queries with a cookie, by what it was worth, in the order of [`Standing::ALL`].
+    pub cookies: [u64; Standing::ALL.len()],
+    /// Answers that went out empty in place of one too many.
+    pub slipped: u64,
     /// Receiving or accepting failed.
     pub receive_errors: u64,
     /// Nanoseconds spent on queries rather than on waiting for them.
@@ -166,6 +175,11 @@ impl Tally {
         self.drops[cause as usize] += 1;
     }
 
+    /// Counts a query with a cookie.
+    pub fn count_cookie(&mut self, standing: Standing) {
+        self.cookies[standing as usize] += 1;
+    }
+
     /// Adds the time from `start` to `end` to [`busy`](Self::busy).
     pub fn count_busy(&mut self, start: Timestamp, end: Timestamp) {
         self.busy += u64::try_from(end.since(start).as_nanos()).unwrap_or(u64::MAX);
@@ -187,14 +201,17 @@ impl Tally {
             response_codes,
             query_types,
             drops,
+            cookies,
+            slipped,
             receive_errors,
             busy,
         } = self;
-        [queries, from_others, accepted, refused, truncated, receive_errors, busy]
+        [queries, from_others, accepted, refused, truncated, slipped, receive_errors, busy]
             .into_iter()
             .chain(response_codes)
             .chain(query_types)
             .chain(drops)
+            .chain(cookies)
     }
 }
 
@@ -207,7 +224,7 @@ impl AddAssign<&Self> for Tally {
     }
 }
 
-const NUMBERS: usize = 7 + RESPONSE_CODES + QUERY_TYPES.len() + 1 + Drop::ALL.len();
+const NUMBERS: usize = 8 + RESPONSE_CODES + QUERY_TYPES.len() + 1 + Drop::ALL.len() + Standing::ALL.len();
 
 /// The counts of one worker, on cache lines that no other worker writes to.
 #[derive(Debug)]
@@ -427,6 +444,8 @@ mod tests {
         tally.count_query(Some(1));
         tally.count_answer(3, true);
         tally.count_drop(Drop::Response);
+        tally.count_cookie(Standing::Invalid);
+        tally.slipped += 1;
         tally.count_busy(Timestamp::from_micros(10), Timestamp::from_micros(12));
         let expected = tally.clone();
         listener.workers[1].add(&mut tally);

@@ -6,6 +6,7 @@ pub mod answer;
 pub mod config;
 pub mod counters;
 pub mod name;
+pub mod protect;
 pub mod server;
 pub mod types;
 pub mod zone;

@@ -21,6 +21,12 @@ pub fn wall_clock() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }
 
+/// Now, in seconds since 1970 modulo 2^32: the form in which DNS writes times.
+#[must_use]
+pub fn wall_clock_seconds() -> u32 {
+    clock_gettime(ClockId::Realtime).tv_sec as u32
+}
+
 /// When `time` was, or will be, as people write it, to the millisecond; correct as far as the wall clock is correct now.
 #[must_use]
 pub fn wall_clock_of(time: Timestamp) -> jiff::Timestamp {
@@ -32,6 +38,18 @@ pub fn wall_clock_of(time: Timestamp) -> jiff::Timestamp {
     };
     let moved = moved.unwrap_or(wall);
     moved.round(jiff::Unit::Millisecond).unwrap_or(moved)
+}
+
+/// A random key from the kernel: two [seeds](random_seed).
+///
+/// # Panics
+/// As [`random_seed`].
+#[must_use]
+pub fn random_key() -> [u8; 16] {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&random_seed().to_ne_bytes());
+    key[8..].copy_from_slice(&random_seed().to_ne_bytes());
+    key
 }
 
 /// 64 bits from the kernel, to seed a [`Random`](crate::base::random::Random) with.
@@ -79,5 +97,14 @@ mod tests {
     #[test]
     fn two_seeds_differ() {
         assert_ne!(random_seed(), random_seed());
+        let key = random_key();
+        assert_ne!(key[..8], key[8..]);
+    }
+
+    #[test]
+    fn the_seconds_are_those_of_the_wall_clock() {
+        let (before, seconds, after) = (wall_clock(), wall_clock_seconds(), wall_clock());
+        let range = before.as_second() as u32..=after.as_second() as u32;
+        assert!(range.contains(&seconds), "{seconds} in {range:?}");
     }
 }

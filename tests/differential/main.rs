@@ -1,6 +1,6 @@
 //! The differential test: heraldns answers generated zones as NSD, Knot and BIND do, section by section.
 //!
-//! Needs these three; without them every test is reported *ignored*, and `HERALDNS_LAB=required` makes that a failure.
+//! Also that servers of one secret take each other's cookies. Needs these three, `dig` and `kdig`; without them every test is reported *ignored*, and `HERALDNS_LAB=required` makes that a failure.
 //! `DIFFERENTIAL_ZONES=5000` compares so many zones instead of the usual number, `DIFFERENTIAL_SEED=77`
 //! begins with another seed, `DIFFERENTIAL_KEEP=1` keeps the files of all servers. A failure prints the seed, the smallest
 //! zone that was found to show it, question and answers.
@@ -11,6 +11,7 @@
 mod answer;
 mod client;
 mod comparison;
+mod cookies;
 mod judgement;
 mod known;
 mod questions;
@@ -34,7 +35,16 @@ use crate::shrink::shrink;
 use crate::zones::{Family, Zone};
 
 /// Commands that must be there.
-const TOOLS: [&str; 6] = ["nsd", "knotd", "named", "ldns-signzone", "dnssec-signzone", "dnssec-keygen"];
+const TOOLS: [&str; 8] = [
+    "nsd",
+    "knotd",
+    "named",
+    "ldns-signzone",
+    "dnssec-signzone",
+    "dnssec-keygen",
+    "dig",
+    "kdig",
+];
 /// Generated zones of each kind, if nothing else is wished.
 const ZONES: usize = 100;
 /// Zones that are served at the same time.
@@ -50,6 +60,8 @@ fn main() {
         trial("unsigned_zones_are_answered_as_by_the_majority", || compare_generated(false)),
         trial("signed_zones_are_answered_as_by_the_majority", || compare_generated(true)),
         trial("zones_of_the_repository_are_answered_as_by_the_majority", compare_repository),
+        trial("servers_of_one_secret_take_each_other_s_cookies", cookies::exchange_between_servers),
+        trial("dig_and_kdig_get_their_answer_with_a_cookie", cookies::exchange_with_clients),
     ];
     libtest_mimic::run(&arguments, trials).exit();
 }

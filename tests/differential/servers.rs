@@ -81,14 +81,19 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server for these zones; its files are in `folder`. Does not wait.
     pub(crate) fn start(program: Program, zones: &[ZoneFile], folder: &Path) -> Self {
+        Self::start_with_cookies(program, zones, folder, None)
+    }
+
+    /// Starts a server that makes cookies with this secret and, where it can, answers no client whose cookie is not valid.
+    pub(crate) fn start_with_cookies(program: Program, zones: &[ZoneFile], folder: &Path, secret: Option<&str>) -> Self {
         let folder = folder.join(program.name());
         fs::create_dir_all(&folder).unwrap();
         let port = free_port();
         let text = match program {
-            Program::Heraldns => heraldns(zones, &folder, port),
-            Program::Nsd => nsd(zones, &folder, port),
-            Program::Knot => knot(zones, &folder, port),
-            Program::Bind => bind(zones, &folder, port),
+            Program::Heraldns => heraldns(zones, &folder, port, secret),
+            Program::Nsd => nsd(zones, &folder, port, secret),
+            Program::Knot => knot(zones, &folder, port, secret),
+            Program::Bind => bind(zones, &folder, port, secret),
         };
         let configuration = folder.join("configuration");
         fs::write(&configuration, text).unwrap();
@@ -158,14 +163,19 @@ fn configuration(head: String, zones: &[ZoneFile], zone: impl Fn(&str, &str) -> 
     text
 }
 
-fn heraldns(zones: &[ZoneFile], folder: &Path, port: u16) -> String {
+fn heraldns(zones: &[ZoneFile], folder: &Path, port: u16, secret: Option<&str>) -> String {
+    let file = folder.join("cookies");
+    let cookies = secret.map_or(String::new(), |secret| {
+        fs::write(&file, secret).unwrap();
+        format!("cookie-secret-file = \"{}\"\ncookie-required = true\n", file.display())
+    });
     let head = format!(
         "identity = \"d1\"
 [dns]
 listen = [\"127.0.0.1:{port}\"]
 workers = 1
 udp-payload = {UDP_PAYLOAD}
-[control]
+{cookies}[control]
 socket = \"{0}/c.sock\"
 [state]
 directory = \"{0}/state\"
@@ -182,7 +192,8 @@ listen = \"\"
     configuration(head, &zones, |apex, file| format!("[[zone]]\nname = \"{apex}\"\nfile = \"{file}\""))
 }
 
-fn nsd(zones: &[ZoneFile], folder: &Path, port: u16) -> String {
+fn nsd(zones: &[ZoneFile], folder: &Path, port: u16, secret: Option<&str>) -> String {
+    let cookies = secret.map_or("no".to_owned(), |secret| format!("yes\n  cookie-secret: \"{secret}\""));
     let head = format!(
         "server:
   ip-address: 127.0.0.1@{port}
@@ -203,6 +214,7 @@ fn nsd(zones: &[ZoneFile], folder: &Path, port: u16) -> String {
   tcp-query-count: 0
   rrl-ratelimit: 0
   rrl-whitelist-ratelimit: 0
+  answer-cookie: {cookies}
   verbosity: 1
 remote-control:
   control-enable: no
@@ -214,7 +226,11 @@ remote-control:
     })
 }
 
-fn knot(zones: &[ZoneFile], folder: &Path, port: u16) -> String {
+fn knot(zones: &[ZoneFile], folder: &Path, port: u16, secret: Option<&str>) -> String {
+    let module = secret.map_or(String::new(), |secret| {
+        format!("mod-cookies:\n  - id: shared\n    secret: 0x{secret}\n")
+    });
+    let enabled = secret.map_or("", |_| "    global-module: mod-cookies/shared\n");
     let head = format!(
         "server:
     listen: 127.0.0.1@{port}
@@ -229,9 +245,9 @@ log:
     any: warning
 database:
     storage: \"{0}\"
-template:
+{module}template:
   - id: default
-    semantic-checks: off
+{enabled}    semantic-checks: off
     zonefile-sync: -1
     journal-content: none
     zonefile-load: whole
@@ -242,7 +258,10 @@ zone:
     configuration(head, zones, |apex, file| format!("  - domain: \"{apex}\"\n    file: \"{file}\""))
 }
 
-fn bind(zones: &[ZoneFile], folder: &Path, port: u16) -> String {
+fn bind(zones: &[ZoneFile], folder: &Path, port: u16, secret: Option<&str>) -> String {
+    let cookies = secret.map_or("answer-cookie no;".to_owned(), |secret| {
+        format!("answer-cookie yes; cookie-algorithm siphash24; cookie-secret \"{secret}\"; require-server-cookie yes;")
+    });
     let head = format!(
         "options {{
     directory \"{0}\";
@@ -267,7 +286,7 @@ fn bind(zones: &[ZoneFile], folder: &Path, port: u16) -> String {
     check-sibling no;
     check-wildcard no;
     empty-zones-enable no;
-    answer-cookie no;
+    {cookies}
     dnssec-validation no;
 }};
 controls {{ }};

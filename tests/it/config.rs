@@ -65,7 +65,16 @@ const DEFAULTS: &str = r#"
 listen = ["127.0.0.1:5300", "[::1]:5300"]
 udp-payload = 1232
 rate-limit = 0
+rate-limit-slip = 2
+rate-limit-exempt = []
+rate-limit-ipv4-prefix = 24
+rate-limit-ipv6-prefix = 56
 cookie-secret-file = ""
+cookie-required = false
+tcp-idle = "10s"
+tcp-connections = 1000
+tcp-connections-per-client = 100
+tcp-queries = 0
 
 [zones]
 directory = "zones"
@@ -348,11 +357,26 @@ fn an_address_that_is_refused_is_told_once() {
 }
 
 #[test]
-fn keys_of_a_later_version_are_refused() {
-    assert_snapshot!(faults_of(&format!("{RIGHT}[dns]\nrate-limit = 20\ncookie-secret-file = \"cookies\"\n")), @r#"
-    c.toml:11:14: error: limiting the rate of answers is not in this version
-      help: remove the key, or write 0; a firewall can limit answers by client
-    c.toml:12:22: error: DNS cookies are not in this version
-      help: remove the key, or write ""
+fn the_protection_is_read_and_checked() {
+    let dns = "[dns]\nrate-limit = 20\nrate-limit-exempt = [\"192.0.2.0/24\", \"2001:db8::1\"]\ncookie-secret-file = \"cookies\"\n";
+    let folder = folder();
+    let settings = check(&folder, &format!("{RIGHT}{dns}"), &[]).unwrap();
+    assert_eq!(settings.dns.cookie_secret_file, folder.path().join("cookies"));
+    let limits = settings.dns.limits().unwrap();
+    let exempt: Vec<_> = limits.exempt.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        (limits.rate.get(), exempt),
+        (20, vec!["192.0.2.0/24".to_owned(), "2001:db8::1/128".to_owned()])
+    );
+    let wrong = "[dns]\nrate-limit = 2000000\nrate-limit-slip = 11\nrate-limit-exempt = [\"192.0.2.0/24\", \"192.0.2.1/24\"]\nrate-limit-ipv4-prefix = 33\n";
+    assert_snapshot!(faults_of(&format!("{RIGHT}{wrong}")), @r#"
+    c.toml:11:14: error: 2000000 is out of range
+      help: write 0 to 1000000; 0 turns the limit off
+    c.toml:12:19: error: 11 is out of range
+      help: write 0 to 10; 2 is usual, 0 lets none slip
+    c.toml:13:38: error: '192.0.2.1/24' is no prefix: 192.0.2.1 has bits beyond the first 24; its prefix is "192.0.2.0/24"
+      help: write a prefix, as in "192.0.2.0/24" or "2001:db8::/32", or an address
+    c.toml:14:26: error: 33 is out of range
+      help: write 1 to 32; 24 is usual
     "#);
 }

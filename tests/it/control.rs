@@ -93,6 +93,8 @@ fn measurements(state: State) -> Measurements {
         queries_by_type: vec![("AAAA", 6), ("other", 1)],
         answers_by_code: vec![("NOERROR", 5), ("REFUSED", 2)],
         dropped: vec![("short", 4)],
+        rate_limited: vec![("dropped", 3), ("slipped", 2)],
+        cookies: vec![("new", 1), ("valid", 9)],
         answers_sent: 7,
         answers_unsent: 0,
         answers_truncated: 1,
@@ -298,6 +300,8 @@ fn metrics_begin_with_the_program_s_name() {
     heraldns_answers_truncated_total 1
     heraldns_answers_unsent_total 0
     heraldns_build_info{version="0.1.0"} 1
+    heraldns_cookies_total{standing="new"} 1
+    heraldns_cookies_total{standing="valid"} 9
     heraldns_decisions_total 3
     heraldns_dropped_total{cause="short"} 4
     heraldns_healthy 1.0
@@ -314,6 +318,8 @@ fn metrics_begin_with_the_program_s_name() {
     heraldns_queries_by_type_total{type="AAAA"} 6
     heraldns_queries_by_type_total{type="other"} 1
     heraldns_queries_total{address="[::1]:5300",transport="udp"} 7
+    heraldns_rate_limited_total{action="dropped"} 3
+    heraldns_rate_limited_total{action="slipped"} 2
     heraldns_resident_memory_bytes 1048576
     heraldns_service_advertised{address="2001:db8:5::53"} 1.0
     heraldns_service_holder{address="2001:db8:5::53"} 1.0

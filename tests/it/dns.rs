@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use heraldns::dns::counters::{Counters, Drop, Tally, Transport};
+use heraldns::dns::protect::Protection;
+use heraldns::dns::protect::cookie::Secrets;
 use heraldns::dns::server::{Limits, Listener, ServeError, Service, Shared};
 use heraldns::dns::zone::{self, ZoneSet};
 use heraldns::io::clock;
@@ -17,21 +19,22 @@ use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
 use tokio::runtime::Runtime;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-const LIMITS: Limits = Limits {
+pub(crate) const LIMITS: Limits = Limits {
     workers: 2,
     tcp_idle: Duration::from_secs(5),
     tcp_connections: 8,
     tcp_connections_per_client: 8,
+    tcp_queries: None,
 };
 
 /// A running service with one zone and one listener, and a client of it.
-struct Server {
+pub(crate) struct Server {
     service: Option<Service>,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     counters: Arc<Counters>,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     _runtime: Runtime,
 }
 
@@ -57,6 +60,10 @@ impl Server {
     }
 
     fn start_with_payload(address: &str, limits: Limits, udp_payload: u16) -> Self {
+        Self::start_protected(address, limits, udp_payload, Protection::with(Secrets::of(&[7; 16])))
+    }
+
+    pub(crate) fn start_protected(address: &str, limits: Limits, udp_payload: u16, protection: Protection) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -67,6 +74,7 @@ impl Server {
             identity: "test-1".to_owned(),
             version: "heraldns test".to_owned(),
             udp_payload,
+            protection,
         });
         let counters = Arc::new(Counters::new());
         let listener = Listener {
@@ -92,7 +100,7 @@ impl Server {
         socket
     }
 
-    fn tcp(&self) -> TcpStream {
+    pub(crate) fn tcp(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
@@ -106,12 +114,12 @@ impl Server {
         buffer[..length].to_vec()
     }
 
-    fn total(&self) -> Tally {
+    pub(crate) fn total(&self) -> Tally {
         self.counters.snapshot().total()
     }
 
     /// Counters are added after the answer is sent: waits until they say what is expected.
-    fn wait_for(&self, what: &str, reached: impl Fn(&Tally) -> bool) {
+    pub(crate) fn wait_for(&self, what: &str, reached: impl Fn(&Tally) -> bool) {
         let start = clock::now();
         while !reached(&self.total()) {
             assert!(clock::now().since(start) < PATIENCE, "{what}: {:?}", self.total());
@@ -120,17 +128,17 @@ impl Server {
     }
 }
 
-fn query(id: u16, name: &str, record_type: RecordType) -> Vec<u8> {
+pub(crate) fn query(id: u16, name: &str, record_type: RecordType) -> Vec<u8> {
     let mut message = Message::new(id, MessageType::Query, OpCode::Query);
     message.add_query(Query::query(Name::from_ascii(name).unwrap(), record_type));
     message.to_vec().unwrap()
 }
 
-fn framed(message: &[u8]) -> Vec<u8> {
+pub(crate) fn framed(message: &[u8]) -> Vec<u8> {
     [&(message.len() as u16).to_be_bytes(), message].concat()
 }
 
-fn read_framed(stream: &mut TcpStream) -> Vec<u8> {
+pub(crate) fn read_framed(stream: &mut TcpStream) -> Vec<u8> {
     let mut length = [0; 2];
     stream.read_exact(&mut length).unwrap();
     let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
@@ -139,7 +147,7 @@ fn read_framed(stream: &mut TcpStream) -> Vec<u8> {
 }
 
 /// True when the server has closed the connection and sent nothing more.
-fn is_closed(stream: &mut TcpStream) -> bool {
+pub(crate) fn is_closed(stream: &mut TcpStream) -> bool {
     match stream.read(&mut [0; 1]) {
         Ok(count) => count == 0,
         Err(error) => error.kind() == ErrorKind::ConnectionReset,

@@ -13,18 +13,24 @@ use rustix::process::{Pid, Signal, kill_process};
 const ZONE: &str = "$TTL 300\n@ SOA ns hostmaster 7 3600 900 604800 300\n@ NS ns\nns AAAA 2001:db8::1\n";
 
 /// A running server; it is told to stop when this is dropped.
-struct Server {
+pub(crate) struct Server {
     process: Child,
+    pub(crate) port: u16,
     log: BufReader<ChildStderr>,
 }
 
 impl Server {
     /// Starts a server in `folder` and waits until it says that it can serve.
     fn start(folder: &Path) -> Self {
+        Self::start_with(folder, "")
+    }
+
+    /// Starts one with more lines in `[dns]`.
+    pub(crate) fn start_with(folder: &Path, dns: &str) -> Self {
         fs::write(folder.join("example.com.zone"), ZONE).unwrap();
         let port = free_port();
         let config = format!(
-            "identity = \"t1\"\n[dns]\nlisten = [\"127.0.0.1:{port}\"]\n[zones]\ndirectory = \".\"\n[control]\nsocket = \"run/c.sock\"\n[web]\nlisten = \"\"\n"
+            "identity = \"t1\"\n[dns]\nlisten = [\"127.0.0.1:{port}\"]\n{dns}[zones]\ndirectory = \".\"\n[control]\nsocket = \"run/c.sock\"\n[web]\nlisten = \"\"\n"
         );
         fs::write(folder.join("c.toml"), config).unwrap();
         let mut process = heraldns(folder, &["serve", "--config", "c.toml"])
@@ -32,18 +38,18 @@ impl Server {
             .spawn()
             .unwrap();
         let log = BufReader::new(process.stderr.take().unwrap());
-        let mut server = Self { process, log };
+        let mut server = Self { process, port, log };
         server.read_until("standby (was starting)");
         server
     }
 
     /// Reads the log up to a line with `text` in it; its end is a failure.
-    fn read_until(&mut self, text: &str) {
+    pub(crate) fn read_until(&mut self, text: &str) {
         let mut lines = self.log.by_ref().lines().map(Result::unwrap);
         assert!(lines.any(|line| line.contains(text)), "the server ended before it said '{text}'");
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.process.id().try_into().unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
     }
@@ -69,7 +75,7 @@ fn free_port() -> u16 {
     }
 }
 
-fn heraldns(folder: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn heraldns(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_heraldns"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HERALDNS_")) {
         command.env_remove(name);
@@ -78,7 +84,7 @@ fn heraldns(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn ask(folder: &Path, command: &[&str]) -> Output {
+pub(crate) fn ask(folder: &Path, command: &[&str]) -> Output {
     let arguments: Vec<&str> = command.iter().copied().chain(["--socket", "run/c.sock"]).collect();
     heraldns(folder, &arguments).output().unwrap()
 }

@@ -3,6 +3,7 @@
 //! Not a general message parser: records other than OPT are only stepped over. A message is either dropped (there is
 //! nobody to answer, or nothing to answer to) or becomes a [`Query`], which may already know that it is refused.
 
+use super::edns::{EDNS_VERSION, Edns};
 use crate::dns::counters::Drop;
 use crate::dns::name::{self, MAX_LABEL, MAX_NAME, Name};
 use crate::dns::types::{Class, Opcode, RecordType, ResponseCode};
@@ -11,17 +12,12 @@ use crate::dns::types::{Class, Opcode, RecordType, ResponseCode};
 pub const HEADER: usize = 12;
 /// The most octets of an answer over UDP to a client without EDNS (RFC 1035 §4.2.1).
 pub const PLAIN_UDP_PAYLOAD: u16 = 512;
-/// The only EDNS version there is.
-pub const EDNS_VERSION: u8 = 0;
-/// The EDNS option with which a client asks who answers (RFC 5001).
-pub const NSID: u16 = 3;
 
 pub(super) const QR: u16 = 0x8000;
 pub(super) const AA: u16 = 0x0400;
 pub(super) const TC: u16 = 0x0200;
 const RD: u16 = 0x0100;
 const OPCODE: u16 = 0x7800;
-const DNSSEC_OK: u16 = 0x8000;
 
 /// What is asked: a name in lower case, a type and a class.
 #[derive(Clone, Copy)]
@@ -64,19 +60,6 @@ impl std::fmt::Debug for Question {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{} {} {}", name::display(self.name()), self.class, self.record_type)
     }
-}
-
-/// What a client says in its OPT record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Edns {
-    /// The largest datagram it takes, in octets.
-    pub udp_payload: u16,
-    /// Its EDNS version.
-    pub version: u8,
-    /// It wants DNSSEC records (RFC 3225).
-    pub dnssec_ok: bool,
-    /// It asks which server answers (RFC 5001).
-    pub wants_nsid: bool,
 }
 
 /// A message that gets an answer.
@@ -150,10 +133,11 @@ impl Query {
     }
 
     fn read_sections(&mut self, header: &Header, reader: &mut Reader<'_>) -> Result<(), Malformed> {
-        if header.questions != 1 {
-            return Err(Malformed);
+        match header.questions {
+            0 => {}
+            1 => self.question = Some(reader.question().ok_or(Malformed)?),
+            _ => return Err(Malformed),
         }
-        self.question = Some(reader.question().ok_or(Malformed)?);
         for _ in 0..u32::from(header.answers) + u32::from(header.authorities) {
             if reader.record()?.record_type == RecordType::OPT {
                 return Err(Malformed);
@@ -167,13 +151,24 @@ impl Query {
             if self.edns.take().is_some() || !record.at_root {
                 return Err(Malformed);
             }
-            self.edns = Some(record.edns()?);
+            self.edns = Some(Edns::read(record.class, record.ttl, record.rdata)?);
         }
-        if reader.at == reader.octets.len() { Ok(()) } else { Err(Malformed) }
+        let cookie = self.edns.is_some_and(|edns| edns.cookie.is_some());
+        let malformed_cookie = self.edns.is_some_and(|edns| edns.malformed_cookie);
+        // Without a question there is nothing to ask for but a server cookie (RFC 7873 §5.4).
+        let asks_something = self.question.is_some() || cookie;
+        let ends_here = reader.at == reader.octets.len();
+        if asks_something && ends_here && !malformed_cookie {
+            Ok(())
+        } else {
+            Err(Malformed)
+        }
     }
 }
 
-struct Malformed;
+/// The message is not what RFC 1035, RFC 6891 or RFC 7873 lets it be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Malformed;
 
 struct Header {
     id: u16,
@@ -190,26 +185,6 @@ struct Record<'m> {
     class: u16,
     ttl: u32,
     rdata: &'m [u8],
-}
-
-impl Record<'_> {
-    /// An OPT record's fields, which lie where other records have class and TTL (RFC 6891 §6.1.2).
-    fn edns(&self) -> Result<Edns, Malformed> {
-        let mut options = Reader { octets: self.rdata, at: 0 };
-        let mut wants_nsid = false;
-        while options.at < self.rdata.len() {
-            let code = options.u16().ok_or(Malformed)?;
-            let length = options.u16().ok_or(Malformed)?;
-            options.take(usize::from(length)).ok_or(Malformed)?;
-            wants_nsid |= code == NSID;
-        }
-        Ok(Edns {
-            udp_payload: self.class,
-            version: (self.ttl >> 16) as u8,
-            dnssec_ok: self.ttl as u16 & DNSSEC_OK != 0,
-            wants_nsid,
-        })
-    }
 }
 
 struct Reader<'m> {
@@ -335,13 +310,9 @@ mod tests {
     fn an_opt_record_is_read() {
         let cookie_and_nsid = [0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 3, 0, 0];
         let query = parse(&message(0, [1, 0, 0, 1], &[QUESTION, &opt(4096, 0x8000, &cookie_and_nsid)]));
-        let expected = Edns {
-            udp_payload: 4096,
-            version: 0,
-            dnssec_ok: true,
-            wants_nsid: true,
-        };
-        assert_eq!((query.edns, query.refusal), (Some(expected), None));
+        let edns = query.edns.unwrap();
+        assert_eq!((edns.udp_payload, edns.version, edns.dnssec_ok), (4096, 0, true));
+        assert!(edns.wants_nsid && edns.cookie.is_some() && query.refusal.is_none());
         assert_eq!(query.udp_limit(1232), 1232);
     }
 
@@ -398,6 +369,20 @@ mod tests {
     }
 
     #[test]
+    fn a_cookie_without_a_question_asks_for_a_cookie() {
+        let cookie = opt(1232, 0, &[0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(refusal([0, 0, 0, 1], &[&cookie]), None);
+        assert_eq!(refusal([0, 0, 0, 1], &[&opt(1232, 0, &[])]), Some(ResponseCode::FORM_ERR));
+    }
+
+    #[test]
+    fn a_cookie_of_an_impossible_length_is_malformed_and_its_client_has_edns() {
+        let query = parse(&message(0, [1, 0, 0, 1], &[QUESTION, &opt(1232, 0, &[0, 10, 0, 2, 1, 2])]));
+        assert_eq!(query.refusal, Some(ResponseCode::FORM_ERR));
+        assert!(query.edns.is_some());
+    }
+
+    #[test]
     fn other_opcodes_and_versions_are_refused() {
         let update = parse(&message(0x2800, [1, 0, 0, 0], &[QUESTION]));
         assert_eq!((update.opcode(), update.refusal), (Opcode::UPDATE, Some(ResponseCode::NOT_IMP)));
@@ -416,7 +401,7 @@ mod tests {
 
         #[test]
         fn no_changed_query_panics(at in 0_usize..60, value: u8, cut in 0_usize..60) {
-            let mut octets = message(0, [1, 0, 0, 1], &[QUESTION, &opt(1232, 0, &[0, 3, 0, 0, 0, 10, 0, 1, 7])]);
+            let mut octets = message(0, [1, 0, 0, 1], &[QUESTION, &opt(1232, 0, &[0, 3, 0, 0, 0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8])]);
             let length = octets.len();
             octets[at % length] = value;
             octets.truncate(length - cut % length);

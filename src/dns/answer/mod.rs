@@ -3,8 +3,10 @@
 //! [`Query::parse`] reads a message, [`answer`] decides (pure), [`respond`] renders. Nothing here knows a socket or a
 //! clock, and nothing allocates but for answers through a DNAME.
 
+mod account;
 mod additional;
 mod decide;
+pub mod edns;
 #[cfg(test)]
 mod fixture;
 mod message;
@@ -15,14 +17,21 @@ mod render;
 mod tests;
 mod writer;
 
+use std::time::Duration;
+
+pub use account::Account;
 pub use decide::answer;
-pub use message::{EDNS_VERSION, Edns, HEADER, NSID, PLAIN_UDP_PAYLOAD, Query, Question};
+pub use edns::{EDNS_VERSION, Edns, NSID};
+pub use message::{HEADER, PLAIN_UDP_PAYLOAD, Query, Question};
 pub use plan::{Authority, Chain, Content, Denial, Link, MAX_CHAIN, Negative, Owner, Plan, Referral};
 pub use proof::Proof;
 
 use crate::dns::counters::Transport;
-use crate::dns::types::{Class, RecordType, ResponseCode};
+use crate::dns::protect::cookie::{Exchange, Standing};
+use crate::dns::protect::rate_limit::Kind;
+use crate::dns::types::{Class, Opcode, RecordType, ResponseCode};
 use crate::dns::zone::{Located, ZoneSet};
+use edns::ExtendedError;
 use render::Render;
 
 /// The most octets of a message over TCP, and of any buffer for one.
@@ -44,6 +53,41 @@ pub struct Host<'h> {
     pub udp_payload: u16,
 }
 
+/// What a transport knows of a client, besides its query.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    /// How it asks.
+    pub transport: Transport,
+    /// What comes of its cookie; `None` if it sent none.
+    pub cookie: Option<Exchange>,
+    /// Over UDP a cookie that is not valid gets no other answer than a new one (RFC 7873 §5.2.3, §5.2.4).
+    pub cookie_required: bool,
+    /// How long its connection may be idle; `None` where that is not for EDNS to say (RFC 7828 §3.2.2).
+    pub keepalive: Option<Duration>,
+    /// The reply is to say what it counts as.
+    pub is_accounted: bool,
+}
+
+impl From<Transport> for Client {
+    /// A client of which nothing else is known.
+    fn from(transport: Transport) -> Self {
+        Self {
+            transport,
+            cookie: None,
+            cookie_required: false,
+            keepalive: None,
+            is_accounted: false,
+        }
+    }
+}
+
+impl Client {
+    /// It speaks cookies and has not shown a valid one.
+    fn is_without_valid_cookie(&self) -> bool {
+        self.cookie.is_some_and(|exchange| exchange.standing != Standing::Valid)
+    }
+}
+
 /// An answer that was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -53,6 +97,8 @@ pub struct Reply {
     pub response_code: ResponseCode,
     /// It has the TC bit.
     pub truncated: bool,
+    /// What it counts as, where the client [is accounted](Client::is_accounted).
+    pub account: Option<Account>,
 }
 
 /// Writes the answer to `query`, which was parsed from `message`, to the start of `buffer`.
@@ -63,9 +109,9 @@ pub struct Reply {
 /// # Panics
 /// If the buffer has less than 512 octets.
 #[must_use]
-pub fn respond(zones: &ZoneSet, host: &Host<'_>, transport: Transport, query: &Query, message: &[u8], buffer: &mut [u8]) -> Reply {
+pub fn respond(zones: &ZoneSet, host: &Host<'_>, client: &Client, query: &Query, message: &[u8], buffer: &mut [u8]) -> Reply {
     let located = query.question.as_ref().and_then(|question| zones.locate(question.name()));
-    respond_located(zones, located, host, transport, query, message, buffer)
+    respond_located(zones, located, host, client, query, message, buffer)
 }
 
 /// As [`respond`], to a query whose name is located already.
@@ -74,12 +120,49 @@ pub fn respond_located(
     zones: &ZoneSet,
     located: Option<Located<'_>>,
     host: &Host<'_>,
-    transport: Transport,
+    client: &Client,
     query: &Query,
     message: &[u8],
     buffer: &mut [u8],
 ) -> Reply {
-    let limit = match transport {
+    let render = Render::begin(query, host, client, message, within_limit(host, client, query, buffer));
+    let (reply, account) = if let Some((response_code, error)) = refusal(client, query) {
+        (render.refuse(response_code, error), Account::ERROR)
+    } else if let Some(question) = &query.question {
+        let plan = || decide::answer_located(zones, located, question, query.dnssec_ok());
+        answer_question(zones, host, client, question, plan, render)
+    } else {
+        (render.refuse(ResponseCode::NO_ERROR, None), Account::of_question(Kind::Answer))
+    };
+    Reply {
+        account: client.is_accounted.then_some(account),
+        ..reply
+    }
+}
+
+/// Writes what goes out in place of an answer with this response code, for a client that must show that it receives at its
+/// address: an empty answer with TC, or BADCOOKIE where the client speaks cookies. It is hardly longer than the query.
+///
+/// # Panics
+/// As [`respond`].
+#[must_use]
+pub fn slip(host: &Host<'_>, client: &Client, query: &Query, response_code: ResponseCode, message: &[u8], buffer: &mut [u8]) -> Reply {
+    let mut query = *query;
+    if let Some(edns) = &mut query.edns {
+        edns.wants_nsid = false;
+    }
+    let buffer = within_limit(host, client, &query, buffer);
+    let render = Render::begin(&query, host, client, message, buffer);
+    if client.is_without_valid_cookie() {
+        render.refuse(ResponseCode::BAD_COOKIE, None)
+    } else {
+        render.cut(response_code)
+    }
+}
+
+/// As much of the buffer as the answer may have.
+fn within_limit<'b>(host: &Host<'_>, client: &Client, query: &Query, buffer: &'b mut [u8]) -> &'b mut [u8] {
+    let limit = match client.transport {
         Transport::Udp => usize::from(query.udp_limit(host.udp_payload)),
         Transport::Tcp => MAX_MESSAGE,
     };
@@ -88,20 +171,63 @@ pub fn respond_located(
         limit >= usize::from(PLAIN_UDP_PAYLOAD),
         "a buffer of {limit} octets is too small for an answer"
     );
-    let render = Render::begin(query, host, message, &mut buffer[..limit]);
+    &mut buffer[..limit]
+}
+
+/// The response code of queries that are answered without a look at the zones.
+fn refusal(client: &Client, query: &Query) -> Option<(ResponseCode, Option<ExtendedError>)> {
     if let Some(response_code) = query.refusal {
-        return render.refuse(response_code);
+        let error = (query.opcode() != Opcode::QUERY).then_some(ExtendedError::NotSupported);
+        return Some((response_code, error));
     }
-    let Some(question) = &query.question else {
-        return render.refuse(ResponseCode::FORM_ERR);
-    };
+    let is_required = client.cookie_required && client.transport == Transport::Udp;
+    let standing = client.cookie.map(|exchange| exchange.standing);
+    match (&query.question, standing) {
+        (Some(_), Some(Standing::New | Standing::Invalid)) if is_required => Some((ResponseCode::BAD_COOKIE, None)),
+        // Asked for nothing but a cookie (RFC 7873 §5.4).
+        (None, Some(Standing::Invalid)) => Some((ResponseCode::BAD_COOKIE, None)),
+        (None, None) => Some((ResponseCode::FORM_ERR, None)),
+        _ => None,
+    }
+}
+
+fn answer_question<'z>(
+    zones: &'z ZoneSet,
+    host: &Host<'_>,
+    client: &Client,
+    question: &Question,
+    plan: impl FnOnce() -> Plan<'z>,
+    render: Render<'_, '_>,
+) -> (Reply, Account) {
     match question.class {
-        Class::IN | Class::ANY => render.plan(zones, &decide::answer_located(zones, located, question, query.dnssec_ok())),
+        Class::IN | Class::ANY => {
+            let plan = plan();
+            if plan.response_code == ResponseCode::REFUSED {
+                let error = if matches!(question.record_type, RecordType::AXFR | RecordType::IXFR) {
+                    ExtendedError::NotSupported
+                } else {
+                    ExtendedError::NotAuthoritative
+                };
+                return (render.refuse(plan.response_code, Some(error)), Account::ERROR);
+            }
+            let account = if client.is_accounted {
+                Account::of_plan(question, &plan)
+            } else {
+                Account::ERROR
+            };
+            (render.plan(zones, &plan), account)
+        }
         Class::CH => match chaos_text(host, question) {
-            Some(text) => render.chaos_text(text),
-            None => render.refuse(ResponseCode::REFUSED),
+            Some(text) => (render.chaos_text(text), Account::of_question(Kind::Answer)),
+            None => (
+                render.refuse(ResponseCode::REFUSED, Some(ExtendedError::NotAuthoritative)),
+                Account::ERROR,
+            ),
         },
-        _ => render.refuse(ResponseCode::REFUSED),
+        _ => (
+            render.refuse(ResponseCode::REFUSED, Some(ExtendedError::NotSupported)),
+            Account::ERROR,
+        ),
     }
 }
 

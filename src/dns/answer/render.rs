@@ -4,47 +4,50 @@
 //! the client needs: answer, authority or required glue; a missing courtesy is not said. The OPT record always fits.
 
 use super::additional;
-use super::message::{AA, EDNS_VERSION, HEADER, NSID, QR, Query, TC};
+use super::edns::{EDNS_VERSION, ExtendedError, OptRecord};
+use super::message::{AA, HEADER, QR, Query, TC};
 use super::plan::{Authority, Content, Link, Owner, Plan, Referral};
 use super::writer::{Full, OwnerName, RecordHead, Section, Writer};
-use super::{Host, Reply};
+use super::{Client, Host, Reply};
 use crate::dns::types::{Class, RecordType, ResponseCode};
 use crate::dns::zone::{Rrset, ZoneSet};
-
-/// Octets of an OPT record without options, and of the head of an option.
-const OPT: usize = 11;
-const OPTION: usize = 4;
-/// Longer identities are cut, so that header, question and OPT record always fit 512 octets.
-const MAX_IDENTITY: usize = 200;
-const DNSSEC_OK: u32 = 0x8000;
 
 /// A message with header and question, to which sections are added.
 pub(super) struct Render<'m, 'b> {
     query: &'m Query,
-    host: &'m Host<'m>,
+    /// Our OPT record, if the client has one; response code and extended error are yet to come.
+    opt: Option<OptRecord<'m>>,
     writer: Writer<'b>,
     truncated: bool,
 }
 
 impl<'m, 'b> Render<'m, 'b> {
     /// Begins the answer to `query`, which was read from `message`. The buffer's length is the answer's limit.
-    pub(super) fn begin(query: &'m Query, host: &'m Host<'m>, message: &'m [u8], buffer: &'b mut [u8]) -> Self {
-        let options = nsid(query, host).map_or(0, |identity| OPTION + identity.len());
-        let reserved = query.edns.map_or(0, |_| OPT + options);
-        let mut writer = Writer::new(buffer, reserved);
+    pub(super) fn begin(query: &'m Query, host: &'m Host<'m>, client: &'m Client, message: &'m [u8], buffer: &'b mut [u8]) -> Self {
+        let opt = opt_record(query, host, client);
+        let mut writer = Writer::new(buffer, opt.map_or(0, |record| record.octets()));
         let question = query.question.as_ref().map_or(0, |question| question.name().len() + 4);
         let question = message.get(HEADER..HEADER + question).unwrap_or(&[]);
         let truncated = !question.is_empty() && writer.question(question).is_err();
         Self {
             query,
-            host,
+            opt,
             writer,
             truncated,
         }
     }
 
-    /// Ends an answer without records.
-    pub(super) fn refuse(self, response_code: ResponseCode) -> Reply {
+    /// Ends an answer without records; says why to clients with EDNS.
+    pub(super) fn refuse(mut self, response_code: ResponseCode, error: Option<ExtendedError>) -> Reply {
+        if let Some(record) = &mut self.opt {
+            record.error = error;
+        }
+        self.finish(response_code, false)
+    }
+
+    /// Ends an answer without records: the client is to ask again over TCP.
+    pub(super) fn cut(mut self, response_code: ResponseCode) -> Reply {
+        self.truncated = true;
         self.finish(response_code, false)
     }
 
@@ -143,7 +146,7 @@ impl<'m, 'b> Render<'m, 'b> {
     }
 
     fn finish(mut self, response_code: ResponseCode, authoritative: bool) -> Reply {
-        self.opt(response_code);
+        self.write_opt(response_code);
         let mut flags = self.query.repeated_flags() | QR | (response_code.0 & 0x0f);
         if authoritative {
             flags |= AA;
@@ -157,42 +160,31 @@ impl<'m, 'b> Render<'m, 'b> {
             octets: self.writer.len(),
             response_code,
             truncated: self.truncated,
+            account: None,
         }
     }
 
-    fn opt(&mut self, response_code: ResponseCode) {
-        if self.query.edns.is_none() {
-            return;
-        }
-        self.writer.release_reserved();
-        let identity = nsid(self.query, self.host);
-        let options = identity.map_or(0, |identity| OPTION + identity.len());
-        let mut ttl = u32::from(response_code.0 >> 4) << 24 | u32::from(EDNS_VERSION) << 16;
-        if self.query.dnssec_ok() {
-            ttl |= DNSSEC_OK;
-        }
-        let mut record = [0; OPT];
-        record[1..3].copy_from_slice(&RecordType::OPT.0.to_be_bytes());
-        record[3..5].copy_from_slice(&self.host.udp_payload.to_be_bytes());
-        record[5..9].copy_from_slice(&ttl.to_be_bytes());
-        record[9..11].copy_from_slice(&(options as u16).to_be_bytes());
-        let outcome = match identity {
-            None => self.writer.opt(&[&record]),
-            Some(identity) => {
-                let mut head = [0; OPTION];
-                head[..2].copy_from_slice(&NSID.to_be_bytes());
-                head[2..].copy_from_slice(&(identity.len() as u16).to_be_bytes());
-                self.writer.opt(&[&record, &head, identity])
-            }
-        };
-        debug_assert_eq!(outcome, Ok(()), "room for it was reserved");
+    fn write_opt(&mut self, response_code: ResponseCode) {
+        let Some(mut record) = self.opt else { return };
+        record.response_code = response_code;
+        let outcome = self.writer.opt(record.octets(), |room| record.write(room));
+        debug_assert_eq!(outcome, Ok(()), "room for it was reserved, and an error has no records beside it");
     }
 }
 
-/// The identity, if the client asks for it (RFC 5001).
-fn nsid<'h>(query: &Query, host: &Host<'h>) -> Option<&'h [u8]> {
-    let asked = query.edns.is_some_and(|edns| edns.wants_nsid && edns.version == EDNS_VERSION);
-    asked.then(|| &host.identity[..host.identity.len().min(MAX_IDENTITY)])
+/// Our side of EDNS, for a client that has it. To other versions than ours nothing is said but which one that is.
+fn opt_record<'m>(query: &Query, host: &Host<'m>, client: &'m Client) -> Option<OptRecord<'m>> {
+    let edns = query.edns?;
+    let speaks_ours = edns.version == EDNS_VERSION;
+    Some(OptRecord {
+        udp_payload: host.udp_payload,
+        dnssec_ok: edns.dnssec_ok,
+        response_code: ResponseCode::NO_ERROR,
+        identity: (edns.wants_nsid && speaks_ours).then_some(host.identity),
+        cookie: client.cookie.as_ref().map(|exchange| &exchange.answer),
+        keepalive: client.keepalive.filter(|_| edns.wants_keepalive),
+        error: None,
+    })
 }
 
 /// Writes an RRset, and its signatures if they are wanted.

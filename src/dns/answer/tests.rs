@@ -7,9 +7,12 @@ use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption, NSIDPayload};
 use hickory_proto::rr::{DNSClass, Name, Record, RecordType as Type};
 use proptest::prelude::*;
 
-use super::{Host, MAX_MESSAGE, Query, Reply, fixture, respond};
+use super::{Client, Host, MAX_MESSAGE, Query, Reply, fixture, respond};
 use crate::dns::counters::Transport;
 use crate::dns::zone::ZoneSet;
+
+mod limits;
+mod options;
 
 const HOST: Host<'static> = Host {
     identity: b"ams-1",
@@ -81,8 +84,12 @@ fn want_nsid(query: &mut Message) {
 }
 
 fn octets_of(zones: &ZoneSet, transport: Transport, query: &[u8]) -> (Vec<u8>, Reply) {
+    octets_for(zones, &HOST, &transport.into(), query)
+}
+
+fn octets_for(zones: &ZoneSet, host: &Host<'_>, client: &Client, query: &[u8]) -> (Vec<u8>, Reply) {
     let mut buffer = vec![0xee; MAX_MESSAGE];
-    let reply = respond(zones, &HOST, transport, &Query::parse(query).unwrap(), query, &mut buffer);
+    let reply = respond(zones, host, client, &Query::parse(query).unwrap(), query, &mut buffer);
     buffer.truncate(reply.octets);
     (buffer, reply)
 }
@@ -372,7 +379,7 @@ fn the_longest_question_and_identity_fit_the_smallest_datagram() {
     let reply = respond(
         &example(),
         &host,
-        Transport::Udp,
+        &Transport::Udp.into(),
         &Query::parse(&query).unwrap(),
         &query,
         &mut buffer,
@@ -420,7 +427,7 @@ proptest! {
     fn no_octets_panic(octets in prop::collection::vec(any::<u8>(), 12..400), transport in prop::sample::select(vec![Transport::Udp, Transport::Tcp])) {
         if let Ok(query) = Query::parse(&octets) {
             let mut buffer = [0; 1232];
-            let reply = respond(&ZoneSet::default(), &HOST, transport, &query, &octets, &mut buffer);
+            let reply = respond(&ZoneSet::default(), &HOST, &transport.into(), &query, &octets, &mut buffer);
             prop_assert!(reply.octets >= 12 && buffer[2] & 0x80 != 0);
         }
     }

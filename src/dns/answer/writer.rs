@@ -90,11 +90,6 @@ impl<'b> Writer<'b> {
         self.at
     }
 
-    /// Lets the OPT record use what was kept for it.
-    pub(super) fn release_reserved(&mut self) {
-        self.reserved = 0;
-    }
-
     /// Repeats the question as the client wrote it. `question` is a valid uncompressed name, type and class.
     pub(super) fn question(&mut self, question: &[u8]) -> Result<(), Full> {
         self.octets(question)?;
@@ -125,15 +120,14 @@ impl<'b> Writer<'b> {
         outcome
     }
 
-    /// Writes the OPT record: the whole record is handed in.
-    pub(super) fn opt(&mut self, record: &[&[u8]]) -> Result<(), Full> {
-        let mark = self.mark();
-        let outcome = record.iter().try_for_each(|part| self.octets(part));
-        match outcome {
-            Ok(()) => self.add_to_count(Section::Additional, 1),
-            Err(Full) => self.go_back(mark),
-        }
-        outcome
+    /// Writes the OPT record of so many octets, into what was kept for it and beyond: `write` gets the room.
+    pub(super) fn opt(&mut self, octets: usize, write: impl FnOnce(&mut [u8])) -> Result<(), Full> {
+        let end = self.at + octets;
+        let room = self.buffer.get_mut(self.at..end).ok_or(Full)?;
+        write(room);
+        self.at = end;
+        self.add_to_count(Section::Additional, 1);
+        Ok(())
     }
 
     fn record(&mut self, head: RecordHead<'_>, rdata: &[u8]) -> Result<(), Full> {

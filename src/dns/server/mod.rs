@@ -4,11 +4,14 @@
 //! by tasks on the caller's runtime (`tcp`). All read the zones through one atomic pointer, so that a reload never
 //! stops them. Sockets are opened in [`Service::start`] and [`Service::add_listener`] and nowhere else.
 
+mod connections;
+mod guard;
 mod listen;
 mod tcp;
 mod udp;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -20,6 +23,7 @@ use tokio::sync::watch;
 
 use crate::dns::answer::Host;
 use crate::dns::counters::{self, Counters, Transport};
+use crate::dns::protect::Protection;
 use crate::dns::zone::ZoneSet;
 use crate::io::clock;
 pub use listen::ServeError;
@@ -50,6 +54,8 @@ pub struct Shared {
     pub version: String,
     /// The largest datagram sent, in octets; at least 512.
     pub udp_payload: u16,
+    /// Cookies and the rate limit.
+    pub protection: Protection,
 }
 
 impl Shared {
@@ -73,6 +79,8 @@ pub struct Limits {
     pub tcp_connections: usize,
     /// Of these, from one client: an IPv4 address or an IPv6 /64.
     pub tcp_connections_per_client: usize,
+    /// Answers to one TCP connection before it is closed; `None`: any number.
+    pub tcp_queries: Option<NonZeroU64>,
 }
 
 impl Limits {
@@ -85,6 +93,7 @@ impl Limits {
             tcp_idle: config.tcp_idle,
             tcp_connections: config.tcp_connections,
             tcp_connections_per_client: config.tcp_connections_per_client,
+            tcp_queries: NonZeroU64::new(config.tcp_queries),
         }
     }
 }
@@ -106,7 +115,7 @@ pub struct Service {
     shared: Arc<Shared>,
     counters: Arc<Counters>,
     limits: Limits,
-    connections: Arc<tcp::Connections>,
+    connections: Arc<connections::Connections>,
     runtime: Handle,
     running: Vec<Running>,
 }
@@ -132,7 +141,7 @@ impl Service {
         limits: Limits,
         runtime: Handle,
     ) -> Result<Self, ServeError> {
-        let connections = Arc::new(tcp::Connections::new(limits.tcp_connections, limits.tcp_connections_per_client));
+        let connections = Arc::new(connections::Connections::new(&limits));
         let mut service = Self {
             shared,
             counters,
@@ -170,7 +179,7 @@ impl Service {
             shared: Arc::clone(&self.shared),
             counters: tcp_counters,
             connections: Arc::clone(&self.connections),
-            idle: self.limits.tcp_idle,
+            most_queries: self.limits.tcp_queries,
             phases: phases.clone(),
         };
         let started = self.start_udp(sockets.udp, &udp_counters, &phases, &ending);

@@ -1,15 +1,16 @@
 //! TCP: an accept loop that nothing ends but its phase, and a task per connection (RFC 7766, RFC 1035 §4.2.2).
 //!
 //! Queries may be pipelined; all that have arrived are answered before the answers are written together. A connection is
-//! closed when no whole query came for the idle time, when its client does not take its answers, or when it sends what
-//! gets no answer. Connections are limited in total and per client.
+//! closed when no whole query came for the idle time, when its client does not take its answers, when it has had as many
+//! answers as one may have, or when it sends what gets no answer. Connections are limited in total and per client
+//! (`connections`), their buffers by the longest message and by [`WRITE`]: nothing is read while answers wait to be written.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::libc;
@@ -19,9 +20,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{self, Instant};
 
+use super::connections::{Admission, Connections};
+use super::guard::Guard;
 use super::udp::is_from_others;
 use super::{HEARTBEAT, Phase, Shared};
-use crate::dns::answer::{self, MAX_MESSAGE, Query};
+use crate::dns::answer::{self, Client, MAX_MESSAGE, Query};
 use crate::dns::counters::{self, Drop, Tally, Transport};
 use crate::io::clock;
 
@@ -29,6 +32,10 @@ use crate::io::clock;
 const READ: usize = 1024;
 /// Answers are written when there are so many octets of them, even if more queries wait.
 const WRITE: usize = 64 * 1024;
+/// Longer buffers are given back while a connection waits for its next query, in octets.
+const KEPT: usize = 16 * 1024;
+/// The idle time gets shorter while connections become many: how often a waiting one looks at it.
+const LOOK: Duration = Duration::from_secs(1);
 /// A connection that is silent for so long is closed while draining.
 const DRAINING_IDLE: Duration = Duration::from_millis(200);
 /// How long the client has to close its side after we closed ours; without it, unread queries would destroy our answers.
@@ -44,7 +51,7 @@ pub(super) struct Acceptor {
     pub(super) shared: Arc<Shared>,
     pub(super) counters: Arc<counters::Listener>,
     pub(super) connections: Arc<Connections>,
-    pub(super) idle: Duration,
+    pub(super) most_queries: Option<NonZeroU64>,
     pub(super) phases: watch::Receiver<Phase>,
 }
 
@@ -110,8 +117,9 @@ impl Acceptor {
         let mut queries = Vec::with_capacity(READ);
         let mut answers = Vec::new();
         let mut last_query = Instant::now();
+        let mut left = self.most_queries.map_or(u64::MAX, NonZeroU64::get);
         loop {
-            let (taken, verdict) = self.answer_frames(&queries, client, &mut answers);
+            let (taken, verdict) = self.answer_frames(&queries, client, &mut left, &mut answers);
             queries.drain(..taken);
             if taken > 0 {
                 last_query = Instant::now();
@@ -122,7 +130,7 @@ impl Acceptor {
             match verdict {
                 Verdict::More => continue,
                 Verdict::Close => break,
-                Verdict::Read => {}
+                Verdict::Read => give_back(&mut queries, &mut answers),
             }
             if !self.read(&mut stream, &mut queries, last_query).await {
                 break;
@@ -135,25 +143,37 @@ impl Acceptor {
     async fn read(&mut self, stream: &mut TcpStream, queries: &mut Vec<u8>, last_query: Instant) -> bool {
         loop {
             let deadline = match *self.phases.borrow_and_update() {
-                Phase::Serve => last_query + self.idle,
-                Phase::Drain => last_query + self.idle.min(DRAINING_IDLE),
+                Phase::Serve => last_query + self.connections.idle(),
+                Phase::Drain => last_query + self.connections.idle().min(DRAINING_IDLE),
                 Phase::Stop => return false,
             };
+            let look = deadline.min(Instant::now() + LOOK);
             tokio::select! {
-                read = time::timeout_at(deadline, stream.read_buf(queries)) => return matches!(read, Ok(Ok(1..))),
+                read = time::timeout_at(look, stream.read_buf(queries)) => match read {
+                    Ok(read) => return matches!(read, Ok(1..)),
+                    Err(_) if look < deadline => {}
+                    Err(_) => return false,
+                },
                 changed = self.phases.changed() => if changed.is_err() { return false },
             }
         }
     }
 
-    /// Answers the whole queries at the start of `queries`; says how many octets they had and what is next.
-    fn answer_frames(&self, queries: &[u8], client: SocketAddr, answers: &mut Vec<u8>) -> (usize, Verdict) {
+    /// Answers the whole queries at the start of `queries`, of which there may be `left` more; says how many octets they had
+    /// and what is next.
+    fn answer_frames(&self, queries: &[u8], client: SocketAddr, left: &mut u64, answers: &mut Vec<u8>) -> (usize, Verdict) {
         let (start, mut tally, mut taken) = (clock::now(), Tally::default(), 0);
+        let guard = Guard::new(&self.shared.protection, Transport::Tcp, self.counters.address.ip(), start);
         let mut verdict = Verdict::Read;
         while let Some(message) = first_frame(&queries[taken..]) {
             taken += 2 + message.len();
-            if let Err(cause) = self.answer(message, client, &mut tally, answers) {
+            if let Err(cause) = self.answer(message, client, &guard, &mut tally, answers) {
                 tally.count_drop(cause);
+                verdict = Verdict::Close;
+                break;
+            }
+            *left -= 1;
+            if *left == 0 {
                 verdict = Verdict::Close;
                 break;
             }
@@ -169,19 +189,16 @@ impl Acceptor {
         (taken, verdict)
     }
 
-    fn answer(&self, message: &[u8], client: SocketAddr, tally: &mut Tally, answers: &mut Vec<u8>) -> Result<(), Drop> {
+    fn answer(&self, message: &[u8], client: SocketAddr, guard: &Guard<'_>, tally: &mut Tally, answers: &mut Vec<u8>) -> Result<(), Drop> {
         let query = Query::parse(message)?;
         tally.count_query(query.question.map(|question| question.record_type.0));
         tally.from_others += u64::from(is_from_others(&self.counters, client.ip()));
+        let client = Client {
+            keepalive: Some(self.connections.idle()),
+            ..guard.meet(&query, || Some(client.ip()), tally).client
+        };
         ANSWER.with_borrow_mut(|buffer| {
-            let reply = answer::respond(
-                &self.shared.zones.load(),
-                &self.shared.host(),
-                Transport::Tcp,
-                &query,
-                message,
-                buffer,
-            );
+            let reply = answer::respond(&self.shared.zones.load(), &self.shared.host(), &client, &query, message, buffer);
             tally.count_answer(reply.response_code.0, reply.truncated);
             answers.extend_from_slice(&(reply.octets as u16).to_be_bytes());
             answers.extend_from_slice(&buffer[..reply.octets]);
@@ -192,7 +209,7 @@ impl Acceptor {
     /// Writes all answers; false when the client does not take them.
     async fn write(&self, stream: &mut TcpStream, answers: &mut Vec<u8>) -> bool {
         let count = count_frames(answers);
-        let written = time::timeout(self.idle, stream.write_all(answers)).await;
+        let written = time::timeout(self.connections.idle(), stream.write_all(answers)).await;
         let accepted = matches!(written, Ok(Ok(())));
         let mut tally = Tally::default();
         if accepted {
@@ -232,6 +249,16 @@ fn first_frame(octets: &[u8]) -> Option<&[u8]> {
     rest.get(..usize::from(u16::from_be_bytes(*length)))
 }
 
+/// Most connections wait most of the time; what a long message once needed is not kept for that.
+fn give_back(queries: &mut Vec<u8>, answers: &mut Vec<u8>) {
+    if queries.is_empty() && queries.capacity() > KEPT {
+        *queries = Vec::with_capacity(READ);
+    }
+    if answers.capacity() > KEPT {
+        *answers = Vec::new();
+    }
+}
+
 fn count_frames(mut octets: &[u8]) -> u64 {
     let mut count = 0;
     while let Some(frame) = first_frame(octets) {
@@ -249,81 +276,14 @@ fn is_exhaustion(error: &io::Error) -> bool {
     )
 }
 
-/// The connections there are, in total and by client.
-#[derive(Debug)]
-pub(super) struct Connections {
-    most: usize,
-    most_per_client: usize,
-    now: Mutex<Open>,
-}
-
-#[derive(Debug, Default)]
-struct Open {
-    total: usize,
-    by_client: HashMap<IpAddr, usize>,
-}
-
-impl Connections {
-    pub(super) fn new(most: usize, most_per_client: usize) -> Self {
-        Self {
-            most,
-            most_per_client,
-            now: Mutex::default(),
-        }
-    }
-
-    /// Counts a connection in, if the limits allow it; it is counted out when the admission is dropped.
-    fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Admission> {
-        let client = client_of(address);
-        let mut open = self.open();
-        if open.total >= self.most || open.by_client.get(&client).is_some_and(|count| *count >= self.most_per_client) {
-            return None;
-        }
-        open.total += 1;
-        *open.by_client.entry(client).or_default() += 1;
-        Some(Admission {
-            connections: Arc::clone(self),
-            client,
-        })
-    }
-
-    fn open(&self) -> MutexGuard<'_, Open> {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The right to have one connection.
-struct Admission {
-    connections: Arc<Connections>,
-    client: IpAddr,
-}
-
-impl std::ops::Drop for Admission {
-    fn drop(&mut self) {
-        let mut open = self.connections.open();
-        open.total -= 1;
-        if let Some(count) = open.by_client.get_mut(&self.client) {
-            *count -= 1;
-            if *count == 0 {
-                open.by_client.remove(&self.client);
-            }
-        }
-    }
-}
-
-/// Who counts as one client: an IPv4 address, or an IPv6 /64, in which a host can have any address it likes.
-fn client_of(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use arc_swap::ArcSwap;
 
     use crate::base::time::Timestamp;
+    use crate::dns::protect::Protection;
+    use crate::dns::protect::cookie::Secrets;
+    use crate::dns::server::Limits;
     use crate::dns::zone::ZoneSet;
 
     use super::*;
@@ -334,12 +294,13 @@ mod tests {
             identity: String::new(),
             version: String::new(),
             udp_payload: 1232,
+            protection: Protection::with(Secrets::of(&[7; 16])),
         };
         Acceptor {
             shared: Arc::new(shared),
             counters: counters.add_listener("[::1]:53".parse().unwrap(), Transport::Tcp, false, 1, Timestamp::ZERO),
-            connections: Arc::new(Connections::new(1, 1)),
-            idle: Duration::from_secs(1),
+            connections: Arc::new(Connections::new(&Limits::of(&crate::dns::config::Config::default()))),
+            most_queries: None,
             phases: watch::channel(Phase::Serve).1,
         }
     }
@@ -364,20 +325,5 @@ mod tests {
         assert_eq!(first_frame(&[0, 2, 1, 2, 9]), Some(&[1, 2][..]));
         assert_eq!(first_frame(&[0, 0, 9]), Some(&[][..]));
         assert_eq!(count_frames(&[0, 1, 7, 0, 0, 0, 2, 7, 7]), 3);
-    }
-
-    #[test]
-    fn connections_are_limited_in_total_and_per_client() {
-        let connections = Arc::new(Connections::new(3, 2));
-        let (one, neighbour): (IpAddr, IpAddr) = ("2001:db8::1".parse().unwrap(), "2001:db8::2".parse().unwrap());
-        let other: IpAddr = "192.0.2.1".parse().unwrap();
-        let first = connections.admit(one).unwrap();
-        let _second = connections.admit(neighbour).unwrap();
-        assert!(connections.admit(one).is_none(), "the /64 has two already");
-        let _third = connections.admit(other).unwrap();
-        assert!(connections.admit("192.0.2.2".parse().unwrap()).is_none(), "three in total");
-        drop(first);
-        assert!(connections.admit(neighbour).is_some());
-        assert_eq!(connections.open().by_client.len(), 2);
     }
 }

@@ -14,10 +14,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::guard::Guard;
 use super::{Phase, Shared};
 use crate::base::time::Timestamp;
 use crate::dns::answer::{self, Query};
 use crate::dns::counters::{self, Drop, Tally, Transport};
+use crate::dns::protect::rate_limit::Verdict;
 use crate::io::clock;
 use crate::io::sys::mmsg::Batch;
 use crate::io::sys::prefetch::{prefetch, prefetch_line};
@@ -82,7 +84,7 @@ impl Worker {
                 }
             };
             if count > 0 {
-                self.answer_batch(&mut batch, &mut queries[..count], &mut tally);
+                self.answer_batch(&mut batch, &mut queries[..count], start, &mut tally);
                 let waited = count < BATCH;
                 let busy_since = if waited { start } else { end };
                 end = clock::now();
@@ -99,7 +101,7 @@ impl Worker {
         }
     }
 
-    fn answer_batch(&self, batch: &mut Batch, queries: &mut [Option<Query>], tally: &mut Tally) {
+    fn answer_batch(&self, batch: &mut Batch, queries: &mut [Option<Query>], now: Timestamp, tally: &mut Tally) {
         let zones = self.shared.zones.load();
         let host = self.shared.host();
         // All names are hashed, then all that is likely to be read is fetched, so that the batch waits for memory once.
@@ -114,10 +116,23 @@ impl Worker {
         for located in located[..queries.len()].iter().flatten() {
             located.blocks().for_each(|block| prefetch(block, BLOCK));
         }
+        let guard = Guard::new(&self.shared.protection, Transport::Udp, self.counters.address.ip(), now);
         for (index, query) in queries.iter().enumerate() {
             let Some(query) = query else { continue };
+            let guest = guard.meet(query, || batch.source(index).map(|source| source.ip()), tally);
             let (message, buffer) = batch.exchange(index);
-            let reply = answer::respond_located(&zones, located[index], &host, Transport::Udp, query, message, buffer);
+            let mut reply = answer::respond_located(&zones, located[index], &host, &guest.client, query, message, buffer);
+            match guard.judge(&guest, query, &reply) {
+                Verdict::Send => {}
+                Verdict::Slip => {
+                    tally.slipped += 1;
+                    reply = answer::slip(&host, &guest.client, query, reply.response_code, message, buffer);
+                }
+                Verdict::Drop => {
+                    tally.count_drop(Drop::RateLimit);
+                    continue;
+                }
+            }
             tally.count_answer(reply.response_code.0, reply.truncated);
             batch.set_reply(index, reply.octets);
         }
