@@ -123,7 +123,7 @@ impl std::str::FromStr for Name {
 
 impl PartialEq for Name {
     fn eq(&self, other: &Self) -> bool {
-        self.0.eq_ignore_ascii_case(&other.0)
+        equal(&self.0, &other.0)
     }
 }
 
@@ -283,7 +283,30 @@ pub fn is_subdomain(wire: &[u8], ancestor: &[u8]) -> bool {
 /// True when the two wire names are equal without regard to case.
 #[must_use]
 pub fn equal(one: &[u8], other: &[u8]) -> bool {
-    one.eq_ignore_ascii_case(other)
+    if one.len() != other.len() {
+        return false;
+    }
+    let (Some(last), Some(other_last)) = (one.last_chunk(), other.last_chunk()) else {
+        return one.eq_ignore_ascii_case(other);
+    };
+    // eight octets at a time; the last eight may overlap those before them
+    let (chunks, _) = one.as_chunks();
+    let (other_chunks, _) = other.as_chunks();
+    chunks.iter().zip(other_chunks).all(|(one, other)| lower_octets(*one) == lower_octets(*other))
+        && lower_octets(*last) == lower_octets(*other_last)
+}
+
+/// Eight octets with their capital letters made small, all at once.
+const fn lower_octets(octets: [u8; 8]) -> [u8; 8] {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH_BITS: u64 = 0x80 * ONES;
+    let octets = u64::from_ne_bytes(octets);
+    let low_bits = octets & !HIGH_BITS;
+    // the high bit of each octet says whether it is at least 'A', and whether it is more than 'Z'
+    let at_least_a = low_bits + (0x80 - b'A' as u64) * ONES;
+    let more_than_z = low_bits + (0x7f - b'Z' as u64) * ONES;
+    let is_capital = at_least_a & !more_than_z & !octets & HIGH_BITS;
+    (octets | is_capital >> 2).to_ne_bytes()
 }
 
 /// How many labels the wire name has, the root's not counted.
@@ -315,9 +338,17 @@ pub fn canonical_order(one: &[u8], other: &[u8]) -> Ordering {
 #[must_use]
 pub fn lower_into<'b>(wire: &[u8], buffer: &'b mut [u8; MAX_NAME]) -> &'b [u8] {
     let length = wire.len().min(MAX_NAME);
-    buffer[..length].copy_from_slice(&wire[..length]);
-    buffer[..length].make_ascii_lowercase();
-    &buffer[..length]
+    let (wire, lower) = (&wire[..length], &mut buffer[..length]);
+    let (Some(last), Some(lower_last)) = (wire.last_chunk(), lower.last_chunk_mut()) else {
+        lower.copy_from_slice(wire);
+        lower.make_ascii_lowercase();
+        return lower;
+    };
+    *lower_last = lower_octets(*last);
+    for (octets, lower) in wire.as_chunks().0.iter().zip(lower.as_chunks_mut().0) {
+        *lower = lower_octets(*octets);
+    }
+    lower
 }
 
 /// The text form of a wire name, absolute, with escapes.
@@ -521,6 +552,14 @@ mod tests {
     }
 
     #[test]
+    fn octets_become_small_letters_eight_at_a_time() {
+        for octet in 0..=u8::MAX {
+            let octets = [octet, b'@', b'A', b'Z', b'[', 0xc1, octet, 0xff];
+            assert_eq!(lower_octets(octets), octets.map(|octet| octet.to_ascii_lowercase()));
+        }
+    }
+
+    #[test]
     fn parents_end_at_the_root() {
         assert_eq!(name("a.b.").parent(), Some(name("b.")));
         assert_eq!(name("b.").parent(), Some(Name::root()));
@@ -552,6 +591,10 @@ mod tests {
             prop_assert_eq!(one == other, one.cmp(&other) == Ordering::Equal);
             prop_assert_eq!(one.cmp(&other), other.cmp(&one).reverse());
             prop_assert_eq!(&one, &one.to_lower());
+            prop_assert_eq!(equal(one.as_wire(), other.as_wire()), one == other);
+            prop_assert!(equal(one.as_wire(), &one.as_wire().to_ascii_uppercase()));
+            let mut buffer = [7; MAX_NAME];
+            prop_assert_eq!(lower_into(one.as_wire(), &mut buffer), one.as_wire().to_ascii_lowercase());
         }
 
         #[test]

@@ -34,19 +34,26 @@ impl Question {
     /// A question of class IN.
     #[must_use]
     pub fn new(name: &Name, record_type: RecordType) -> Self {
-        Self::from_wire(name.as_wire(), record_type, Class::IN)
+        let mut question = Self {
+            record_type,
+            class: Class::IN,
+            ..Self::EMPTY
+        };
+        question.set_name(name.as_wire());
+        question
     }
 
-    /// A question for a whole, uncompressed name in wire form, in any case.
-    fn from_wire(wire_name: &[u8], record_type: RecordType, class: Class) -> Self {
-        let mut question = Self {
-            name: [0; MAX_NAME],
-            length: 0,
-            record_type,
-            class,
-        };
-        question.length = name::lower_into(wire_name, &mut question.name).len() as u8;
-        question
+    /// Asks for nothing yet.
+    const EMPTY: Self = Self {
+        name: [0; MAX_NAME],
+        length: 0,
+        record_type: RecordType(0),
+        class: Class(0),
+    };
+
+    /// Replaces the name by a whole, uncompressed one in wire form, in any case.
+    fn set_name(&mut self, wire_name: &[u8]) {
+        self.length = name::lower_into(wire_name, &mut self.name).len() as u8;
     }
 
     /// The name in wire form, in lower case.
@@ -77,34 +84,47 @@ pub struct Query {
 }
 
 impl Query {
+    /// Nothing is read yet.
+    pub const EMPTY: Self = Self {
+        id: 0,
+        flags: 0,
+        question: None,
+        edns: None,
+        refusal: None,
+    };
+
     /// Reads a message. `octets` is all of it: anything after its last record makes it malformed.
     ///
     /// # Errors
     /// Why it gets no answer at all.
     pub fn parse(octets: &[u8]) -> Result<Self, Drop> {
+        let mut query = Self::EMPTY;
+        query.read(octets)?;
+        Ok(query)
+    }
+
+    /// As [`Self::parse`], into a query whose content is of no use any more.
+    ///
+    /// # Errors
+    /// Why it gets no answer at all; the query is then of no use.
+    pub fn read(&mut self, octets: &[u8]) -> Result<(), Drop> {
         let mut reader = Reader { octets, at: 0 };
         let header = reader.header().ok_or(Drop::Short)?;
         if header.flags & QR != 0 {
             return Err(Drop::Response);
         }
-        let mut query = Self {
-            id: header.id,
-            flags: header.flags,
-            question: None,
-            edns: None,
-            refusal: None,
-        };
-        let malformed = query.read_sections(&header, &mut reader).err();
-        query.refusal = if query.opcode() != Opcode::QUERY {
+        (self.id, self.flags, self.edns) = (header.id, header.flags, None);
+        let malformed = self.read_sections(&header, &mut reader).is_err();
+        self.refusal = if self.opcode() != Opcode::QUERY {
             Some(ResponseCode::NOT_IMP)
-        } else if malformed.is_some() {
+        } else if malformed {
             Some(ResponseCode::FORM_ERR)
-        } else if query.edns.is_some_and(|edns| edns.version != EDNS_VERSION) {
+        } else if self.edns.as_ref().is_some_and(|edns| edns.version != EDNS_VERSION) {
             Some(ResponseCode::BAD_VERS)
         } else {
             None
         };
-        Ok(query)
+        Ok(())
     }
 
     /// What the message asks the server to do.
@@ -122,21 +142,29 @@ impl Query {
     /// The client wants DNSSEC records.
     #[must_use]
     pub fn dnssec_ok(&self) -> bool {
-        self.edns.is_some_and(|edns| edns.dnssec_ok)
+        self.edns.as_ref().is_some_and(|edns| edns.dnssec_ok)
     }
 
     /// The most octets of an answer over UDP, when this server sends no more than `server_payload`.
     #[must_use]
     pub fn udp_limit(&self, server_payload: u16) -> u16 {
-        let offered = self.edns.map_or(PLAIN_UDP_PAYLOAD, |edns| edns.udp_payload);
+        let offered = self.edns.as_ref().map_or(PLAIN_UDP_PAYLOAD, |edns| edns.udp_payload);
         offered.min(server_payload).max(PLAIN_UDP_PAYLOAD)
     }
 
     fn read_sections(&mut self, header: &Header, reader: &mut Reader<'_>) -> Result<(), Malformed> {
-        match header.questions {
-            0 => {}
-            1 => self.question = Some(reader.question().ok_or(Malformed)?),
-            _ => return Err(Malformed),
+        if header.questions == 1 {
+            // in place: there is much room for a name in it
+            let question = self.question.get_or_insert(Question::EMPTY);
+            if reader.question(question).is_none() {
+                self.question = None;
+                return Err(Malformed);
+            }
+        } else {
+            self.question = None;
+            if header.questions > 1 {
+                return Err(Malformed);
+            }
         }
         for _ in 0..u32::from(header.answers) + u32::from(header.authorities) {
             if reader.record()?.record_type == RecordType::OPT {
@@ -153,8 +181,9 @@ impl Query {
             }
             self.edns = Some(Edns::read(record.class, record.ttl, record.rdata)?);
         }
-        let cookie = self.edns.is_some_and(|edns| edns.cookie.is_some());
-        let malformed_cookie = self.edns.is_some_and(|edns| edns.malformed_cookie);
+        let edns = self.edns.as_ref();
+        let cookie = edns.is_some_and(|edns| edns.cookie.is_some());
+        let malformed_cookie = edns.is_some_and(|edns| edns.malformed_cookie);
         // Without a question there is nothing to ask for but a server cookie (RFC 7873 §5.4).
         let asks_something = self.question.is_some() || cookie;
         let ends_here = reader.at == reader.octets.len();
@@ -219,13 +248,13 @@ impl<'m> Reader<'m> {
         })
     }
 
-    /// The question, whose name must not be compressed: there is nothing before it to point to.
-    fn question(&mut self) -> Option<Question> {
+    /// Reads the question, whose name must not be compressed: there is nothing before it to point to.
+    fn question(&mut self, question: &mut Question) -> Option<()> {
         let length = name::wire_length(self.octets.get(self.at..)?)?;
-        let name = self.take(length)?;
-        let record_type = RecordType(self.u16()?);
-        let class = Class(self.u16()?);
-        Some(Question::from_wire(name, record_type, class))
+        question.set_name(self.take(length)?);
+        question.record_type = RecordType(self.u16()?);
+        question.class = Class(self.u16()?);
+        Some(())
     }
 
     fn record(&mut self) -> Result<Record<'m>, Malformed> {

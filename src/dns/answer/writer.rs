@@ -233,7 +233,7 @@ impl<'b> Writer<'b> {
     fn is_at(&self, wire: &[u8], offset: u16) -> bool {
         let mut at = usize::from(offset);
         if at < self.question_end {
-            return self.buffer[at..self.question_end].eq_ignore_ascii_case(wire);
+            return name::equal(&self.buffer[at..self.question_end], wire);
         }
         let mut rest = wire;
         while let [length, ..] = rest {

@@ -26,8 +26,9 @@ use crate::io::sys::prefetch::{prefetch, prefetch_line};
 
 /// Datagrams per system call.
 const BATCH: usize = 32;
-/// The longest datagram read, in octets; queries with every option there is have a few hundred.
-const RECEIVE: usize = 2048;
+/// The longest datagram read, in octets; queries with every option there is have a few hundred. One cache line more than a
+/// power of two, so that the beginnings of all buffers do not compete for the same places of the cache.
+const RECEIVE: usize = 2048 + 64;
 /// Octets of a name's records that are fetched before they are read.
 const BLOCK: usize = 192;
 /// A worker that panics so often in [`PANICS_WITHIN`] is beyond help; a rarer panic costs one batch.
@@ -66,7 +67,7 @@ impl Worker {
 
     fn answer_batches(&self) {
         let mut batch = Batch::new(BATCH, RECEIVE, usize::from(self.shared.udp_payload));
-        let mut queries = [const { None }; BATCH];
+        let mut queries = [const { Query::EMPTY }; BATCH];
         let mut tally = Tally::default();
         let mut end = clock::now();
         loop {
@@ -101,15 +102,19 @@ impl Worker {
         }
     }
 
-    fn answer_batch(&self, batch: &mut Batch, queries: &mut [Option<Query>], now: Timestamp, tally: &mut Tally) {
+    fn answer_batch(&self, batch: &mut Batch, queries: &mut [Query], now: Timestamp, tally: &mut Tally) {
         let zones = self.shared.zones.load();
         let host = self.shared.host();
         // All names are hashed, then all that is likely to be read is fetched, so that the batch waits for memory once.
         let mut located = [None; BATCH];
+        let mut is_answered = [false; BATCH];
         for (index, query) in queries.iter_mut().enumerate() {
-            *query = self.parse(batch, index, tally).map_err(|cause| tally.count_drop(cause)).ok();
-            let question = query.as_ref().and_then(|query| query.question.as_ref());
-            located[index] = question.and_then(|question| zones.locate(question.name()));
+            if let Err(cause) = self.parse(batch, index, query, tally) {
+                tally.count_drop(cause);
+                continue;
+            }
+            is_answered[index] = true;
+            located[index] = query.question.as_ref().and_then(|question| zones.locate(question.name()));
             let buckets = located[index].iter().flat_map(|located| located.buckets);
             buckets.flatten().for_each(prefetch_line);
         }
@@ -118,7 +123,9 @@ impl Worker {
         }
         let guard = Guard::new(&self.shared.protection, Transport::Udp, self.counters.address.ip(), now);
         for (index, query) in queries.iter().enumerate() {
-            let Some(query) = query else { continue };
+            if !is_answered[index] {
+                continue;
+            }
             let guest = guard.meet(query, || batch.source(index).map(|source| source.ip()), tally);
             let (message, buffer) = batch.exchange(index);
             let mut reply = answer::respond_located(&zones, located[index], &host, &guest.client, query, message, buffer);
@@ -142,13 +149,13 @@ impl Worker {
         tally.drops[Drop::Unreachable as usize] += sent.unreachable as u64;
     }
 
-    fn parse(&self, batch: &Batch, index: usize, tally: &mut Tally) -> Result<Query, Drop> {
+    fn parse(&self, batch: &Batch, index: usize, query: &mut Query, tally: &mut Tally) -> Result<(), Drop> {
         let message = batch.datagram(index).ok_or(Drop::Oversized)?;
         let source = batch.source(index).filter(|source| source.port() != 0).ok_or(Drop::Unanswerable)?;
-        let query = Query::parse(message)?;
-        tally.count_query(query.question.map(|question| question.record_type.0));
+        query.read(message)?;
+        tally.count_query(query.question.as_ref().map(|question| question.record_type.0));
         tally.from_others += u64::from(is_from_others(&self.counters, source.ip()));
-        Ok(query)
+        Ok(())
     }
 
     fn phase(&self) -> Phase {

@@ -107,7 +107,7 @@ impl Zone {
     /// As [`Self::node`], for a name whose hash is known.
     #[must_use]
     pub fn hashed_node(&self, lower_wire_name: &[u8], hash: NameHash) -> Option<Node<'_>> {
-        let is_it = |at| Block::at(&self.arena, at).name().eq_ignore_ascii_case(lower_wire_name);
+        let is_it = |at| name::equal(Block::at(&self.arena, at).name(), lower_wire_name);
         self.table.find(hash, is_it).map(|at| self.at(at))
     }
 
