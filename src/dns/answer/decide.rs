@@ -23,19 +23,26 @@ const ANY_PREFERENCE: [RecordType; 5] = [RecordType::CNAME, RecordType::A, Recor
 /// Decides what is answered to a question of class IN.
 #[must_use]
 pub fn answer<'z>(zones: &'z ZoneSet, question: &Question, dnssec_ok: bool) -> Plan<'z> {
-    answer_located(zones, zones.locate(question.name()), question, dnssec_ok)
+    let mut plan = Plan::empty(ResponseCode::REFUSED);
+    answer_located(zones, zones.locate(question.name()), question, dnssec_ok, &mut plan);
+    plan
 }
 
-/// As [`answer`], for a question whose name is located already.
-pub(super) fn answer_located<'z>(zones: &'z ZoneSet, located: Option<Located<'z>>, question: &Question, dnssec_ok: bool) -> Plan<'z> {
-    let mut plan = Plan::empty(ResponseCode::REFUSED);
+/// As [`answer`], for a question whose name is located already, into an empty plan with REFUSED: a plan is large, and does
+/// not have to be moved.
+pub(super) fn answer_located<'z>(
+    zones: &'z ZoneSet,
+    located: Option<Located<'z>>,
+    question: &Question,
+    dnssec_ok: bool,
+    plan: &mut Plan<'z>,
+) {
     plan.dnssec_ok = dnssec_ok;
     if let Some(located) = located
         && !matches!(question.record_type, RecordType::AXFR | RecordType::IXFR)
     {
-        Search::new(zones, question, &mut plan).run(located);
+        Search::new(zones, question, plan).run(located);
     }
-    plan
 }
 
 /// The walk along a chain of aliases.

@@ -125,12 +125,11 @@ pub fn respond_located(
     message: &[u8],
     buffer: &mut [u8],
 ) -> Reply {
-    let render = Render::begin(query, host, client, message, within_limit(host, client, query, buffer));
+    let mut render = Render::begin(query, host, client, message, within_limit(host, client, query, buffer));
     let (reply, account) = if let Some((response_code, error)) = refusal(client, query) {
         (render.refuse(response_code, error), Account::ERROR)
     } else if let Some(question) = &query.question {
-        let plan = || decide::answer_located(zones, located, question, query.dnssec_ok());
-        answer_question(zones, host, client, question, plan, render)
+        answer_question(zones, located, host, client, question, &mut render)
     } else {
         (render.refuse(ResponseCode::NO_ERROR, None), Account::of_question(Kind::Answer))
     };
@@ -152,7 +151,7 @@ pub fn slip(host: &Host<'_>, client: &Client, query: &Query, response_code: Resp
         edns.wants_nsid = false;
     }
     let buffer = within_limit(host, client, &query, buffer);
-    let render = Render::begin(&query, host, client, message, buffer);
+    let mut render = Render::begin(&query, host, client, message, buffer);
     if client.is_without_valid_cookie() {
         render.refuse(ResponseCode::BAD_COOKIE, None)
     } else {
@@ -191,17 +190,18 @@ fn refusal(client: &Client, query: &Query) -> Option<(ResponseCode, Option<Exten
     }
 }
 
-fn answer_question<'z>(
-    zones: &'z ZoneSet,
+fn answer_question(
+    zones: &ZoneSet,
+    located: Option<Located<'_>>,
     host: &Host<'_>,
     client: &Client,
     question: &Question,
-    plan: impl FnOnce() -> Plan<'z>,
-    render: Render<'_, '_>,
+    render: &mut Render<'_, '_>,
 ) -> (Reply, Account) {
     match question.class {
         Class::IN | Class::ANY => {
-            let plan = plan();
+            let mut plan = Plan::empty(ResponseCode::REFUSED);
+            decide::answer_located(zones, located, question, render.dnssec_ok(), &mut plan);
             if plan.response_code == ResponseCode::REFUSED {
                 let error = if matches!(question.record_type, RecordType::AXFR | RecordType::IXFR) {
                     ExtendedError::NotSupported

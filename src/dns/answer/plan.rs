@@ -31,6 +31,7 @@ pub struct Plan<'z> {
 impl Plan<'_> {
     /// A plan with empty sections.
     #[must_use]
+    #[inline(always)] // or it would be made elsewhere and moved
     pub fn empty(response_code: ResponseCode) -> Self {
         Plan {
             response_code,
@@ -98,6 +99,7 @@ pub struct Chain<'z> {
 }
 
 impl<'z> Chain<'z> {
+    #[inline(always)]
     fn new() -> Self {
         Self {
             links: [const { None }; MAX_CHAIN],

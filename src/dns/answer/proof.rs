@@ -29,6 +29,7 @@ pub struct Proof<'z> {
 impl<'z> Proof<'z> {
     /// Nothing is denied.
     #[must_use]
+    #[inline(always)]
     pub fn empty() -> Self {
         Self {
             nodes: [const { None }; MAX_PROOF],

@@ -23,6 +23,7 @@ pub(super) struct Render<'m, 'b> {
 
 impl<'m, 'b> Render<'m, 'b> {
     /// Begins the answer to `query`, which was read from `message`. The buffer's length is the answer's limit.
+    #[inline(always)] // it is large: made elsewhere, it would have to be moved
     pub(super) fn begin(query: &'m Query, host: &'m Host<'m>, client: &'m Client, message: &'m [u8], buffer: &'b mut [u8]) -> Self {
         let opt = opt_record(query, host, client);
         let mut writer = Writer::new(buffer, opt.map_or(0, |record| record.octets()));
@@ -37,8 +38,13 @@ impl<'m, 'b> Render<'m, 'b> {
         }
     }
 
+    /// The client wants DNSSEC records.
+    pub(super) fn dnssec_ok(&self) -> bool {
+        self.query.dnssec_ok()
+    }
+
     /// Ends an answer without records; says why to clients with EDNS.
-    pub(super) fn refuse(mut self, response_code: ResponseCode, error: Option<ExtendedError>) -> Reply {
+    pub(super) fn refuse(&mut self, response_code: ResponseCode, error: Option<ExtendedError>) -> Reply {
         if let Some(record) = &mut self.opt {
             record.error = error;
         }
@@ -46,13 +52,13 @@ impl<'m, 'b> Render<'m, 'b> {
     }
 
     /// Ends an answer without records: the client is to ask again over TCP.
-    pub(super) fn cut(mut self, response_code: ResponseCode) -> Reply {
+    pub(super) fn cut(&mut self, response_code: ResponseCode) -> Reply {
         self.truncated = true;
         self.finish(response_code, false)
     }
 
     /// Writes what was planned, and ends the answer.
-    pub(super) fn plan(mut self, zones: &ZoneSet, plan: &Plan<'_>) -> Reply {
+    pub(super) fn plan(&mut self, zones: &ZoneSet, plan: &Plan<'_>) -> Reply {
         if self.needed(plan).is_err() {
             self.truncated = true;
         } else {
@@ -65,7 +71,7 @@ impl<'m, 'b> Render<'m, 'b> {
     }
 
     /// Writes a TXT record of class CH with one string, and ends the answer.
-    pub(super) fn chaos_text(mut self, text: &[u8]) -> Reply {
+    pub(super) fn chaos_text(&mut self, text: &[u8]) -> Reply {
         let text = &text[..text.len().min(usize::from(u8::MAX))];
         let head = RecordHead {
             owner: OwnerName::Question,
@@ -145,7 +151,7 @@ impl<'m, 'b> Render<'m, 'b> {
         Ok(())
     }
 
-    fn finish(mut self, response_code: ResponseCode, authoritative: bool) -> Reply {
+    fn finish(&mut self, response_code: ResponseCode, authoritative: bool) -> Reply {
         self.write_opt(response_code);
         let mut flags = self.query.repeated_flags() | QR | (response_code.0 & 0x0f);
         if authoritative {

@@ -69,6 +69,7 @@ pub(super) struct RecordHead<'n> {
 
 impl<'b> Writer<'b> {
     /// A message with an empty header. The buffer has room for a header, a question and what is reserved.
+    #[inline(always)]
     pub(super) fn new(buffer: &'b mut [u8], reserved: usize) -> Self {
         buffer[..HEADER].fill(0);
         Self {
