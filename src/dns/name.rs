@@ -292,7 +292,10 @@ pub fn equal(one: &[u8], other: &[u8]) -> bool {
     // eight octets at a time; the last eight may overlap those before them
     let (chunks, _) = one.as_chunks();
     let (other_chunks, _) = other.as_chunks();
-    chunks.iter().zip(other_chunks).all(|(one, other)| lower_octets(*one) == lower_octets(*other))
+    chunks
+        .iter()
+        .zip(other_chunks)
+        .all(|(one, other)| lower_octets(*one) == lower_octets(*other))
         && lower_octets(*last) == lower_octets(*other_last)
 }
 

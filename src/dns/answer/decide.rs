@@ -152,10 +152,7 @@ impl<'z, 's> Search<'z, 's> {
     fn answer_from(&mut self, zone: &'z Zone, node: Node<'z>, closest_encloser: Option<Node<'z>>) -> Option<Owner<'z>> {
         let found = match self.question.record_type {
             RecordType::ANY => one_of_any(node).map(Content::Records),
-            RecordType::RRSIG => node
-                .rrsets()
-                .find(Rrset::is_signed)
-                .map(Content::Signatures),
+            RecordType::RRSIG => node.rrsets().find(Rrset::is_signed).map(Content::Signatures),
             record_type => node.rrset(record_type).map(Content::Records),
         };
         if let Some(content) = found {

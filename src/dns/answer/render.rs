@@ -64,7 +64,15 @@ impl<'m, 'b> Render<'m, 'b> {
         } else {
             let writer = &mut self.writer;
             additional::courtesy(zones, plan, |node, rrset| {
-                put(writer, Section::Additional, OwnerName::Wire(node.name()), rrset, rrset.ttl(), plan.dnssec_ok).is_ok()
+                put(
+                    writer,
+                    Section::Additional,
+                    OwnerName::Wire(node.name()),
+                    rrset,
+                    rrset.ttl(),
+                    plan.dnssec_ok,
+                )
+                .is_ok()
             });
         }
         self.finish(plan.response_code, plan.authoritative)
@@ -103,10 +111,24 @@ impl<'m, 'b> Render<'m, 'b> {
             Authority::Referral(referral) => self.referral(referral)?,
         }
         for (node, rrset) in plan.proof.rrsets() {
-            put(&mut self.writer, Section::Authority, OwnerName::Wire(node.name()), rrset, rrset.ttl(), true)?;
+            put(
+                &mut self.writer,
+                Section::Authority,
+                OwnerName::Wire(node.name()),
+                rrset,
+                rrset.ttl(),
+                true,
+            )?;
         }
         for (node, rrset) in additional::required(plan) {
-            put(&mut self.writer, Section::Additional, OwnerName::Wire(node.name()), rrset, rrset.ttl(), false)?;
+            put(
+                &mut self.writer,
+                Section::Additional,
+                OwnerName::Wire(node.name()),
+                rrset,
+                rrset.ttl(),
+                false,
+            )?;
         }
         Ok(())
     }

@@ -32,15 +32,17 @@ pub(super) fn build(apex: &Name, mut gathered: Gathered, problems: &mut Problems
         hashed: Vec::new(),
         wildcards: Vec::new(),
         previous: apex.as_wire().to_vec(),
+        apex_types: None,
         occluder: None,
-        record_count: 0,
     };
     let outcome = outcome.and_then(|()| builder.nodes());
     if complete {
         builder.check_apex();
     }
     if outcome.is_err() && complete {
-        builder.problems.error(Place::default(), "the zone is larger than 4 GiB", "split it into several zones");
+        builder
+            .problems
+            .error(Place::default(), "the zone is larger than 4 GiB", "split it into several zones");
     }
     builder.problems.settle_doubts(complete);
     if builder.problems.has_errors() {
@@ -54,10 +56,13 @@ fn join_runs(gathered: &mut Gathered, problems: &mut Problems) -> Result<(), Ful
     let mut runs = std::mem::take(&mut gathered.runs);
     let arena = &gathered.arena;
     let name_of = |run: &Run| Block::at(arena, run.at).name();
-    let is_same = |one: &Run, other: &Run| one.prefix == other.prefix && name::equal(name_of(one), name_of(other));
+    let is_same = |one: &Run, other: &Run| one.prefix() == other.prefix() && name::equal(name_of(one), name_of(other));
     runs.sort_unstable_by(|one, other| {
         let names = || name::canonical_order(name_of(one), name_of(other));
-        one.prefix.cmp(&other.prefix).then_with(names).then_with(|| one.at.cmp(&other.at))
+        one.prefix()
+            .cmp(&other.prefix())
+            .then_with(names)
+            .then_with(|| one.at.cmp(&other.at))
     });
     if gathered.has_orphans || !runs.is_sorted_by(|one, other| !is_same(one, other)) {
         let ends: Vec<usize> = runs
@@ -106,9 +111,9 @@ struct Builder<'p> {
     wildcards: Vec<u32>,
     /// The owner of the last node.
     previous: Vec<u8>,
+    apex_types: Option<Types>,
     /// The last name that hides what is below it: a zone cut, or, if true, a DNAME.
     occluder: Option<(Run, bool)>,
-    record_count: usize,
 }
 
 impl Builder<'_> {
@@ -123,8 +128,7 @@ impl Builder<'_> {
     /// Enters the node of a run, and the empty non-terminals above it.
     fn node(&mut self, run: Run) -> Result<(), Full> {
         let block = Block::at(&self.gathered.arena, run.at);
-        let types = Types::of(block);
-        self.record_count += types.record_count;
+        let types = run.types();
         let mut buffer = [0; MAX_NAME];
         let owner = &mut buffer[..block.name().len()];
         owner.copy_from_slice(block.name());
@@ -135,7 +139,7 @@ impl Builder<'_> {
                 .error(self.first_place(run), message, "remove the record, or mend $ORIGIN");
             return Ok(());
         }
-        if types.only_nsec3 && name::parent(owner).is_some_and(|parent| name::equal(parent, self.apex)) {
+        if types.are_nsec3() && name::parent(owner).is_some_and(|parent| name::equal(parent, self.apex)) {
             block::set(&mut self.gathered.arena, run.at, Trait::Hashed);
             self.hashed.push(run.at);
             return Ok(());
@@ -144,9 +148,12 @@ impl Builder<'_> {
         self.empty_non_terminals(owner)?;
         self.previous.clear();
         self.previous.extend_from_slice(owner);
-        let kind = self.kind(owner, &types, run);
+        if name::equal(owner, self.apex) {
+            self.apex_types = Some(types);
+        }
+        let kind = self.kind(owner, types, run);
         block::set_kind(&mut self.gathered.arena, run.at, kind);
-        self.check_companions(owner, &types, kind, run);
+        self.check_companions(types, kind, run);
         if owner.starts_with(b"\x01*") {
             self.wildcards.push(run.at);
         }
@@ -183,20 +190,19 @@ impl Builder<'_> {
         self.occluder.is_some_and(|(run, _)| name::is_subdomain(owner, name_of(run)))
     }
 
-    fn kind(&mut self, owner: &[u8], types: &Types, run: Run) -> NodeKind {
+    fn kind(&mut self, owner: &[u8], types: Types, run: Run) -> NodeKind {
         if self.is_occluded(owner) {
             return NodeKind::Occluded;
         }
-        let is_cut = types.has_ns && !name::equal(owner, self.apex);
-        self.occluder = (is_cut || types.has_dname).then_some((run, !is_cut));
+        let is_cut = types.have_ns() && !name::equal(owner, self.apex);
+        self.occluder = (is_cut || types.have_dname()).then_some((run, !is_cut));
         if is_cut { NodeKind::Delegation } else { NodeKind::Authoritative }
     }
 
     /// Tells what may not stand together at one name.
-    fn check_companions(&mut self, owner: &[u8], types: &Types, kind: NodeKind, run: Run) {
-        let is_apex = name::equal(owner, self.apex);
+    fn check_companions(&mut self, types: Types, kind: NodeKind, run: Run) {
         let is_below_dname = self.occluder.is_some_and(|(_, is_dname)| is_dname);
-        if types.are_plain(kind, is_apex, is_below_dname) {
+        if types.are_plain(kind, is_below_dname) {
             return;
         }
         let records: Vec<Record<'_>> = self.gathered.records_of(run).collect();
@@ -212,16 +218,15 @@ impl Builder<'_> {
     /// What every zone must have.
     fn check_apex(&mut self) {
         let apex = name::display(self.apex);
-        let types = self.order.first().map(|at| Block::at(&self.gathered.arena, *at));
-        let types = types.filter(|block| name::equal(block.name(), self.apex)).map(Types::of);
-        if !types.as_ref().is_some_and(|types| types.has_soa) {
+        let types = self.apex_types.unwrap_or(Types::NONE);
+        if !types.have_soa() {
             self.problems.error(
                 Place::default(),
                 format!("no SOA record of {apex}"),
                 "begin the zone with '@ SOA primary mailbox serial refresh retry expire minimum'",
             );
         }
-        if !types.is_some_and(|types| types.has_ns) {
+        if !types.have_ns() {
             self.problems.error(
                 Place::default(),
                 format!("no NS record of {apex}"),
@@ -247,6 +252,7 @@ impl Builder<'_> {
         let name_count = self.order.len();
         self.order.append(&mut self.hashed);
         self.drop_waste();
+        let record_count = self.gathered.record_count;
         let (arena, sources) = self.gathered.into_sources();
         let mut zone = Zone {
             apex: apex.clone(),
@@ -256,7 +262,7 @@ impl Builder<'_> {
             order: self.order.into(),
             name_count: u32::try_from(name_count).ok()?,
             denial_chain: None,
-            record_count: self.record_count,
+            record_count,
             serial: 0,
             negative_ttl: 0,
         };

@@ -1,6 +1,5 @@
 //! What may stand together at one name, and where: aliases alone, SOA at the apex, DS at cuts, nothing unseen below them.
 
-use super::block::Block;
 use super::problem::{Place, Problems};
 use super::records::{Record, data_order};
 use super::store::NodeKind;
@@ -17,58 +16,79 @@ pub(super) struct Occluder<'r> {
 }
 
 /// Which records a name has, as far as it matters for what may stand beside them.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Types {
-    pub(super) has_ns: bool,
-    pub(super) has_soa: bool,
-    pub(super) has_dname: bool,
-    /// No other RRsets than NSEC3.
-    pub(super) only_nsec3: bool,
-    /// Signatures included.
-    pub(super) record_count: usize,
-    has_cname: bool,
-    has_ds: bool,
-    has_other_than_ns: bool,
-    has_other_than_glue: bool,
-    has_several_singles: bool,
-}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Types(u8);
 
 impl Types {
-    /// Looks at the RRsets of a name.
-    pub(super) fn of(block: Block<'_>) -> Self {
-        let mut types = Self {
-            only_nsec3: true,
-            ..Self::default()
+    const NS: u8 = 1;
+    const DS: u8 = 1 << 1;
+    const SOA: u8 = 1 << 2;
+    const ALIAS: u8 = 1 << 3;
+    const DNAME: u8 = 1 << 4;
+    const OTHER_THAN_NS: u8 = 1 << 5;
+    const OTHER_THAN_GLUE: u8 = 1 << 6;
+    const OTHER_THAN_NSEC3: u8 = 1 << 7;
+
+    /// No RRset at all.
+    pub(super) const NONE: Self = Self(0);
+
+    /// These and an RRset of this type.
+    pub(super) fn with(self, record_type: RecordType) -> Self {
+        let itself = match record_type {
+            RecordType::NS => Self::NS | Self::OTHER_THAN_GLUE | Self::OTHER_THAN_NSEC3,
+            RecordType::DS => Self::DS | Self::OTHER_THAN_GLUE | Self::OTHER_THAN_NS | Self::OTHER_THAN_NSEC3,
+            RecordType::SOA => Self::SOA | Self::OTHER_THAN_GLUE | Self::OTHER_THAN_NS | Self::OTHER_THAN_NSEC3,
+            RecordType::CNAME => Self::ALIAS | Self::OTHER_THAN_GLUE | Self::OTHER_THAN_NS | Self::OTHER_THAN_NSEC3,
+            RecordType::DNAME => Self::DNAME | Self::OTHER_THAN_GLUE | Self::OTHER_THAN_NS | Self::OTHER_THAN_NSEC3,
+            RecordType::NSEC3 => Self::OTHER_THAN_GLUE | Self::OTHER_THAN_NS,
+            _ if is_glue(record_type) => Self::OTHER_THAN_NS | Self::OTHER_THAN_NSEC3,
+            _ => Self::OTHER_THAN_GLUE | Self::OTHER_THAN_NS | Self::OTHER_THAN_NSEC3,
         };
-        for rrset in block.rrsets() {
-            let record_type = rrset.record_type();
-            types.record_count += rrset.len() + rrset.signatures().count();
-            types.only_nsec3 &= record_type == RecordType::NSEC3;
-            types.has_other_than_ns |= record_type != RecordType::NS;
-            types.has_other_than_glue |= !is_glue(record_type);
-            match record_type {
-                RecordType::NS => types.has_ns = true,
-                RecordType::DS => types.has_ds = true,
-                RecordType::SOA | RecordType::CNAME | RecordType::DNAME => {
-                    types.has_soa |= record_type == RecordType::SOA;
-                    types.has_cname |= record_type == RecordType::CNAME;
-                    types.has_dname |= record_type == RecordType::DNAME;
-                    types.has_several_singles |= rrset.len() > 1;
-                }
-                _ => {}
-            }
-        }
-        types
+        Self(self.0 | itself)
+    }
+
+    fn have(self, any: u8) -> bool {
+        self.0 & any != 0
+    }
+
+    pub(super) fn have_ns(self) -> bool {
+        self.have(Self::NS)
+    }
+
+    pub(super) fn have_soa(self) -> bool {
+        self.have(Self::SOA)
+    }
+
+    pub(super) fn have_dname(self) -> bool {
+        self.have(Self::DNAME)
+    }
+
+    /// No other RRsets than NSEC3.
+    pub(super) fn are_nsec3(self) -> bool {
+        !self.have(Self::OTHER_THAN_NSEC3)
     }
 
     /// True for what needs no closer look.
-    pub(super) fn are_plain(&self, kind: NodeKind, is_apex: bool, is_below_dname: bool) -> bool {
-        let fits = match kind {
-            NodeKind::Authoritative | NodeKind::EmptyNonTerminal => !self.has_ds,
-            NodeKind::Delegation => !self.has_other_than_ns,
-            NodeKind::Occluded => !self.has_other_than_glue && !is_below_dname,
+    pub(super) fn are_plain(self, kind: NodeKind, is_below_dname: bool) -> bool {
+        let special = match kind {
+            NodeKind::Authoritative | NodeKind::EmptyNonTerminal => Self::DS,
+            NodeKind::Delegation => Self::OTHER_THAN_NS,
+            NodeKind::Occluded if is_below_dname => return false,
+            NodeKind::Occluded => Self::OTHER_THAN_GLUE,
         };
-        fits && !self.has_cname && !self.has_dname && !self.has_several_singles && (is_apex || !self.has_soa)
+        !self.have(special | Self::SOA | Self::ALIAS | Self::DNAME)
+    }
+}
+
+impl From<u8> for Types {
+    fn from(octet: u8) -> Self {
+        Self(octet)
+    }
+}
+
+impl From<Types> for u8 {
+    fn from(types: Types) -> Self {
+        types.0
     }
 }
 
@@ -150,7 +170,9 @@ impl<'r> Check<'r, '_> {
     }
 
     fn alias(&mut self) {
-        let Some(alias) = self.of_type(RecordType::CNAME).next() else { return };
+        let Some(alias) = self.of_type(RecordType::CNAME).next() else {
+            return;
+        };
         let beside = |record: &&Record<'_>| {
             !matches!(
                 record.record_type,

@@ -75,7 +75,11 @@ mod tests {
         let mut read = Vec::new();
         loop {
             pieces.advance().unwrap();
-            let take = if pieces.is_last() { pieces.octets().len() } else { pieces.octets().len() - 1000 };
+            let take = if pieces.is_last() {
+                pieces.octets().len()
+            } else {
+                pieces.octets().len() - 1000
+            };
             read.extend_from_slice(&pieces.octets()[..take]);
             pieces.take(take);
             if pieces.is_last() {

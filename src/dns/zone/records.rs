@@ -7,6 +7,7 @@
 use std::cmp::Ordering;
 
 use super::block::{self, Block, BlockWriter, Rrset, Rrsets, Trait};
+use super::companions::Types;
 use super::places::{self, ListId, Places};
 use super::problem::{Place, Problems};
 use crate::dns::name;
@@ -29,11 +30,24 @@ pub(super) struct Record<'r> {
 /// Records that came one after the other and have one owner.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
-    /// The beginning of the owner's place in canonical order: see [`order_prefix`].
-    pub(super) prefix: u64,
+    /// In its upper seven octets the beginning of the owner's place in canonical order (see [`order_prefix`]), in the last
+    /// one the types: zones have many runs.
+    key: u64,
     /// Where its block is.
     pub(super) at: u32,
     places: ListId,
+}
+
+impl Run {
+    /// Never larger than that of a name that comes later in canonical order.
+    pub(super) fn prefix(&self) -> u64 {
+        self.key >> 8
+    }
+
+    /// The types of its RRsets.
+    pub(super) fn types(&self) -> Types {
+        Types::from(self.key as u8)
+    }
 }
 
 /// What becomes of signatures over records that are not there.
@@ -55,6 +69,8 @@ pub(super) struct Gathered {
     pub(super) waste: usize,
     /// Some run has signatures over records that it does not have.
     pub(super) has_orphans: bool,
+    /// All that is in runs that were not joined with others, signatures included.
+    pub(super) record_count: usize,
     /// The runs with a name in their data that should have an address in the zone.
     pointing: Vec<Run>,
     places: Places,
@@ -88,6 +104,7 @@ impl Gathered {
             runs: Vec::new(),
             waste: 0,
             has_orphans: false,
+            record_count: 0,
             pointing: Vec::new(),
             places: Places::default(),
             current: Current::default(),
@@ -123,16 +140,22 @@ impl Gathered {
             if position == 0 {
                 self.current.begin(records.owner);
             }
-            records.for_each(|record| self.current.add(&record));
+            for record in records {
+                self.record_count -= 1;
+                self.current.add(&record);
+            }
         }
         self.write_current(orphans, problems)
     }
 
     fn write_current(&mut self, orphans: Orphans, problems: &mut Problems) -> Result<Run, Full> {
-        self.current.sort();
-        self.has_orphans |= self.current.check(orphans, problems);
+        if !self.current.is_single() {
+            self.current.sort();
+            self.has_orphans |= self.current.check(orphans, problems);
+        }
+        self.record_count += self.current.records.len();
         let run = Run {
-            prefix: order_prefix(&self.current.owner, &self.apex),
+            key: order_prefix(&self.current.owner, &self.apex) & !0xff | u64::from(u8::from(self.current.types())),
             at: self.current.write(&mut self.arena)?,
             places: self
                 .places
@@ -190,6 +213,16 @@ impl Current {
         self.octets.extend_from_slice(record.rdata);
     }
 
+    /// True for one record that is no signature: there is nothing to be sorted and nothing to be wrong among them.
+    fn is_single(&self) -> bool {
+        matches!(&self.records[..], [record] if !record.is_signature())
+    }
+
+    fn types(&self) -> Types {
+        let records = self.records.iter();
+        records.fold(Types::NONE, |types, record| types.with(record.rrset_type(&self.octets)))
+    }
+
     /// By type, signatures after what they cover, and data, all in canonical order; equal ones as they came.
     fn sort(&mut self) {
         let (records, octets) = (&mut self.records, &self.octets);
@@ -208,7 +241,10 @@ impl Current {
     fn check(&mut self, orphans: Orphans, problems: &mut Problems) -> bool {
         let mut has_orphans = false;
         let (owner, octets) = (name::display(&self.owner), &self.octets);
-        for rrset in self.records.chunk_by_mut(|one, other| one.rrset_type(octets) == other.rrset_type(octets)) {
+        for rrset in self
+            .records
+            .chunk_by_mut(|one, other| one.rrset_type(octets) == other.rrset_type(octets))
+        {
             let count = rrset.iter().filter(|item| !item.is_signature()).count();
             let (records, signatures) = rrset.split_at_mut(count);
             has_orphans |= records.is_empty();
@@ -229,8 +265,8 @@ impl Current {
             rrset.iter_mut().for_each(|item| item.ttl = ttl);
         }
         self.records.dedup_by(|second, first| {
-            let is_same = first.record_type == second.record_type
-                && data_order(first.record_type, first.rdata(octets), second.rdata(octets)).is_eq();
+            let is_same =
+                first.record_type == second.record_type && data_order(first.record_type, first.rdata(octets), second.rdata(octets)).is_eq();
             if is_same && !second.is_signature() {
                 let message = format!("the same {} record is there twice", second.record_type);
                 problems.doubt(second.place, message, "remove one of them");
@@ -245,7 +281,12 @@ impl Current {
 
     fn drop_orphans(&mut self) {
         let octets = &self.octets;
-        let covered: Vec<RecordType> = self.records.iter().filter(|item| !item.is_signature()).map(|item| item.record_type).collect();
+        let covered: Vec<RecordType> = self
+            .records
+            .iter()
+            .filter(|item| !item.is_signature())
+            .map(|item| item.record_type)
+            .collect();
         self.records.retain(|item| covered.contains(&item.rrset_type(octets)));
     }
 
@@ -261,7 +302,10 @@ impl Current {
     fn write(&self, arena: &mut Vec<u8>) -> Result<u32, Full> {
         let octets = &self.octets;
         let mut writer = BlockWriter::begin(arena, &self.owner);
-        for rrset in self.records.chunk_by(|one, other| one.rrset_type(octets) == other.rrset_type(octets)) {
+        for rrset in self
+            .records
+            .chunk_by(|one, other| one.rrset_type(octets) == other.rrset_type(octets))
+        {
             let count = rrset.iter().take_while(|item| !item.is_signature()).count();
             let (records, signatures) = rrset.split_at(count);
             let rdata = |item: &Item| item.rdata(octets);

@@ -20,7 +20,14 @@ const MAX_DEPTH: u32 = 16;
 const DIRECTIVES: &str = "the directives are $ORIGIN, $TTL, $INCLUDE and $GENERATE";
 
 /// Reads the text of the zone `apex` and of all files it includes.
-pub(super) fn scan(apex: &Name, file_name: &str, text: &mut dyn Read, include: &mut Include<'_>, gathered: &mut Gathered, problems: &mut Problems) {
+pub(super) fn scan(
+    apex: &Name,
+    file_name: &str,
+    text: &mut dyn Read,
+    include: &mut Include<'_>,
+    gathered: &mut Gathered,
+    problems: &mut Problems,
+) {
     let Some(file) = problems.add_file(file_name) else { return };
     let mut scanner = Scanner {
         gathered,
@@ -249,7 +256,11 @@ impl Scanner<'_, '_> {
             column: header.type_token.column,
         });
         self.rdata.clear();
-        rdata::read(record_type, &mut Fields::new(header.data, entry.end, Some(&context.origin)), &mut self.rdata)?;
+        rdata::read(
+            record_type,
+            &mut Fields::new(header.data, entry.end, Some(&context.origin)),
+            &mut self.rdata,
+        )?;
         let known_ttl = header.ttl.or(self.default_ttl).or(self.last_ttl);
         let ttl = known_ttl
             .or_else(|| minimum_of(record_type, &self.rdata))

@@ -99,9 +99,11 @@ impl NameTable {
         let mut at = self.place(hash);
         loop {
             let bucket = &mut self.buckets[at];
-            if let Some(free) = bucket.tags[..WIDTH].iter().position(|tag| *tag == 0) {
+            // no loop that would have to know what the bucket holds: the next ones are fetched meanwhile
+            let free = bucket.places_of(0).trailing_zeros() as usize;
+            if let Some(place) = bucket.numbers.get_mut(free) {
+                *place = number;
                 bucket.tags[free] = hash.tag();
-                bucket.numbers[free] = number;
                 return;
             }
             bucket.tags[OVERFLOWED] = 1;
@@ -161,11 +163,16 @@ impl Bucket {
 
     /// A bit for each number whose name may have this hash.
     fn matches(&self, hash: NameHash) -> u16 {
-        let (tag, mut matches) = (hash.tag(), 0);
+        self.places_of(hash.tag())
+    }
+
+    /// A bit for each place with this octet of a hash.
+    fn places_of(&self, tag: u8) -> u16 {
+        let mut places = 0;
         for (position, other) in self.tags.iter().enumerate() {
-            matches |= u16::from(*other == tag) << position;
+            places |= u16::from(*other == tag) << position;
         }
-        matches & ((1 << WIDTH) - 1)
+        places & ((1 << WIDTH) - 1)
     }
 }
 
@@ -191,7 +198,10 @@ mod tests {
                 assert_eq!(found, Some(number));
             }
             let absent = b"\x06absent\0";
-            assert_eq!(table.find(NameHash::of(absent), |candidate| names[candidate as usize] == absent), None);
+            assert_eq!(
+                table.find(NameHash::of(absent), |candidate| names[candidate as usize] == absent),
+                None
+            );
         }
         assert_eq!(NameTable::default().find(NameHash::ROOT, |_| true), None);
         assert!(NameTable::default().bucket(NameHash::ROOT).is_none());
