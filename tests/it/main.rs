@@ -9,3 +9,4 @@ mod dns;
 mod serve;
 mod sim;
 mod tidy;
+mod zone_files;
