@@ -253,8 +253,12 @@ impl<'r> Builder<'r, '_> {
         let first = self.record(&group[0]);
         let owner = first.owner;
         if !name::is_subdomain(owner, self.apex) {
-            let message = format!("{} is not in the zone {}", name::display(owner), name::display(self.apex));
-            self.problems.error(first.place, message, "remove the record, or mend $ORIGIN");
+            let message = format!(
+                "{} is not in the zone {} and is left out",
+                name::display(owner),
+                name::display(self.apex)
+            );
+            self.warn(first.place, message, "remove the record, or mend $ORIGIN");
             return Ok(());
         }
         if group.iter().all(|position| is_signature(&self.record(position))) {
@@ -433,13 +437,21 @@ impl<'r> Builder<'r, '_> {
             }
             NodeKind::Occluded => {
                 let Some(occluder) = self.occluder else { return };
-                let (file, line) = (occluder.place, name::display(occluder.name));
-                let why = match occluder.is_dname {
-                    true => format!("it is below the DNAME of {line} (line {})", file.line),
-                    false => format!("it is below the zone cut {line} (line {})", file.line),
-                };
-                let hidden = all().find(|record| occluder.is_dname || !is_glue(record.record_type));
-                self.warn_hidden(hidden, &why);
+                let (above, line) = (name::display(occluder.name), occluder.place.line);
+                if let Some(record) = all().next().filter(|_| occluder.is_dname) {
+                    let message = format!(
+                        "{} of {shown}, which is below the DNAME of {above} (line {line})",
+                        record.record_type
+                    );
+                    self.problems.error(
+                        record.place,
+                        message,
+                        "a DNAME leaves no room below its name: remove one of them (RFC 6672 section 2.4)",
+                    );
+                    return;
+                }
+                let hidden = all().find(|record| !is_glue(record.record_type));
+                self.warn_hidden(hidden, &format!("it is below the zone cut {above} (line {line})"));
             }
             NodeKind::Authoritative | NodeKind::EmptyNonTerminal => {
                 if let Some(record) = of_type(RecordType::DS).next() {

@@ -53,7 +53,9 @@ pub(super) fn check_denial(zone: &Zone, records: &Records, problems: &mut Proble
 
 /// Looks at the targets of all NS, MX and SRV records.
 pub(super) fn check_targets(zone: &Zone, records: &Records, problems: &mut Problems) {
-    for record in records.iter().filter(|record| needs_address(record.record_type)) {
+    let apex = zone.apex().as_wire();
+    let is_checked = |record: &Record<'_>| needs_address(record.record_type) && name::is_subdomain(record.owner, apex);
+    for record in records.iter().filter(is_checked) {
         let Some(target) = target_offset(record.record_type).and_then(|offset| record.rdata.get(offset..)) else {
             continue;
         };
