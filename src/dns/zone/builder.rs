@@ -169,7 +169,11 @@ fn data_order(record_type: RecordType, one: &[u8], other: &[u8]) -> Ordering {
 
 fn check_soa(apex: &Name, records: &Records, problems: &mut Problems) {
     let mut first: Option<Record<'_>> = None;
-    for record in records.iter().filter(|record| record.record_type == RecordType::SOA) {
+    let is_of_zone = |record: &Record<'_>| name::is_subdomain(record.owner, apex.as_wire());
+    for record in records
+        .iter()
+        .filter(|record| record.record_type == RecordType::SOA && is_of_zone(record))
+    {
         if !name::equal(record.owner, apex.as_wire()) {
             let message = format!("SOA of {} in the zone {apex}", name::display(record.owner));
             problems.error(

@@ -55,8 +55,7 @@ pub fn load(apex: &Name, file_name: &str, text: &[u8], include: &mut Include<'_>
     let Some(zone) = builder::build(apex, &records, &mut problems) else {
         return Err(problems.into_list());
     };
-    checks::check_targets(&zone, &records, &mut problems);
-    checks::check_denial(&zone, &records, &mut problems);
+    checks::check(&zone, &records, &mut problems);
     if problems.has_errors() {
         return Err(problems.into_list());
     }

@@ -96,14 +96,21 @@ pub(super) fn refuse(token: Token<'_>, expected: &str, cure: &str) -> Refusal {
     Refusal::at(token, format!("{} is not {expected}", quote(token)), cure)
 }
 
-/// The token's text as an error message shows it.
+/// The token's text as an error message shows it: cut, and without what would control a terminal.
 pub(in crate::dns::zone) fn quote(token: Token<'_>) -> String {
     const MOST_SHOWN: usize = 60;
     let text = String::from_utf8_lossy(token.text);
-    match text.char_indices().nth(MOST_SHOWN) {
-        None => format!("'{text}'"),
-        Some((cut, _)) => format!("'{}...'", &text[..cut]),
+    let mut quoted = "'".to_owned();
+    for character in text.chars().take(MOST_SHOWN) {
+        match character {
+            '\0'..='\x1f' | '\x7f' => quoted.push_str(&format!("\\{:03}", u32::from(character))),
+            _ if character.is_control() => quoted.push(char::REPLACEMENT_CHARACTER),
+            _ => quoted.push(character),
+        }
     }
+    let is_cut = text.chars().nth(MOST_SHOWN).is_some();
+    quoted.push_str(if is_cut { "...'" } else { "'" });
+    quoted
 }
 
 /// Appends the wire form of a record's data to `out`.
