@@ -8,6 +8,7 @@ use crate::dns::zone::store::Zone;
 
 const ALPN: u16 = 1;
 const NO_DEFAULT_ALPN: u16 = 2;
+const DOH_PATH: u16 = 7;
 
 /// Looks at the data of a record.
 pub(super) fn check(zone: &Zone, record: &Record<'_>, problems: &mut Problems) {
@@ -79,11 +80,27 @@ fn service(record: &Record<'_>) -> Finding {
     }
     let mut keys = Vec::new();
     while let Some((head, rest)) = parameters.split_first_chunk::<4>() {
-        keys.push(u16::from_be_bytes([head[0], head[1]]));
-        parameters = rest.get(usize::from(u16::from_be_bytes([head[2], head[3]]))..)?;
+        let key = u16::from_be_bytes([head[0], head[1]]);
+        let (value, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([head[2], head[3]])))?;
+        if key == DOH_PATH && !has_variable(value, b"dns") {
+            let cure = "write a template with it, as in /dns-query{?dns} (RFC 9461 section 5)";
+            return Some(("its dohpath has no variable 'dns'".to_owned(), cure));
+        }
+        keys.push(key);
+        parameters = rest;
     }
     let contradicts = keys.contains(&NO_DEFAULT_ALPN) && !keys.contains(&ALPN);
     contradicts.then(|| ("no-default-alpn without alpn leaves no protocol".to_owned(), "write alpn too"))
+}
+
+/// True for a URI template with an expression such as `{?dns}` (RFC 6570 §2.2) that has this variable.
+fn has_variable(template: &[u8], variable: &[u8]) -> bool {
+    let expressions = template.split(|octet| *octet == b'{').skip(1);
+    let mut bodies = expressions.filter_map(|rest| rest.split(|octet| *octet == b'}').next());
+    bodies.any(|body| {
+        let names = body.strip_prefix(b"?").or(body.strip_prefix(b"&")).unwrap_or(body);
+        names.split(|octet| *octet == b',').any(|name| name == variable)
+    })
 }
 
 /// Not `delimiter pattern delimiter replacement delimiter flags` (RFC 3402 §3.2).
@@ -160,6 +177,16 @@ fn sender_policy(zone: &Zone, record: &Record<'_>) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn templates_have_variables() {
+        for good in ["/dns-query{?dns}", "/{dns}", "/q{?a,dns}", "/q?x=1{&dns}"] {
+            assert!(has_variable(good.as_bytes(), b"dns"), "{good}");
+        }
+        for bad in ["", "/dns", "/q{?dnssec}", "/q?dns}", "{}"] {
+            assert!(!has_variable(bad.as_bytes(), b"dns"), "{bad}");
+        }
+    }
 
     #[test]
     fn substitutions_have_three_delimiters() {
