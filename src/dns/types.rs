@@ -175,6 +175,10 @@ numbers! { RecordType:
     HHIT = 67 "HHIT";
     /// Broadcast remote identification (RFC 9886).
     BRID = 68 "BRID";
+    /// A value of a UNECE registry (draft-woodcock-faltstrom-external-registry-rrtypes).
+    UNECE = 69 "UNECE";
+    /// A value of an ISO registry (draft-woodcock-faltstrom-external-registry-rrtypes).
+    ISO = 70 "ISO";
     /// Sender policy, replaced by TXT (RFC 7208).
     SPF = 99 "SPF";
     /// User information, reserved.

@@ -1,6 +1,7 @@
 //! The differential test: heraldns answers generated zones as NSD, Knot and BIND do, section by section.
 //!
-//! Also that servers of one secret take each other's cookies. Needs these three, `dig` and `kdig`; without them every test is reported *ignored*, and `HERALDNS_LAB=required` makes that a failure.
+//! Also that servers of one secret take each other's cookies, and that bad zone files are judged as the others' checkers do. Needs
+//! these three, `dig` and `kdig`; without them every test is reported *ignored*, and `HERALDNS_LAB=required` makes that a failure.
 //! `DIFFERENTIAL_ZONES=5000` compares so many zones instead of the usual number, `DIFFERENTIAL_SEED=77`
 //! begins with another seed, `DIFFERENTIAL_KEEP=1` keeps the files of all servers. A failure prints the seed, the smallest
 //! zone that was found to show it, question and answers.
@@ -20,6 +21,7 @@ mod records;
 mod servers;
 mod shrink;
 mod signing;
+mod verdicts;
 mod zones;
 
 use std::collections::BTreeMap;
@@ -57,17 +59,32 @@ fn main() {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(1));
     let trials = vec![
-        trial("unsigned_zones_are_answered_as_by_the_majority", || compare_generated(false)),
-        trial("signed_zones_are_answered_as_by_the_majority", || compare_generated(true)),
-        trial("zones_of_the_repository_are_answered_as_by_the_majority", compare_repository),
-        trial("servers_of_one_secret_take_each_other_s_cookies", cookies::exchange_between_servers),
-        trial("dig_and_kdig_get_their_answer_with_a_cookie", cookies::exchange_with_clients),
+        trial("unsigned_zones_are_answered_as_by_the_majority", &TOOLS, || {
+            compare_generated(false)
+        }),
+        trial("signed_zones_are_answered_as_by_the_majority", &TOOLS, || compare_generated(true)),
+        trial(
+            "zones_of_the_repository_are_answered_as_by_the_majority",
+            &TOOLS,
+            compare_repository,
+        ),
+        trial(
+            "servers_of_one_secret_take_each_other_s_cookies",
+            &TOOLS,
+            cookies::exchange_between_servers,
+        ),
+        trial(
+            "dig_and_kdig_get_their_answer_with_a_cookie",
+            &TOOLS,
+            cookies::exchange_with_clients,
+        ),
+        trial("bad_zone_files_are_judged_as_by_others", &verdicts::TOOLS, verdicts::compare),
     ];
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-fn trial(name: &str, test: fn() -> Result<(), String>) -> Trial {
-    Trial::ignorable_test(name, move || match missing() {
+fn trial(name: &str, tools: &'static [&str], test: fn() -> Result<(), String>) -> Trial {
+    Trial::ignorable_test(name, move || match missing(tools) {
         None => test().map(|()| Completion::Completed).map_err(Failed::from),
         Some(missing) if std::env::var("HERALDNS_LAB").is_ok_and(|wish| wish == "required") => {
             Err(Failed::from(format!("HERALDNS_LAB=required, and the test {missing}")))
@@ -76,10 +93,10 @@ fn trial(name: &str, test: fn() -> Result<(), String>) -> Trial {
     })
 }
 
-fn missing() -> Option<String> {
+fn missing(tools: &[&str]) -> Option<String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_installed = |tool: &str| std::env::split_paths(&path).any(|folder| folder.join(tool).is_file());
-    let absent = TOOLS.into_iter().find(|tool| !is_installed(tool))?;
+    let absent = tools.iter().find(|tool| !is_installed(tool))?;
     Some(format!("needs the program '{absent}'"))
 }
 

@@ -10,3 +10,4 @@ mod protection;
 mod serve;
 mod sim;
 mod tidy;
+mod zone_files;

@@ -133,10 +133,13 @@ impl Builder<'_> {
         let owner = &mut buffer[..block.name().len()];
         owner.copy_from_slice(block.name());
         if !name::is_subdomain(owner, self.apex) {
-            let (apex, owner) = (name::display(self.apex), name::display(owner));
-            let message = format!("{owner} is not in the zone {apex}");
-            self.problems
-                .error(self.first_place(run), message, "remove the record, or mend $ORIGIN");
+            if self.complete {
+                let (apex, owner) = (name::display(self.apex), name::display(owner));
+                let message = format!("{owner} is not in the zone {apex} and is left out");
+                self.problems
+                    .warning(self.first_place(run), message, "remove the record, or mend $ORIGIN");
+            }
+            self.gathered.drop_run(run);
             return Ok(());
         }
         if types.are_nsec3() && name::parent(owner).is_some_and(|parent| name::equal(parent, self.apex)) {
@@ -249,6 +252,7 @@ impl Builder<'_> {
     }
 
     fn finish(mut self, apex: &Name) -> Option<(Zone, Sources)> {
+        self.gathered.forget_dropped_runs();
         let name_count = self.order.len();
         self.order.append(&mut self.hashed);
         self.drop_waste();

@@ -201,14 +201,16 @@ impl<'r> Check<'r, '_> {
 
     fn occluded(&mut self, occluder: Option<Occluder<'_>>) {
         let Some(occluder) = occluder else { return };
-        let (line, above) = (occluder.place.line, name::display(occluder.name));
-        let why = match occluder.is_dname {
-            true => format!("it is below the DNAME of {above} (line {line})"),
-            false => format!("it is below the zone cut {above} (line {line})"),
-        };
-        let mut records = self.records.iter();
-        let hidden = records.find(|record| occluder.is_dname || !is_glue(record.record_type));
-        self.warn_hidden(hidden, &why);
+        let (above, line) = (name::display(occluder.name), occluder.place.line);
+        if let Some(record) = self.records.first().filter(|_| occluder.is_dname) {
+            let (record_type, owner) = (record.record_type, name::display(self.owner));
+            let message = format!("{record_type} of {owner}, which is below the DNAME of {above} (line {line})");
+            let cure = "a DNAME leaves no room below its name: remove one of them (RFC 6672 section 2.4)";
+            self.problems.error(record.place, message, cure);
+            return;
+        }
+        let hidden = self.records.iter().find(|record| !is_glue(record.record_type));
+        self.warn_hidden(hidden, &format!("it is below the zone cut {above} (line {line})"));
     }
 
     fn misplaced_ds(&mut self) {

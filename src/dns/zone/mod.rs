@@ -62,9 +62,7 @@ pub fn load(apex: &Name, file_name: &str, mut text: impl Read, include: &mut Inc
     let Some((zone, sources)) = builder::build(apex, gathered, &mut problems) else {
         return Err(problems.into_list());
     };
-    let records = sources.records(&zone.arena);
-    checks::check_targets(&zone, &records, &mut problems);
-    checks::check_denial(&zone, &records, &mut problems);
+    checks::check(&zone, &sources.records(&zone.arena), &mut problems);
     if problems.has_errors() {
         return Err(problems.into_list());
     }

@@ -127,6 +127,12 @@ fn nsec3_chain(zone: &mut Zone, parameters: Parameters<'_>) -> Option<Nsec3Chain
     Some(chain)
 }
 
+/// True for a label that is a hash as NSEC3 records have it for their owner.
+pub(super) fn is_hash(label: &[u8]) -> bool {
+    let mut hash = Vec::with_capacity(SHA1_OUTPUT_LEN);
+    read_base32hex(label, &mut hash).is_some() && hash.len() == SHA1_OUTPUT_LEN
+}
+
 /// The hash in this node's name, if it has an NSEC3 record with these parameters.
 fn hash_of(node: Node<'_>, parameters: Parameters<'_>) -> Option<Nsec3Hash> {
     let rrset = node.rrset(RecordType::NSEC3)?;

@@ -9,7 +9,7 @@ use super::problem::{FileId, Place};
 pub(super) struct Places(Vec<u8>);
 
 /// Where a list begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ListId(u32);
 
 /// More places than 32-bit offsets can say.
@@ -45,6 +45,11 @@ impl Places {
         list
     }
 
+    /// All lists, as one that has not begun: [`List::next_list`] begins it.
+    pub(super) fn first(&self) -> List<'_> {
+        List { octets: &self.0, first: 0 }
+    }
+
     fn put(&mut self, mut number: u64) {
         while number >= 0x80 {
             self.0.push(number as u8 | 0x80);
@@ -73,6 +78,13 @@ impl List<'_> {
             }
         }
         number
+    }
+
+    /// The list that was added after this one, all of whose places were handed out.
+    pub(super) fn next_list(&self) -> Self {
+        let mut next = self.clone();
+        next.first = next.take();
+        next
     }
 
     /// The next place.

@@ -71,8 +71,8 @@ pub(super) struct Gathered {
     pub(super) has_orphans: bool,
     /// All that is in runs that were not joined with others, signatures included.
     pub(super) record_count: usize,
-    /// The runs with a name in their data that should have an address in the zone.
-    pointing: Vec<Run>,
+    /// The blocks lie in canonical order, and no more in that of their lists of places.
+    is_sorted: bool,
     places: Places,
     current: Current,
 }
@@ -105,7 +105,7 @@ impl Gathered {
             waste: 0,
             has_orphans: false,
             record_count: 0,
-            pointing: Vec::new(),
+            is_sorted: false,
             places: Places::default(),
             current: Current::default(),
         }
@@ -157,15 +157,18 @@ impl Gathered {
         let run = Run {
             key: order_prefix(&self.current.owner, &self.apex) & !0xff | u64::from(u8::from(self.current.types())),
             at: self.current.write(&mut self.arena)?,
-            places: self
-                .places
-                .add(self.current.records.iter().map(|item| item.place))
-                .map_err(|_| Full)?,
+            places: self.add_places()?,
         };
-        if self.current.points_into(&self.apex) {
-            self.pointing.push(run);
-        }
         Ok(run)
+    }
+
+    /// A block without records has no list.
+    fn add_places(&mut self) -> Result<ListId, Full> {
+        let records = &self.current.records;
+        if records.is_empty() {
+            return Ok(ListId::default());
+        }
+        self.places.add(records.iter().map(|item| item.place)).map_err(|_| Full)
     }
 
     /// The records of a run.
@@ -173,21 +176,33 @@ impl Gathered {
         RunRecords::new(&self.arena, &self.places, run)
     }
 
-    /// Takes over an arena into which blocks were copied: `new_place` says where each one is that was not waste.
-    pub(super) fn move_to(&mut self, arena: Vec<u8>, new_place: impl Fn(u32) -> u32) {
-        let old = std::mem::replace(&mut self.arena, arena);
-        self.pointing.retain(|run| !Block::at(&old, run.at).has(Trait::Waste));
-        for run in self.runs.iter_mut().chain(&mut self.pointing) {
-            run.at = new_place(run.at);
+    /// Takes a run out that has no place in the zone.
+    pub(super) fn drop_run(&mut self, run: Run) {
+        self.record_count -= self.records_of(run).count();
+        self.waste += Block::at(&self.arena, run.at).octets();
+        block::set(&mut self.arena, run.at, Trait::Waste);
+    }
+
+    /// Lets only those runs be that were not taken out.
+    pub(super) fn forget_dropped_runs(&mut self) {
+        if self.waste > 0 {
+            let arena = &self.arena;
+            self.runs.retain(|run| !Block::at(arena, run.at).has(Trait::Waste));
         }
+    }
+
+    /// Takes over an arena into which the blocks of all runs were copied in their order: `new_place` says where each one is.
+    pub(super) fn move_to(&mut self, arena: Vec<u8>, new_place: impl Fn(u32) -> u32) {
+        self.arena = arena;
+        self.runs.iter_mut().for_each(|run| run.at = new_place(run.at));
         self.waste = 0;
+        self.is_sorted = true;
     }
 
     /// Takes the arena out and keeps the rest, from which [`Sources::records`] finds the places again.
     pub(super) fn into_sources(self) -> (Vec<u8>, Sources) {
         let sources = Sources {
-            runs: self.runs,
-            pointing: self.pointing,
+            runs: if self.is_sorted { self.runs } else { Vec::new() },
             places: self.places,
         };
         (self.arena, sources)
@@ -290,15 +305,6 @@ impl Current {
         self.records.retain(|item| covered.contains(&item.rrset_type(octets)));
     }
 
-    /// True if some record sends to a host below `apex`, whose address should be there then.
-    fn points_into(&self, apex: &[u8]) -> bool {
-        self.records.iter().any(|item| {
-            let rdata = item.rdata(&self.octets);
-            let target = address_target(item.record_type).and_then(|offset| rdata.get(offset..));
-            target.is_some_and(|target| name::is_subdomain(target, apex))
-        })
-    }
-
     fn write(&self, arena: &mut Vec<u8>) -> Result<u32, Full> {
         let octets = &self.octets;
         let mut writer = BlockWriter::begin(arena, &self.owner);
@@ -337,8 +343,8 @@ impl Item {
 /// Where the records of a zone came from.
 #[derive(Debug)]
 pub(super) struct Sources {
+    /// None if blocks and lists of places are in the same order.
     runs: Vec<Run>,
-    pointing: Vec<Run>,
     places: Places,
 }
 
@@ -357,18 +363,47 @@ pub(super) struct Records<'z> {
 }
 
 impl<'z> Records<'z> {
-    /// All records in canonical order, signatures after what they cover.
+    /// All records, those of one name together, signatures after what they cover, in the order in which they lie in memory.
     pub(super) fn iter(&self) -> impl Iterator<Item = Record<'z>> + use<'z> {
         let (arena, places) = (self.arena, &self.sources.places);
-        self.sources.runs.iter().flat_map(move |run| RunRecords::new(arena, places, *run))
+        let sorted = self.sources.runs.iter();
+        let of_runs = sorted.flat_map(move |run| RunRecords::new(arena, places, *run));
+        let in_order = InOrder {
+            blocks: block::all(if self.sources.runs.is_empty() { arena } else { &[] }),
+            records: None,
+            places: places.first(),
+            is_waste: false,
+        };
+        of_runs.chain(in_order)
     }
+}
 
-    /// The records of those names that have one with a host of the zone in its data, and others among them.
-    pub(super) fn pointing(&self) -> impl Iterator<Item = Record<'z>> + use<'z> {
-        let (arena, places) = (self.arena, &self.sources.places);
-        let runs = self.sources.pointing.iter();
-        let served = runs.filter(move |run| !Block::at(arena, run.at).has(Trait::Waste));
-        served.flat_map(move |run| RunRecords::new(arena, places, *run))
+/// The records of blocks that lie in the order of their lists of places.
+struct InOrder<'z, B> {
+    blocks: B,
+    /// Those of one block; it has taken the places along that are left.
+    records: Option<RunRecords<'z>>,
+    places: places::List<'z>,
+    is_waste: bool,
+}
+
+impl<'z, B: Iterator<Item = (u32, Block<'z>)>> Iterator for InOrder<'z, B> {
+    type Item = Record<'z>;
+
+    fn next(&mut self) -> Option<Record<'z>> {
+        loop {
+            if let Some(records) = &mut self.records {
+                match records.next() {
+                    Some(_) if self.is_waste => continue,
+                    Some(record) => return Some(record),
+                    None => self.places = records.places.clone(),
+                }
+            }
+            // empty non-terminals have no list
+            let (_, block) = self.blocks.find(|(_, block)| block.rrsets().next().is_some())?;
+            self.is_waste = block.has(Trait::Waste);
+            self.records = Some(RunRecords::of_block(block, self.places.next_list()));
+        }
     }
 }
 
@@ -384,14 +419,17 @@ pub(super) struct RunRecords<'z> {
 
 impl<'z> RunRecords<'z> {
     fn new(arena: &'z [u8], places: &'z Places, run: Run) -> Self {
-        let block = Block::at(arena, run.at);
+        Self::of_block(Block::at(arena, run.at), places.list(run.places))
+    }
+
+    fn of_block(block: Block<'z>, places: places::List<'z>) -> Self {
         Self {
             owner: block.name(),
             rrsets: block.rrsets(),
             rrset: None,
             records: block::Records::default(),
             signatures: block::Records::default(),
-            places: places.list(run.places),
+            places,
         }
     }
 }
@@ -427,14 +465,6 @@ pub(super) fn target_offset(record_type: RecordType) -> Option<usize> {
         RecordType::NS | RecordType::CNAME | RecordType::PTR | RecordType::DNAME => Some(0),
         RecordType::MX | RecordType::AFSDB | RecordType::KX => Some(2),
         RecordType::SRV => Some(6),
-        _ => None,
-    }
-}
-
-/// Where the data of this type has the name of a host whose address whoever gets the record will want.
-pub(super) fn address_target(record_type: RecordType) -> Option<usize> {
-    match record_type {
-        RecordType::NS | RecordType::MX | RecordType::SRV => target_offset(record_type),
         _ => None,
     }
 }

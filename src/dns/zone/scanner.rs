@@ -135,13 +135,18 @@ impl Scanner<'_, '_> {
         if first.quoted || !first.text.starts_with(b"$") {
             return self.record(entry, tokens, context);
         }
+        if entry.indented {
+            context.origin_lost = true;
+            let message = format!("{} after a space", show(*first));
+            return Err(mistake(*first, message, "a directive begins its line: remove the space before it"));
+        }
         let arguments = Arguments {
             directive: *first,
             tokens: rest,
             end: entry.end,
         };
         match first.text.to_ascii_uppercase().as_slice() {
-            b"$TTL" => self.ttl_directive(&arguments),
+            b"$TTL" => self.ttl_directive(&arguments, context.file),
             b"$ORIGIN" => origin_directive(&arguments, context).inspect_err(|_| context.origin_lost = true),
             b"$INCLUDE" => self.include_directive(&arguments, context),
             b"$GENERATE" if self.generated_at.is_none() => self.generate_directive(&arguments, context),
@@ -157,11 +162,23 @@ impl Scanner<'_, '_> {
         }
     }
 
-    fn ttl_directive(&mut self, arguments: &Arguments<'_>) -> Result<(), Mistake> {
+    fn ttl_directive(&mut self, arguments: &Arguments<'_>, file: FileId) -> Result<(), Mistake> {
         let token = arguments.need(0, "a number of seconds")?;
         arguments.end_after(1)?;
-        self.default_ttl = Some(read_ttl(token)?);
+        self.default_ttl = Some(self.allowed_ttl(read_ttl(token)?, token, file));
         Ok(())
+    }
+
+    /// The TTL that `token` says, or 0 if it is too long.
+    fn allowed_ttl(&mut self, ttl: u32, token: Token<'_>, file: FileId) -> u32 {
+        if ttl <= MAX_TTL {
+            return ttl;
+        }
+        let place = self.place_of(token, file);
+        let message = format!("a TTL of {ttl}: 0 is taken");
+        let cure = format!("write at most {MAX_TTL} seconds (RFC 2181 section 8)");
+        self.problems.warning(place, message, cure);
+        0
     }
 
     fn include_directive(&mut self, arguments: &Arguments<'_>, context: &Context) -> Result<(), Mistake> {
@@ -249,19 +266,15 @@ impl Scanner<'_, '_> {
             ));
         }
         let record_type = header.record_type;
-        let file = context.file;
-        let place = self.generated_at.unwrap_or(Place {
-            file,
-            line: header.type_token.line,
-            column: header.type_token.column,
-        });
+        let place = self.place_of(header.type_token, context.file);
         self.rdata.clear();
         rdata::read(
             record_type,
             &mut Fields::new(header.data, entry.end, Some(&context.origin)),
             &mut self.rdata,
         )?;
-        let known_ttl = header.ttl.or(self.default_ttl).or(self.last_ttl);
+        let own_ttl = header.ttl.map(|(ttl, token)| self.allowed_ttl(ttl, token, context.file));
+        let known_ttl = own_ttl.or(self.default_ttl).or(self.last_ttl);
         let ttl = known_ttl
             .or_else(|| minimum_of(record_type, &self.rdata))
             .ok_or_else(|| no_ttl(header.type_token))?;
@@ -278,8 +291,8 @@ impl Scanner<'_, '_> {
                 mistake(header.type_token, "the zone is larger than 4 GiB", "split it into several zones")
             })?;
         }
-        if header.ttl.is_some() {
-            self.last_ttl = header.ttl;
+        if own_ttl.is_some() {
+            self.last_ttl = own_ttl;
         } else if known_ttl.is_none() {
             self.last_ttl = Some(ttl);
             let message = "neither the SOA nor $TTL says a TTL: the minimum field of the SOA is taken";
@@ -287,11 +300,17 @@ impl Scanner<'_, '_> {
         }
         Ok(())
     }
+
+    fn place_of(&self, token: Token<'_>, file: FileId) -> Place {
+        let (line, column) = (token.line, token.column);
+        self.generated_at.unwrap_or(Place { file, line, column })
+    }
 }
 
 /// What stands before the data of a record, read.
 struct Header<'t> {
-    ttl: Option<u32>,
+    /// The TTL, and where it is written.
+    ttl: Option<(u32, Token<'t>)>,
     record_type: RecordType,
     type_token: Token<'t>,
     data: &'t [Token<'t>],
@@ -304,7 +323,7 @@ impl<'t> Header<'t> {
         for (position, token) in tokens.iter().enumerate() {
             let word = if token.quoted { b"" } else { token.text };
             if ttl.is_none() && word.first().is_some_and(u8::is_ascii_digit) && parse_period(word).is_some() {
-                ttl = Some(read_ttl(*token)?);
+                ttl = Some((read_ttl(*token)?, *token));
             } else if let Some(found) = Class::from_text(word).filter(|found| class.is_none() && *found != Class::ANY) {
                 class = Some(found);
                 if found != Class::IN {
@@ -347,19 +366,13 @@ fn read_type(token: Token<'_>, word: &[u8]) -> Result<RecordType, Mistake> {
 }
 
 fn read_ttl(token: Token<'_>) -> Result<u32, Mistake> {
-    match parse_period(token.text) {
-        Some(ttl) if ttl <= MAX_TTL => Ok(ttl),
-        Some(_) => Err(mistake(
-            token,
-            format!("a TTL of {}: at most {MAX_TTL} seconds are allowed", show(token)),
-            "",
-        )),
-        None => Err(mistake(
+    parse_period(token.text).ok_or_else(|| {
+        mistake(
             token,
             format!("{} is not a TTL", show(token)),
             "write seconds, or units as in 1w2d3h4m5s",
-        )),
-    }
+        )
+    })
 }
 
 fn read_name(token: Token<'_>, origin: &[u8]) -> Result<Vec<u8>, Mistake> {
@@ -387,7 +400,8 @@ fn minimum_of(record_type: RecordType, rdata: &[u8]) -> Option<u32> {
     if record_type != RecordType::SOA {
         return None;
     }
-    rdata.last_chunk::<4>().map(|octets| u32::from_be_bytes(*octets))
+    let minimum = rdata.last_chunk::<4>().map(|octets| u32::from_be_bytes(*octets))?;
+    Some(if minimum > MAX_TTL { 0 } else { minimum })
 }
 
 fn no_ttl(token: Token<'_>) -> Mistake {

@@ -1,11 +1,11 @@
 //! Addresses that are more than an A or AAAA: prefixes (RFC 3123), gateways (RFC 4025, RFC 8777), EUI (RFC 7043),
-//! 64-bit identifiers (RFC 6742), NSAP (RFC 1706). Both ways.
+//! 64-bit identifiers (RFC 6742), node numbers, NSAP (RFC 1706). Both ways.
 
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::encoding::{hex_digit, read_hex, write_hex};
-use super::read::{Fields, Refusal, number, parse, refuse};
+use super::read::{Fields, Refusal, decimal, number, parse, refuse};
 use super::write::Cursor;
 use crate::dns::zone::token::Token;
 
@@ -40,6 +40,23 @@ pub(super) fn write_hex64(cursor: &mut Cursor<'_>, out: &mut String) -> Option<(
         write!(out, "{separator}{:04x}", cursor.u16()?).ok()?;
     }
     Some(())
+}
+
+/// One decimal number of 64 bits, or two of 32 bits with a dot.
+pub(super) fn read_node_number(fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let token = fields.need("a node number")?;
+    let point = token.text.iter().position(|octet| *octet == b'.');
+    let value = match point {
+        None => Some(token.text)
+            .filter(|text| text.iter().all(u8::is_ascii_digit))
+            .and_then(parse::<u64>),
+        Some(point) => decimal(&token.text[..point])
+            .zip(decimal(&token.text[point + 1..]))
+            .map(|(high, low)| u64::from(high) << 32 | u64::from(low)),
+    };
+    let cure = "write a number of 64 bits, or two of 32 bits with a dot";
+    out.extend(value.ok_or_else(|| refuse(token, "a node number", cure))?.to_be_bytes());
+    Ok(())
 }
 
 /// Pairs of hex digits with hyphens.

@@ -5,6 +5,7 @@
 
 mod address;
 mod encoding;
+mod historic;
 mod location;
 mod read;
 mod service;
@@ -12,9 +13,10 @@ mod text;
 mod write;
 
 use self::Field::{
-    AddressPrefixes, AlgorithmNumber, Base32Hex, Base64, Bitmap, CertificateType, CharacterString, CharacterStrings, Eui48, Eui64, Hex,
-    Hex64, HexOfLength, HostIdentity, Ipv4, Ipv6, KeyGateway, Location, Name, Names, Nsap, OptionalBase64, Period, RelayGateway,
-    ServiceParameters, Tag, Text, Time, TypeNumber, U8, U16, U32,
+    AddressPart, AddressPrefixes, AlgorithmNumber, AtmAddress, Base32Hex, Base64, Base64OrDash, Bitmap, CertificateType, CharacterString,
+    CharacterStrings, Eui48, Eui64, Hex, Hex64, HexOfLength, HostIdentity, Ipv4, Ipv6, KeyGateway, Location, Name, Names, NodeNumber, Nsap,
+    NxtTypes, OptionalBase64, OptionalCharacterString, Period, RelayGateway, ServiceParameters, SynchronizationScheme, Tag, Text, Time,
+    TypeNumber, U8, U16, U32, WellKnownServices,
 };
 use crate::dns::types::RecordType;
 
@@ -51,6 +53,8 @@ pub(super) enum Field {
     Ipv6,
     /// A character-string: a length octet, then up to 255 octets.
     CharacterString,
+    /// As [`Field::CharacterString`], and may be missing.
+    OptionalCharacterString,
     /// One or more character-strings up to the end.
     CharacterStrings,
     /// A CAA tag: a character-string of letters and digits.
@@ -65,6 +69,8 @@ pub(super) enum Field {
     Base64,
     /// As [`Field::Base64`], and may be missing.
     OptionalBase64,
+    /// As [`Field::Base64`] in one word; `-` for none.
+    Base64OrDash,
     /// A length octet, then octets as one word in base32hex without padding.
     Base32Hex,
     /// 64 bits as four groups of hex digits with colons (RFC 6742).
@@ -89,6 +95,18 @@ pub(super) enum Field {
     RelayGateway,
     /// Algorithm, host identity tag and public key of HIP (RFC 8005 §5).
     HostIdentity,
+    /// A scheme in 8 bits (RFC 9859 §2), by number or mnemonic.
+    SynchronizationScheme,
+    /// 64 bits as one decimal number, or as two of 32 bits with a dot.
+    NodeNumber,
+    /// The whole of a WKS record (RFC 1035 §3.4.2).
+    WellKnownServices,
+    /// Record types below 128 as one bitmap (RFC 2535 §5.2).
+    NxtTypes,
+    /// The whole of an A6 record (RFC 2874 §3.1).
+    AddressPart,
+    /// An ATM address (af-dans-0152.000).
+    AtmAddress,
 }
 
 /// A field with the name that error messages give it.
@@ -110,7 +128,12 @@ pub(super) fn fields(record_type: RecordType) -> Option<&'static [NamedField]> {
         RecordType::HINFO => &[("CPU", CharacterString), ("OS", CharacterString)],
         RecordType::MINFO | RecordType::RP | RecordType::TALINK => &[("first name", Name), ("second name", Name)],
         RecordType::X25 => &[("address", CharacterString)],
-        RecordType::ISDN => &[("address", CharacterStrings)],
+        RecordType::ISDN => &[("address", CharacterString), ("subaddress", OptionalCharacterString)],
+        RecordType::WKS => &[("services", WellKnownServices)],
+        RecordType::NXT => &[("next name", Name), ("types", NxtTypes)],
+        RecordType::A6 => &[("address", AddressPart)],
+        RecordType::ATMA => &[("address", AtmAddress)],
+        RecordType::SINK => &[("meaning", U8), ("coding", U8), ("subcoding", U8), ("data", OptionalBase64)],
         RecordType::NSAP => &[("address", Nsap)],
         RecordType::PX => &[("preference", U16), ("RFC 822 domain", Name), ("X.400 domain", Name)],
         RecordType::GPOS => &[("longitude", CharacterString), ("latitude", CharacterString), ("altitude", CharacterString)],
@@ -128,7 +151,9 @@ pub(super) fn fields(record_type: RecordType) -> Option<&'static [NamedField]> {
         RecordType::RRSIG | RecordType::SIG => &[("type covered", TypeNumber), ("algorithm", AlgorithmNumber), ("labels", U8),
             ("original TTL", Period), ("expiration", Time), ("inception", Time), ("key tag", U16), ("signer", Name), ("signature", Base64)],
         RecordType::NSEC => &[("next name", Name), ("types", Bitmap)],
-        RecordType::DNSKEY | RecordType::CDNSKEY | RecordType::KEY | RecordType::RKEY => &[("flags", U16), ("protocol", U8),
+        // a KEY may say that there is none (RFC 2535 §3.1.2)
+        RecordType::KEY => &[("flags", U16), ("protocol", U8), ("algorithm", AlgorithmNumber), ("public key", OptionalBase64)],
+        RecordType::DNSKEY | RecordType::CDNSKEY | RecordType::RKEY => &[("flags", U16), ("protocol", U8),
             ("algorithm", AlgorithmNumber), ("public key", Base64)],
         RecordType::DHCID | RecordType::OPENPGPKEY | RecordType::HHIT | RecordType::BRID => &[("data", Base64)],
         RecordType::NSEC3 => &[("hash algorithm", U8), ("flags", U8), ("iterations", U16), ("salt", HexOfLength),
@@ -139,7 +164,7 @@ pub(super) fn fields(record_type: RecordType) -> Option<&'static [NamedField]> {
         RecordType::CSYNC => &[("serial", U32), ("flags", U16), ("types", Bitmap)],
         RecordType::ZONEMD => &[("serial", U32), ("scheme", U8), ("hash algorithm", U8), ("digest", Hex)],
         RecordType::SVCB | RecordType::HTTPS => &[("priority", U16), ("target", Name), ("parameters", ServiceParameters)],
-        RecordType::DSYNC => &[("type", TypeNumber), ("scheme", U8), ("port", U16), ("target", Name)],
+        RecordType::DSYNC => &[("type", TypeNumber), ("scheme", SynchronizationScheme), ("port", U16), ("target", Name)],
         RecordType::NID => &[("preference", U16), ("node id", Hex64)],
         RecordType::L32 => &[("preference", U16), ("locator", Ipv4)],
         RecordType::L64 => &[("preference", U16), ("locator", Hex64)],
@@ -147,6 +172,8 @@ pub(super) fn fields(record_type: RecordType) -> Option<&'static [NamedField]> {
         RecordType::EUI64 => &[("address", Eui64)],
         RecordType::URI => &[("priority", U16), ("weight", U16), ("target", Text)],
         RecordType::CAA => &[("flags", U8), ("tag", Tag), ("value", Text)],
+        RecordType::DOA => &[("enterprise", U32), ("type", U32), ("location", U8), ("media type", CharacterString), ("data", Base64OrDash)],
+        RecordType::IPN => &[("node number", NodeNumber)],
         RecordType::AMTRELAY => &[("precedence", U8), ("relay", RelayGateway)],
         _ => return None,
     })
@@ -165,6 +192,9 @@ const ALGORITHMS: [(&str, u16); 17] = [
 const CERTIFICATE_TYPES: [(&str, u16); 10] = [
     ("PKIX", 1), ("SPKI", 2), ("PGP", 3), ("IPKIX", 4), ("ISPKI", 5), ("IPGP", 6), ("ACPKIX", 7), ("IACPKIX", 8), ("URI", 253), ("OID", 254),
 ];
+
+/// Mnemonics of schemes of DSYNC (RFC 9859 §6.2).
+const SYNCHRONIZATION_SCHEMES: [(&str, u16); 1] = [("NOTIFY", 1)];
 
 /// Reads a TTL or another period: seconds, or numbers with the units w, d, h, m, s.
 pub(super) fn parse_period(text: &[u8]) -> Option<u32> {

@@ -3,7 +3,10 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use super::{ALGORITHMS, CERTIFICATE_TYPES, Field, address, encoding, location, parse_period, service, text, write};
+use super::{
+    ALGORITHMS, CERTIFICATE_TYPES, Field, SYNCHRONIZATION_SCHEMES, address, encoding, historic, location, parse_period, service, text,
+    write,
+};
 use crate::dns::name;
 use crate::dns::types::RecordType;
 use crate::dns::zone::token::Token;
@@ -96,14 +99,21 @@ pub(super) fn refuse(token: Token<'_>, expected: &str, cure: &str) -> Refusal {
     Refusal::at(token, format!("{} is not {expected}", quote(token)), cure)
 }
 
-/// The token's text as an error message shows it.
+/// The token's text as an error message shows it: cut, and without what would control a terminal.
 pub(in crate::dns::zone) fn quote(token: Token<'_>) -> String {
     const MOST_SHOWN: usize = 60;
     let text = String::from_utf8_lossy(token.text);
-    match text.char_indices().nth(MOST_SHOWN) {
-        None => format!("'{text}'"),
-        Some((cut, _)) => format!("'{}...'", &text[..cut]),
+    let mut quoted = "'".to_owned();
+    for character in text.chars().take(MOST_SHOWN) {
+        match character {
+            '\0'..='\x1f' | '\x7f' => quoted.push_str(&format!("\\{:03}", u32::from(character))),
+            _ if character.is_control() => quoted.push(char::REPLACEMENT_CHARACTER),
+            _ => quoted.push(character),
+        }
     }
+    let is_cut = text.chars().nth(MOST_SHOWN).is_some();
+    quoted.push_str(if is_cut { "...'" } else { "'" });
+    quoted
 }
 
 /// Appends the wire form of a record's data to `out`.
@@ -198,6 +208,7 @@ fn read_field(field: Field, fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Resul
         Field::Ipv4 => read_ipv4(fields, out),
         Field::Ipv6 => read_ipv6(fields, out),
         Field::CharacterString => text::read_string(fields.need("a string")?, out),
+        Field::OptionalCharacterString => fields.next().map_or(Ok(()), |token| text::read_string(token, out)),
         Field::CharacterStrings => {
             text::read_string(fields.need("a string in quotes")?, out)?;
             while let Some(token) = fields.next() {
@@ -220,6 +231,10 @@ fn read_field(field: Field, fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Resul
             read_base64(fields, out)
         }
         Field::OptionalBase64 => read_base64(fields, out),
+        Field::Base64OrDash => match fields.need("base64, or '-' for none")? {
+            token if token.text == b"-" => Ok(()),
+            token => encoding::read_base64(token.text, out).ok_or_else(|| refuse(token, "base64, or '-' for none", "")),
+        },
         Field::Base32Hex => read_of_length(fields, out, "base32 with the extended hex alphabet", encoding::read_base32hex),
         Field::Hex64 => address::read_hex64(fields, out),
         Field::Eui48 => address::read_eui(fields, 6, out),
@@ -232,6 +247,12 @@ fn read_field(field: Field, fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Resul
         Field::KeyGateway => address::read_key_gateway(fields, out),
         Field::RelayGateway => address::read_relay_gateway(fields, out),
         Field::HostIdentity => read_host_identity(fields, out),
+        Field::SynchronizationScheme => read_code(fields, &SYNCHRONIZATION_SCHEMES, 1, "a scheme", out),
+        Field::NodeNumber => address::read_node_number(fields, out),
+        Field::WellKnownServices => historic::read_services(fields, out),
+        Field::NxtTypes => historic::read_types(fields, out),
+        Field::AddressPart => historic::read_address_part(fields, out),
+        Field::AtmAddress => historic::read_atm_address(fields, out),
     }
 }
 

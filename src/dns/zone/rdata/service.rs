@@ -11,7 +11,8 @@ use super::text::{read_octets, write_quoted};
 use super::write::Cursor;
 use crate::dns::zone::token::Token;
 
-const KEYS: [(&str, u16, Value); 10] = [
+/// The keys of the IANA registry whose values have a settled form.
+const KEYS: [(&str, u16, Value); 12] = [
     ("mandatory", 0, Value::Keys),
     ("alpn", 1, Value::Strings),
     ("no-default-alpn", 2, Value::Nothing),
@@ -22,6 +23,8 @@ const KEYS: [(&str, u16, Value); 10] = [
     ("dohpath", 7, Value::Octets),
     ("ohttp", 8, Value::Nothing),
     ("tls-supported-groups", 9, Value::Numbers { most: usize::MAX }),
+    ("docpath", 10, Value::PathSegments),
+    ("pvd", 11, Value::Nothing),
 ];
 
 #[derive(Clone, Copy)]
@@ -29,7 +32,11 @@ enum Value {
     Nothing,
     Keys,
     Strings,
-    Numbers { most: usize },
+    /// As [`Value::Strings`], and may be empty: the root.
+    PathSegments,
+    Numbers {
+        most: usize,
+    },
     Ipv4,
     Ipv6,
     Base64,
@@ -112,6 +119,7 @@ fn value_cure(key: u16) -> &'static str {
         Value::Nothing => "this key takes no value",
         Value::Keys => "write keys with commas between them, 'mandatory' not among them",
         Value::Strings => "write names of up to 255 octets with commas between them, as in alpn=h2,h3",
+        Value::PathSegments => "write path segments of up to 255 octets with commas between them",
         Value::Numbers { .. } => "write a number from 0 to 65535",
         Value::Ipv4 => "write IPv4 addresses with commas between them",
         Value::Ipv6 => "write IPv6 addresses with commas between them",
@@ -133,7 +141,8 @@ fn read_value(key: u16, text: &[u8], out: &mut Vec<u8>) -> Option<()> {
             keys.iter().for_each(|key| out.extend(key.to_be_bytes()));
             Some(())
         }
-        Value::Strings => read_strings(text, out),
+        Value::PathSegments if text.is_empty() => Some(()),
+        Value::Strings | Value::PathSegments => read_strings(text, out),
         Value::Numbers { most } => {
             for item in items() {
                 out.extend(parse::<u16>(item)?.to_be_bytes());
@@ -220,12 +229,13 @@ fn value_text(key: u16, value: &[u8]) -> Option<Vec<u8>> {
     match value_form(key) {
         Value::Nothing => return value.is_empty().then_some(text),
         Value::Octets => return Some(value.to_vec()),
+        Value::PathSegments if value.is_empty() => return Some(text),
         Value::Base64 => {
             let mut base64 = String::new();
             write_base64(value, &mut base64);
             return (!value.is_empty()).then_some(base64.into_bytes());
         }
-        Value::Keys | Value::Strings | Value::Numbers { .. } | Value::Ipv4 | Value::Ipv6 => {}
+        Value::Keys | Value::Strings | Value::PathSegments | Value::Numbers { .. } | Value::Ipv4 | Value::Ipv6 => {}
     }
     let mut last_key = 0;
     loop {
@@ -235,7 +245,7 @@ fn value_text(key: u16, value: &[u8]) -> Option<Vec<u8>> {
                 last_key = key;
                 text.extend(show_key(key).into_bytes());
             }
-            Value::Strings => {
+            Value::Strings | Value::PathSegments => {
                 for octet in cursor.string().filter(|item| !item.is_empty())? {
                     if matches!(octet, b',' | b'\\') {
                         text.push(b'\\');

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{Field, address, encoding, location, service, text};
+use super::{Field, SYNCHRONIZATION_SCHEMES, address, encoding, historic, location, service, text};
 use crate::dns::name;
 use crate::dns::types::RecordType;
 
@@ -109,6 +109,8 @@ fn write_field(field: Field, cursor: &mut Cursor<'_>, out: &mut String) -> Optio
         Field::Ipv4 => write!(out, "{}", cursor.ipv4()?).ok()?,
         Field::Ipv6 => write!(out, "{}", cursor.ipv6()?).ok()?,
         Field::CharacterString => text::write_quoted(cursor.string()?, out),
+        Field::OptionalCharacterString if cursor.is_empty() => {}
+        Field::OptionalCharacterString => text::write_quoted(cursor.string()?, out),
         Field::CharacterStrings => {
             if cursor.is_empty() {
                 return None;
@@ -133,6 +135,10 @@ fn write_field(field: Field, cursor: &mut Cursor<'_>, out: &mut String) -> Optio
             octets => encoding::write_base64(octets, out),
         },
         Field::OptionalBase64 => encoding::write_base64(cursor.rest(), out),
+        Field::Base64OrDash => match cursor.rest() {
+            [] => out.push('-'),
+            octets => encoding::write_base64(octets, out),
+        },
         Field::Base32Hex => match cursor.string()? {
             [] => return None,
             octets => encoding::write_base32hex(octets, out),
@@ -148,6 +154,12 @@ fn write_field(field: Field, cursor: &mut Cursor<'_>, out: &mut String) -> Optio
         Field::KeyGateway => address::write_key_gateway(cursor, out)?,
         Field::RelayGateway => address::write_relay_gateway(cursor, out)?,
         Field::HostIdentity => write_host_identity(cursor, out)?,
+        Field::SynchronizationScheme => write_scheme(cursor.u8()?, out)?,
+        Field::NodeNumber => write!(out, "{}", u64::from_be_bytes(cursor.array()?)).ok()?,
+        Field::WellKnownServices => historic::write_services(cursor, out)?,
+        Field::NxtTypes => historic::write_types(cursor, out)?,
+        Field::AddressPart => historic::write_address_part(cursor, out)?,
+        Field::AtmAddress => historic::write_atm_address(cursor, out)?,
     }
     Some(())
 }
@@ -178,6 +190,15 @@ fn write_time(seconds: u32, out: &mut String) -> Option<()> {
         time.second()
     )
     .ok()
+}
+
+fn write_scheme(scheme: u8, out: &mut String) -> Option<()> {
+    let known = SYNCHRONIZATION_SCHEMES.iter().find(|(_, number)| *number == u16::from(scheme));
+    match known {
+        Some((mnemonic, _)) => out.push_str(mnemonic),
+        None => write!(out, "{scheme}").ok()?,
+    }
+    Some(())
 }
 
 fn write_tag(tag: &[u8], out: &mut String) -> Option<()> {
