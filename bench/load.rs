@@ -14,6 +14,7 @@ use heraldns::base::time::Timestamp;
 use heraldns::io::clock;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg, sendmmsg};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
 
 use crate::question::Queries;
@@ -21,15 +22,25 @@ use crate::question::Queries;
 /// Source ports.
 const FLOWS: usize = 8;
 /// Queries on their way from one port.
-const WINDOW: usize = 32;
+const WINDOW: usize = 16;
 /// Octets kept of an answer; the header is what is read.
 const KEPT: usize = 64;
 /// Room for answers in one port's socket.
 const BUFFER: usize = 4 << 20;
 /// How long the sockets are left alone when nothing has come.
 const PAUSE: Duration = Duration::from_micros(20);
+const SLEEP: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// What has not been answered after so long is lost.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// What the asker does when no answer is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Waiting {
+    /// It keeps its processor.
+    Spinning,
+    /// It sleeps in poll, and the server's answers wake it.
+    Sleeping,
+}
 
 /// What became of the queries.
 #[derive(Clone, Debug, Default)]
@@ -54,8 +65,16 @@ struct Flow {
     answers: Vec<[u8; KEPT]>,
 }
 
+/// How the queries follow each other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    pub(crate) waiting: Waiting,
+    /// Queries a second; 0: as fast as the window lets them.
+    pub(crate) rate: u64,
+}
+
 /// Asks `count` queries, the first of them number `first`, and waits for the answers.
-pub(crate) fn ask(server: SocketAddr, queries: &Queries, first: usize, count: usize) -> io::Result<Outcome> {
+pub(crate) fn ask(server: SocketAddr, queries: &Queries, first: usize, count: usize, pace: Pace) -> io::Result<Outcome> {
     let mut flows = (0..FLOWS).map(|_| Flow::open(server)).collect::<io::Result<Vec<Flow>>>()?;
     let mut outcome = Outcome::default();
     let (start, end) = (clock::now(), first + count);
@@ -64,13 +83,29 @@ pub(crate) fn ask(server: SocketAddr, queries: &Queries, first: usize, count: us
         let mut quiet = true;
         for flow in &mut flows {
             quiet &= flow.receive(&mut outcome)? == 0;
-            next += flow.send(queries, next, end)?;
+            let due = match pace.rate {
+                0 => end,
+                rate => end.min(first + 1 + (clock::now().since(start).as_micros() as u64 * rate / 1_000_000) as usize),
+            };
+            next += flow.send(queries, next, due.max(next))?;
         }
-        if quiet {
+        if quiet && pace.rate > 0 {
             let now = clock::now();
             flows.iter_mut().for_each(|flow| flow.give_up(now, &mut outcome));
-            while clock::now().since(now) < PAUSE {
-                hint::spin_loop();
+        }
+        if quiet && pace.rate == 0 {
+            let now = clock::now();
+            flows.iter_mut().for_each(|flow| flow.give_up(now, &mut outcome));
+            match pace.waiting {
+                Waiting::Spinning => {
+                    while clock::now().since(now) < PAUSE {
+                        hint::spin_loop();
+                    }
+                }
+                Waiting::Sleeping => {
+                    let mut sockets: Vec<PollFd<'_>> = flows.iter().map(|flow| PollFd::new(&flow.socket, PollFlags::IN)).collect();
+                    poll(&mut sockets, Some(&SLEEP))?;
+                }
             }
         }
     }

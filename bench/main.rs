@@ -38,6 +38,10 @@ struct Arguments {
     heraldns: PathBuf,
     #[arg(long)]
     load_only: bool,
+    #[arg(long, default_value = "spinning")]
+    asker: load::Waiting,
+    #[arg(long, default_value_t = 0)]
+    rate: u64,
     #[arg(long, hide = true)]
     reflect: Option<SocketAddr>,
     #[arg(long, hide = true)]
@@ -112,13 +116,13 @@ fn query(site: &Site, programs: &[Program], zone: &Zone, arguments: &Arguments) 
                 let index = (offset + round) % servers.len();
                 let server: &Server = &servers[index];
                 let first = round * arguments.queries;
-                load::ask(server.address, &queries, first + arguments.queries, arguments.queries / 10)?;
+                load::ask(server.address, &queries, first + arguments.queries, arguments.queries / 10, load::Pace { waiting: arguments.asker, rate: arguments.rate })?;
                 std::thread::sleep(Duration::from_millis(5));
                 let others = |servers: &[Server]| servers.iter().filter(|other| other.program != server.program).map(|other| other.tree().time().total).sum::<u64>();
                 let idle_before = others(&servers);
                 let soft_before = soft.map_or(0, process::nanoseconds);
                 let before = server.tree().time();
-                let outcome = load::ask(server.address, &queries, first, arguments.queries)?;
+                let outcome = load::ask(server.address, &queries, first, arguments.queries, load::Pace { waiting: arguments.asker, rate: arguments.rate })?;
                 std::thread::sleep(Duration::from_millis(5));
                 let used = server.tree().time().since(before);
                 softirq += soft.map_or(0, process::nanoseconds) - soft_before;

@@ -6,7 +6,7 @@ use std::io;
 
 use heraldns::base::random::Random;
 
-use super::{address, address_text, random_label, write_head};
+use super::{address, address_text, address_text_v6, random_label, write_head};
 use crate::question::{A, AAAA, DS, MX, NS, TXT};
 
 const DELEGATIONS: u64 = 400_000;
@@ -21,7 +21,7 @@ pub(super) fn write(output: &mut impl io::Write) -> io::Result<()> {
         if number % OWN_SERVERS == 0 {
             writeln!(output, "dom{number:06} NS ns1.dom{number:06}\ndom{number:06} NS ns2.dom{number:06}")?;
             writeln!(output, "ns1.dom{number:06} A {}", address_text(number))?;
-            writeln!(output, "ns1.dom{number:06} AAAA 2001:db8:1::{number:x}")?;
+            writeln!(output, "ns1.dom{number:06} AAAA {}", address_text_v6(1, number))?;
             writeln!(output, "ns2.dom{number:06} A {}", address_text(number + DELEGATIONS))?;
         } else {
             let hoster = Random::seeded(number).below(HOSTERS);
@@ -32,7 +32,7 @@ pub(super) fn write(output: &mut impl io::Write) -> io::Result<()> {
         }
     }
     for number in 0..HOSTS {
-        writeln!(output, "host{number:06} AAAA 2001:db8:2:{:x}::{:x}", number >> 16, number & 0xffff)?;
+        writeln!(output, "host{number:06} AAAA {}", address_text_v6(2, number))?;
         writeln!(output, "host{number:06} A {}", address_text(number))?;
     }
     Ok(())

@@ -171,6 +171,13 @@ fn address_text(number: u64) -> String {
     std::net::Ipv4Addr::from(address(number)).to_string()
 }
 
+/// An address below 2001:db8:: in the network `network`, that belongs to this number.
+fn address_text_v6(network: u16, number: u64) -> String {
+    let [.., three, two, one, zero] = number.to_be_bytes();
+    let (high, low) = (u16::from_be_bytes([three, two]), u16::from_be_bytes([one, zero]));
+    std::net::Ipv6Addr::new(0x2001, 0xdb8, network, 0, 0, 0, high, low).to_string()
+}
+
 fn random_label(random: &mut Random) -> String {
     let letter = |_| char::from(b'a' + u8::try_from(random.below(26)).unwrap_or(0));
     (0..FLOOD_LABEL).map(letter).collect()

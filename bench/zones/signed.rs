@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use heraldns::base::random::Random;
 
-use super::{address, address_text, random_label, write_head};
+use super::{address, address_text, address_text_v6, random_label, write_head};
 use crate::question::{A, AAAA, DS, MX, NS, TXT};
 
 const DELEGATIONS: u64 = 10_000;
@@ -27,7 +27,7 @@ pub(super) fn write(output: &mut impl io::Write) -> io::Result<()> {
         }
     }
     for number in 0..HOSTS {
-        writeln!(output, "host{number:05} AAAA 2001:db8:2::{number:x}")?;
+        writeln!(output, "host{number:05} AAAA {}", address_text_v6(2, number))?;
         writeln!(output, "host{number:05} A {}", address_text(number))?;
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::io;
 
 use heraldns::base::random::Random;
 
-use super::{address, address_text, random_label, write_head};
+use super::{address, address_text, address_text_v6, random_label, write_head};
 use crate::question::{A, AAAA, MX, NS, SOA, TXT};
 
 const HOSTS: u64 = 300;
@@ -33,12 +33,12 @@ pub(super) fn write(output: &mut impl io::Write) -> io::Result<()> {
     }
     for number in 0..DELEGATIONS {
         writeln!(output, "sub{number} NS ns1.sub{number}\nsub{number} NS ns2.sub{number}")?;
-        writeln!(output, "ns1.sub{number} A {}\nns1.sub{number} AAAA 2001:db8:1::{number:x}", address_text(number))?;
+        writeln!(output, "ns1.sub{number} A {}\nns1.sub{number} AAAA {}", address_text(number), address_text_v6(1, number))?;
         writeln!(output, "ns2.sub{number} A {}", address_text(number + DELEGATIONS))?;
     }
     for number in 0..HOSTS {
         if number < HOSTS_IPV6 {
-            writeln!(output, "host{number} AAAA 2001:db8::{number:x}")?;
+            writeln!(output, "host{number} AAAA {}", address_text_v6(0, number))?;
         }
         writeln!(output, "host{number} A {}", address_text(number))?;
     }
