@@ -1,146 +1,111 @@
 //! heraldns beside its peers: processor time per query, time to load, memory, over the same zones and queries.
 //!
-//! A benchmark and never a test: it says how much, not whether. `bench/run` is the command, bench/README.md the manual.
+//! A benchmark and never a test: it says how much, not whether. Only answers are judged: they are compared before anything
+//! is timed, and what heraldns answers alone is not measured. `bench/run` is the command, `bench/README.md` the manual.
 
 #![allow(clippy::print_stdout, reason = "figures are printed for people")]
 
+mod answers;
+mod arguments;
+mod callgrind;
+mod configurations;
 mod load;
+mod machine;
+mod measurement;
 mod process;
 mod question;
 mod reflector;
 mod servers;
+mod table;
 mod zones;
 
 use std::io;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::process::ExitCode;
 
 use clap::Parser;
-use heraldns::io::clock;
-use rustix::thread::{CpuSet, sched_setaffinity};
 
-use crate::process::{Memory, Time};
-use crate::servers::{Program, Server, Site};
-use crate::zones::{Kind, Mix, Zone};
+use crate::arguments::Arguments;
+use crate::measurement::Bench;
+use crate::servers::{Program, Site};
+use crate::table::Printer;
+use crate::zones::Zone;
 
-#[derive(Debug, Parser)]
-struct Arguments {
-    #[arg(long, value_delimiter = ',')]
-    servers: Vec<Program>,
-    #[arg(long, value_delimiter = ',')]
-    zones: Vec<Kind>,
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
-    #[arg(long, default_value_t = 300_000)]
-    queries: usize,
-    #[arg(long, default_value = env!("CARGO_BIN_EXE_heraldns"))]
-    heraldns: PathBuf,
-    #[arg(long)]
-    load_only: bool,
-    #[arg(long, default_value = "spinning")]
-    asker: load::Waiting,
-    #[arg(long, default_value_t = 0)]
-    rate: u64,
-    #[arg(long, hide = true)]
-    reflect: Option<SocketAddr>,
-    #[arg(long, hide = true)]
-    bench: bool,
-}
-
-fn main() -> io::Result<()> {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Some(address) = arguments.reflect {
-        return reflector::serve(address);
+    let done = match arguments.reflect {
+        Some(address) => reflector::serve(address),
+        None => compare(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("{error}");
+            ExitCode::FAILURE
+        }
     }
-    let mut own = CpuSet::new();
-    own.set(1);
-    sched_setaffinity(None, &own)?;
+}
+
+fn compare(arguments: &Arguments) -> io::Result<()> {
+    machine::pin_to(machine::ASKER)?;
     let folder = tempfile::Builder::new().prefix("heraldns-bench-").tempdir()?;
-    let site = Site { folder: folder.path().to_owned(), heraldns: arguments.heraldns.clone() };
-    let kinds = if arguments.zones.is_empty() { vec![Kind::Small, Kind::Large, Kind::Nsec3] } else { arguments.zones.clone() };
-    let programs: Vec<Program> = Program::ALL.into_iter().filter(|program| {
-        (arguments.servers.is_empty() || arguments.servers.contains(program)) && site.has(*program)
-    }).collect();
-    for kind in kinds {
+    let site = Site {
+        folder: folder.path().to_owned(),
+        heraldns: arguments.heraldns.clone(),
+    };
+    let printer = Printer {
+        machine: arguments.machine,
+    };
+    let (programs, absent): (Vec<Program>, Vec<Program>) = arguments.servers.iter().partition(|program| site.has(**program));
+    printer.head(&site, &programs, &absent);
+    for kind in &arguments.zones {
         let zone = kind.write(folder.path())?;
-        println!("zone {}: {} octets", kind.name(), zone.octets);
-        load_times(&site, &programs, &zone, arguments.rounds)?;
-        if arguments.load_only { continue; }
-        query(&site, &programs, &zone, &arguments)?;
-    }
-    Ok(())
-}
-
-fn load_times(site: &Site, programs: &[Program], zone: &Zone, rounds: usize) -> io::Result<()> {
-    for program in programs.iter().filter(|program| program.answers()) {
-        for processors in ["0", "0,1"] {
-            let mut times = Vec::new();
-            let mut memory = Vec::new();
-            for _ in 0..rounds.min(3) {
-                let start = clock::now();
-                let mut server = site.start(*program, zone, processors, &[])?;
-                server.wait(zone)?;
-                times.push(clock::now().since(start));
-                memory.push(server.tree().memory());
-            }
-            times.sort();
-            memory.sort();
-            let Memory { peak, proportional } = memory[memory.len() / 2];
-            println!("load {} {} cpus {processors}: {:?} peak {} MB pss {} MB", kind_name(zone), program.name(), times, peak / 1_000_000, proportional / 1_000_000);
+        printer.zone(&zone);
+        let bench = Bench {
+            site: &site,
+            zone: &zone,
+            programs: &programs,
+            rounds: arguments.rounds,
+            queries: arguments.queries as usize,
+            pace: arguments.pace(),
+        };
+        match arguments.callgrind {
+            true => count_instructions(&bench, arguments, printer)?,
+            false => measure(&bench, arguments, printer)?,
         }
     }
     Ok(())
 }
 
-fn kind_name(zone: &Zone) -> &'static str { zone.kind.name() }
-
-fn query(site: &Site, programs: &[Program], zone: &Zone, arguments: &Arguments) -> io::Result<()> {
-    let mut servers = Vec::new();
-    for program in programs {
-        let mut server = site.start(*program, zone, "0", &[])?;
-        server.wait(zone)?;
-        servers.push(server);
+fn measure(bench: &Bench<'_>, arguments: &Arguments, printer: Printer) -> io::Result<()> {
+    if !arguments.queries_only {
+        printer.loading(bench.zone, &bench.loading()?);
     }
-    for mix in [Mix::Usual, Mix::Flood] {
-        let queries = zone.kind.queries(mix, 1_000_000);
-        let mut figures: Vec<Vec<f64>> = vec![Vec::new(); servers.len()];
-        let mut shares = vec![Time::default(); servers.len()];
-        let mut busy = vec![0.0; servers.len()];
-        let mut codes = vec![String::new(); servers.len()];
-        let mut idle = 0;
-        let soft = process::find_softirq_thread();
-        let mut softirq = 0;
-        for round in 0..arguments.rounds {
-            for offset in 0..servers.len() {
-                let index = (offset + round) % servers.len();
-                let server: &Server = &servers[index];
-                let first = round * arguments.queries;
-                load::ask(server.address, &queries, first + arguments.queries, arguments.queries / 10, load::Pace { waiting: arguments.asker, rate: arguments.rate })?;
-                std::thread::sleep(Duration::from_millis(5));
-                let others = |servers: &[Server]| servers.iter().filter(|other| other.program != server.program).map(|other| other.tree().time().total).sum::<u64>();
-                let idle_before = others(&servers);
-                let soft_before = soft.map_or(0, process::nanoseconds);
-                let before = server.tree().time();
-                let outcome = load::ask(server.address, &queries, first, arguments.queries, load::Pace { waiting: arguments.asker, rate: arguments.rate })?;
-                std::thread::sleep(Duration::from_millis(5));
-                let used = server.tree().time().since(before);
-                softirq += soft.map_or(0, process::nanoseconds) - soft_before;
-                idle += others(&servers).saturating_sub(idle_before);
-                figures[index].push(used.total as f64 / outcome.answered.max(1) as f64);
-                shares[index] = shares[index].plus(used);
-                busy[index] += used.total as f64 / outcome.elapsed.as_nanos() as f64 / arguments.rounds as f64;
-                codes[index] = format!("answered {} lost {} octets {} codes {:?}", outcome.answered, outcome.lost, outcome.octets / outcome.answered.max(1), &outcome.codes[..6]);
-            }
-        }
-        for (index, server) in servers.iter().enumerate() {
-            let figures = &mut figures[index];
-            figures.sort_by(f64::total_cmp);
-            let share = shares[index];
-            println!("{} {} {:10} {:7.0} ns ({:.0}-{:.0}) busy {:.2} user {:.0} % {} peak {} MB", zone.kind.name(), mix.name(), server.program.name(), figures[figures.len() / 2], figures[0], figures[figures.len() - 1],
-                busy[index], share.user as f64 * 100.0 / (share.user + share.kernel).max(1) as f64, codes[index], server.tree().memory().peak / 1_000_000);
-        }
-        println!("idle others {} ms, softirq thread {} ms", idle / 1_000_000, softirq / 1_000_000);
+    if arguments.load_only {
+        return Ok(());
+    }
+    let servers = bench.start_all()?;
+    for mix in &arguments.mixes {
+        let judgement = answers::compare(&servers, &bench.zone.questions(*mix, answers::COMPARED))?;
+        printer.judgement(bench.zone, *mix, &judgement);
+        judgement.require_agreement()?;
+        printer.answering(bench.zone, *mix, &bench.answering(&servers, *mix)?);
     }
     Ok(())
+}
+
+fn count_instructions(bench: &Bench<'_>, arguments: &Arguments, printer: Printer) -> io::Result<()> {
+    for mix in &arguments.mixes {
+        for program in bench.programs {
+            let counted = callgrind::count(bench, *program, *mix, &arguments.profiles)?;
+            printer.instructions(bench.zone, *mix, *program, &counted);
+        }
+    }
+    Ok(())
+}
+
+/// A zone's name for people and programs.
+impl std::fmt::Display for Zone {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.kind.name())
+    }
 }

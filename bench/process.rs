@@ -25,12 +25,25 @@ pub(crate) struct Time {
 }
 
 /// Memory of a tree in octets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Memory {
-    /// Peaks of the resident memory of each process, summed.
+    /// Resident memory, each shared page counted once.
+    pub(crate) resident: u64,
+    /// The most that there has been for certain: of what was resident, and of the peak of any one process.
     pub(crate) peak: u64,
-    /// The resident memory now, each shared page counted once.
-    pub(crate) proportional: u64,
+    /// The peaks of all processes, summed; pages that a fork shares are counted for each process.
+    pub(crate) summed: u64,
+}
+
+impl Memory {
+    /// The larger of each figure.
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self {
+            resident: self.resident.max(other.resident),
+            peak: self.peak.max(other.peak),
+            summed: self.summed.max(other.summed),
+        }
+    }
 }
 
 impl Time {
@@ -83,9 +96,13 @@ impl Tree {
 
     pub(crate) fn memory(self) -> Memory {
         let processes = self.processes();
+        let sum = |file: &str, key: &str| processes.iter().map(|pid| kilobytes(&format!("/proc/{pid}/{file}"), key)).sum();
+        let peaks = processes.iter().map(|pid| kilobytes(&format!("/proc/{pid}/status"), "VmHWM:"));
+        let resident = sum("smaps_rollup", "Pss:");
         Memory {
-            peak: processes.iter().map(|pid| kilobytes(&format!("/proc/{pid}/status"), "VmHWM:")).sum(),
-            proportional: processes.iter().map(|pid| kilobytes(&format!("/proc/{pid}/smaps_rollup"), "Pss:")).sum(),
+            resident,
+            peak: peaks.max().unwrap_or(0).max(resident),
+            summed: sum("status", "VmHWM:"),
         }
     }
 }
@@ -123,6 +140,8 @@ fn stat_fields(pid: u32) -> Option<Vec<String>> {
 /// The value of a line with kB in it, in octets; 0 if there is none.
 fn kilobytes(file: &str, key: &str) -> u64 {
     let text = fs::read_to_string(file).unwrap_or_default();
-    let value = text.lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next()?.parse::<u64>().ok());
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(key)?.split_whitespace().next()?.parse::<u64>().ok());
     value.unwrap_or(0) * 1024
 }

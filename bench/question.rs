@@ -72,9 +72,7 @@ impl Queries {
         self.ends.len()
     }
 
-    /// The query with this number; behind the last one the first follows.
-    pub(crate) fn get(&self, number: usize) -> &[u8] {
-        let index = number % self.ends.len();
+    pub(crate) fn get(&self, index: usize) -> &[u8] {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         &self.octets[start..self.ends[index]]
     }

@@ -1,6 +1,4 @@
-//! The servers that are compared, each started in a folder of its own on processor 0, and ended when it is dropped.
-//!
-//! Default configurations, but for: one worker, minimal responses, no rate limit, no privileges dropped, loopback only.
+//! The servers that are compared, each started in a folder of its own, and ended with all its processes when it is dropped.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,12 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use heraldns::base::time::Timestamp;
 use heraldns::io::clock;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::configurations;
+use crate::machine;
 use crate::process::Tree;
 use crate::question::Question;
-use crate::zones::Zone;
+use crate::zones::{Kind, Zone};
 
 /// A server that has not answered after so long does not run.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -30,7 +31,7 @@ pub(crate) enum Program {
     Heraldns,
     /// The distribution's NSD.
     Nsd,
-    /// NSD from the distribution's source, with recvmmsg and packed structures; `HERALDNS_BENCH_NSD` names the program.
+    /// NSD built from the distribution's source with recvmmsg and packed structures; HERALDNS_BENCH_NSD names the program.
     NsdBuilt,
     /// Knot DNS.
     Knot,
@@ -43,8 +44,15 @@ pub(crate) enum Program {
 }
 
 impl Program {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Heraldns, Self::Nsd, Self::NsdBuilt, Self::Knot, Self::Bind, Self::Powerdns, Self::Reflector];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Heraldns,
+        Self::Nsd,
+        Self::NsdBuilt,
+        Self::Knot,
+        Self::Bind,
+        Self::Powerdns,
+        Self::Reflector,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -63,23 +71,26 @@ impl Program {
         self != Self::Reflector
     }
 
-    fn executable(self, heraldns: &Path) -> Option<PathBuf> {
-        match self {
-            Self::Heraldns => Some(heraldns.to_owned()),
+    fn executable(self, site: &Site) -> Option<PathBuf> {
+        let path = match self {
+            Self::Heraldns => site.heraldns.canonicalize().ok(),
             Self::Nsd => find("nsd"),
             Self::NsdBuilt => std::env::var_os("HERALDNS_BENCH_NSD").map(PathBuf::from),
             Self::Knot => find("knotd"),
             Self::Bind => find("named"),
             Self::Powerdns => find("pdns_server"),
             Self::Reflector => std::env::current_exe().ok(),
-        }
-        .filter(|path| path.is_file())
+        };
+        path.filter(|path| path.is_file())
     }
 
-    fn arguments(self, configuration: &Path, address: SocketAddr) -> Vec<String> {
+    /// The arguments for a server in the foreground.
+    fn arguments(self, configuration: &Path, address: SocketAddr, place: Place<'_>) -> Vec<String> {
         let file = configuration.display();
         let folder = configuration.parent().unwrap_or(Path::new(".")).display();
         let text = match self {
+            // valgrind knows no pidfd, by which the guardian watches its child
+            Self::Heraldns if matches!(place, Place::Callgrind(_)) => format!("main-process --config {file}"),
             Self::Heraldns => format!("serve --config {file}"),
             Self::Nsd | Self::NsdBuilt => format!("-d -c {file}"),
             Self::Knot => format!("-c {file}"),
@@ -90,23 +101,59 @@ impl Program {
         text.split(' ').map(str::to_owned).collect()
     }
 
-    fn configuration(self, zone: &Zone, folder: &Path, port: u16) -> String {
+    fn version_argument(self) -> Option<&'static str> {
         match self {
-            Self::Heraldns => heraldns(zone, folder, port),
-            Self::Nsd | Self::NsdBuilt => nsd(zone, folder, port),
-            Self::Knot => knot(zone, folder, port),
-            Self::Bind => bind(zone, folder, port),
-            Self::Powerdns => powerdns(folder, port),
-            Self::Reflector => String::new(),
+            Self::Nsd | Self::NsdBuilt | Self::Bind => Some("-v"),
+            Self::Knot => Some("-V"),
+            Self::Heraldns | Self::Powerdns => Some("--version"),
+            Self::Reflector => None,
         }
     }
 
-    /// The name that the program wants its configuration to have.
-    fn configuration_name(self) -> &'static str {
-        match self {
-            Self::Powerdns => "pdns.conf",
-            _ => "configuration",
+    fn write_configuration(self, zone: &Zone, folder: &Path, port: u16) -> io::Result<PathBuf> {
+        let (name, text) = match self {
+            Self::Heraldns => ("heraldns.toml", configurations::heraldns(zone, folder, port)),
+            Self::Nsd | Self::NsdBuilt => ("nsd.conf", configurations::nsd(zone, folder, port)),
+            Self::Knot => ("knot.conf", configurations::knot(zone, folder, port)),
+            Self::Bind => ("named.conf", configurations::bind(zone, folder, port)),
+            Self::Powerdns => ("pdns.conf", configurations::powerdns(folder, port)),
+            Self::Reflector => ("nothing", String::new()),
+        };
+        let path = folder.join(name);
+        fs::write(&path, text)?;
+        if self == Self::Powerdns {
+            fs::write(folder.join("zones.conf"), configurations::powerdns_zones(zone, folder))?;
+            prepare_powerdns(zone, folder)?;
         }
+        Ok(path)
+    }
+}
+
+/// How a server runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place<'p> {
+    /// On the processor of servers.
+    Server,
+    /// On all processors.
+    Anywhere,
+    /// Below callgrind, which writes into this file and does not count yet.
+    Callgrind(&'p Path),
+}
+
+impl Place<'_> {
+    /// The command to put before the server's own.
+    fn command(self) -> Command {
+        let mut command = Command::new("taskset");
+        let processors = match self {
+            Self::Server | Self::Callgrind(_) => machine::SERVER.to_string(),
+            Self::Anywhere => format!("{},{}", machine::SERVER, machine::ASKER),
+        };
+        command.args(["-c", &processors]);
+        if let Self::Callgrind(file) = self {
+            command.args(["valgrind", "--tool=callgrind", "--trace-children=yes", "--instr-atstart=no"]);
+            command.arg(format!("--callgrind-out-file={}", file.display()));
+        }
+        command
     }
 }
 
@@ -121,33 +168,50 @@ pub(crate) struct Site {
 impl Site {
     /// Whether the program is on this machine.
     pub(crate) fn has(&self, program: Program) -> bool {
-        program.executable(&self.heraldns).is_some()
+        program.executable(self).is_some()
     }
 
-    /// Starts a server for a zone on these processors, in `taskset`'s writing. Does not wait.
-    pub(crate) fn start(&self, program: Program, zone: &Zone, processors: &str, wrapper: &[String]) -> io::Result<Server> {
+    /// The version that a program tells; empty if it has none.
+    pub(crate) fn version(&self, program: Program) -> String {
+        let told = program.executable(self).zip(program.version_argument());
+        let output = told.and_then(|(path, argument)| Command::new(path).arg(argument).stdin(Stdio::null()).output().ok());
+        let text = output.map_or_else(String::new, |output| {
+            String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+        });
+        let is_version = |word: &&str| word.contains('.') && word.starts_with(|first: char| first.is_ascii_digit());
+        let words = text.split(|letter: char| letter.is_whitespace() || letter == ',' || letter == '-');
+        words.into_iter().find(is_version).unwrap_or_default().to_owned()
+    }
+
+    /// Starts a server for a zone. Does not wait.
+    pub(crate) fn start(&self, program: Program, zone: &Zone, place: Place<'_>) -> io::Result<Server> {
         let folder = self.folder.join(program.name());
-        // what an earlier start has left, a journal for one, would be another start
-        let _ = fs::remove_dir_all(&folder);
+        // what an earlier start has left, a journal for one, would make this start another one
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
         fs::create_dir_all(&folder)?;
         let address = free_address()?;
-        let configuration = folder.join(program.configuration_name());
-        fs::write(&configuration, program.configuration(zone, &folder, address.port()))?;
-        if program == Program::Powerdns {
-            fs::write(folder.join("named.conf"), powerdns_zones(zone, &folder))?;
-            prepare_powerdns(zone, &folder)?;
-        }
+        let configuration = program.write_configuration(zone, &folder, address.port())?;
         let log = folder.join("log");
         let output = File::create(&log)?;
-        let executable = program.executable(&self.heraldns).ok_or(io::ErrorKind::NotFound)?;
-        let mut command = Command::new("taskset");
-        command.args(["-c", processors]).args(wrapper).arg(executable);
-        command.args(program.arguments(&configuration, address));
+        let executable = program.executable(self).ok_or(io::ErrorKind::NotFound)?;
+        let mut command = place.command();
+        command.arg(executable).args(program.arguments(&configuration, address, place));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HERALDNS_")) {
             command.env_remove(name);
         }
-        command.current_dir(&folder).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        Ok(Server { program, address, process: command.spawn()?, log })
+        command
+            .current_dir(&folder)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output);
+        Ok(Server {
+            program,
+            address,
+            process: command.spawn()?,
+            log,
+        })
     }
 }
 
@@ -165,40 +229,64 @@ impl Server {
         Tree(self.process.id())
     }
 
-    /// Asks for the zone's sentinel until the right answer comes.
+    /// Asks for the zone's sentinel every millisecond until the right answer comes.
     pub(crate) fn wait(&mut self, zone: &Zone) -> io::Result<()> {
+        self.wait_watching(zone, PATIENCE, || ())
+    }
+
+    /// The same, with a look at something else every so often.
+    pub(crate) fn wait_watching(&mut self, zone: &Zone, every: Duration, mut look: impl FnMut()) -> io::Result<()> {
         let start = clock::now();
         let socket = UdpSocket::bind(("127.0.0.1", 0))?;
         socket.connect(self.address)?;
         socket.set_read_timeout(Some(POLL))?;
-        let mut id = 0;
-        loop {
+        let address = self.program.answers().then_some(zone.sentinel_address);
+        let (mut id, mut looked) = (0, start);
+        while !is_answered(&socket, &zone.sentinel, id, address) {
             id += 1;
-            if is_answered(&socket, &zone.sentinel, id, self.program.answers().then_some(zone.sentinel_address)) {
-                return Ok(());
+            let now = clock::now();
+            if self.process.try_wait()?.is_some() || now.since(start) > PATIENCE {
+                return Err(self.complain());
             }
-            if self.process.try_wait()?.is_some() || clock::now().since(start) > PATIENCE {
-                let log = fs::read_to_string(&self.log).unwrap_or_default();
-                return Err(io::Error::other(format!("{} does not answer:\n{log}", self.program.name())));
+            if now.since(looked) > every {
+                looked = now;
+                look();
             }
         }
+        Ok(())
+    }
+
+    fn complain(&self) -> io::Error {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().take(20).collect();
+        io::Error::other(format!(
+            "{} does not answer as it should:\n{}",
+            self.program.name(),
+            lines.join("\n")
+        ))
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
+        let start = clock::now();
         let processes = self.tree().processes();
         signal(self.process.id(), Signal::TERM);
-        let start = clock::now();
-        while clock::now().since(start) < STOP && !matches!(self.process.try_wait(), Ok(Some(_)) | Err(_)) {
+        while is_patient(start) && !matches!(self.process.try_wait(), Ok(Some(_)) | Err(_)) {
             std::thread::sleep(POLL);
         }
-        // a child that its parent has left behind
-        for pid in processes.into_iter().filter(|pid| Path::new(&format!("/proc/{pid}")).exists()) {
-            signal(pid, Signal::KILL);
+        let lives = |pid: &u32| Path::new(&format!("/proc/{pid}")).exists();
+        while is_patient(start) && processes.iter().any(lives) {
+            std::thread::sleep(POLL);
         }
+        // those that do not hear, or that their parent has left behind
+        processes.into_iter().filter(lives).for_each(|pid| signal(pid, Signal::KILL));
         let _ = self.process.wait();
     }
+}
+
+fn is_patient(start: Timestamp) -> bool {
+    clock::now().since(start) < STOP
 }
 
 fn signal(pid: u32, signal: Signal) {
@@ -207,31 +295,29 @@ fn signal(pid: u32, signal: Signal) {
     }
 }
 
-/// Asks once; true if an answer with this address in it comes within the socket's patience.
+/// Asks once, and takes a millisecond at least; true if an answer with this address in it comes.
 fn is_answered(socket: &UdpSocket, question: &Question, id: u16, address: Option<[u8; 4]>) -> bool {
     let start = clock::now();
     let sent = socket.send(&question.message(id));
     let mut buffer = [0; 4096];
-    let received = sent.and_then(|_| socket.recv(&mut buffer));
-    if let Ok(octets) = received {
-        let is_right = |address: [u8; 4]| {
-            // the address record comes last, but for signature and OPT
-            buffer[6..8] != [0, 0] && buffer[12..octets].windows(6).any(|window| window[..2] == [0, 4] && window[2..] == address)
+    if let Ok(octets) = sent.and_then(|_| socket.recv(&mut buffer)) {
+        let has_address = |address: [u8; 4]| {
+            let data = [&[0, 4], &address[..]].concat();
+            buffer[..octets].windows(data.len()).any(|window| window == data)
         };
-        if address.is_none_or(is_right) {
+        if address.is_none_or(has_address) {
             return true;
         }
     }
     // a closed port refuses at once
-    let used = clock::now().since(start);
-    std::thread::sleep(POLL.saturating_sub(used));
+    std::thread::sleep(POLL.saturating_sub(clock::now().since(start)));
     false
 }
 
 fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let sbin = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
-    std::env::split_paths(&path).chain(sbin).map(|folder| folder.join(name)).find(|path| path.is_file())
+    let folders = std::env::split_paths(&path).chain(["/usr/local/sbin", "/usr/sbin"].map(PathBuf::from));
+    folders.map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
 /// A port of the loopback address that was free a moment ago, for UDP and TCP.
@@ -244,140 +330,26 @@ fn free_address() -> io::Result<SocketAddr> {
     }
 }
 
-fn heraldns(zone: &Zone, folder: &Path, port: u16) -> String {
-    format!(
-        "identity = \"bench\"
-[dns]
-listen = [\"127.0.0.1:{port}\"]
-workers = 1
-[control]
-socket = \"{0}/control.sock\"
-[state]
-directory = \"{0}/state\"
-[web]
-listen = \"\"
-[[zone]]
-name = \"{1}\"
-file = \"{2}\"
-",
-        folder.display(),
-        zone.apex,
-        zone.file.display()
-    )
-}
-
-fn nsd(zone: &Zone, folder: &Path, port: u16) -> String {
-    format!(
-        "server:
-  ip-address: 127.0.0.1@{port}
-  server-count: 1
-  username: \"\"
-  chroot: \"\"
-  database: \"\"
-  zonesdir: \"{0}\"
-  pidfile: \"{0}/pid\"
-  xfrdfile: \"{0}/xfrd\"
-  zonelistfile: \"{0}/zones\"
-  xfrdir: \"{0}\"
-  minimal-responses: yes
-  rrl-ratelimit: 0
-  rrl-whitelist-ratelimit: 0
-remote-control:
-  control-enable: no
-zone:
-  name: \"{1}\"
-  zonefile: \"{2}\"
-",
-        folder.display(),
-        zone.apex,
-        zone.file.display()
-    )
-}
-
-fn knot(zone: &Zone, folder: &Path, port: u16) -> String {
-    format!(
-        "server:
-    listen: 127.0.0.1@{port}
-    rundir: \"{0}\"
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-log:
-  - target: stderr
-    any: warning
-database:
-    storage: \"{0}\"
-zone:
-  - domain: \"{1}\"
-    file: \"{2}\"
-",
-        folder.display(),
-        zone.apex,
-        zone.file.display()
-    )
-}
-
-fn bind(zone: &Zone, folder: &Path, port: u16) -> String {
-    format!(
-        "options {{
-    directory \"{0}\";
-    pid-file \"{0}/pid\";
-    session-keyfile none;
-    managed-keys-directory \"{0}\";
-    listen-on port {port} {{ 127.0.0.1; }};
-    listen-on-v6 {{ none; }};
-    recursion no;
-    minimal-responses yes;
-    notify no;
-}};
-controls {{ }};
-zone \"{1}\" {{ type primary; file \"{2}\"; }};
-",
-        folder.display(),
-        zone.apex,
-        zone.file.display()
-    )
-}
-
-fn powerdns(folder: &Path, port: u16) -> String {
-    format!(
-        "launch=bind
-bind-config={0}/named.conf
-bind-dnssec-db={0}/dnssec.db
-local-address=127.0.0.1
-local-port={port}
-receiver-threads=1
-distributor-threads=1
-socket-dir={0}
-security-poll-suffix=
-",
-        folder.display()
-    )
-}
-
-fn powerdns_zones(zone: &Zone, folder: &Path) -> String {
-    format!(
-        "options {{ directory \"{}\"; }};\nzone \"{}\" {{ type master; file \"{}\"; }};\n",
-        folder.display(),
-        zone.apex,
-        zone.file.display()
-    )
-}
-
 /// PowerDNS keeps beside the zone whether it is signed.
 fn prepare_powerdns(zone: &Zone, folder: &Path) -> io::Result<()> {
     let run = |arguments: &[&str]| {
         let mut command = Command::new("pdnsutil");
-        command.arg(format!("--config-dir={}", folder.display())).args(arguments).stdin(Stdio::null());
+        command
+            .arg(format!("--config-dir={}", folder.display()))
+            .args(arguments)
+            .stdin(Stdio::null());
         let output = command.output()?;
         match output.status.success() {
             true => Ok(()),
-            false => Err(io::Error::other(format!("pdnsutil {arguments:?}: {}", String::from_utf8_lossy(&output.stderr)))),
+            false => Err(io::Error::other(format!(
+                "pdnsutil {arguments:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            ))),
         }
     };
     run(&["create-bind-db", &format!("{}/dnssec.db", folder.display())])?;
     match zone.kind {
-        crate::zones::Kind::Nsec3 => run(&["set-presigned", zone.apex]),
-        _ => Ok(()),
+        Kind::Nsec3 => run(&["set-presigned", zone.apex]),
+        Kind::Small | Kind::Large => Ok(()),
     }
 }

@@ -34,7 +34,7 @@ pub(crate) enum Kind {
 }
 
 /// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Mix {
     /// What resolvers ask about such a zone.
     Usual,
@@ -50,12 +50,15 @@ pub(crate) struct Zone {
     pub(crate) apex: &'static str,
     pub(crate) file: PathBuf,
     pub(crate) octets: u64,
+    pub(crate) records: usize,
     /// A name with an address in the last part of the file, and the address.
     pub(crate) sentinel: Question,
     pub(crate) sentinel_address: [u8; 4],
 }
 
 impl Kind {
+    pub(crate) const ALL: [Self; 3] = [Self::Small, Self::Large, Self::Nsec3];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Small => "small",
@@ -96,10 +99,13 @@ impl Kind {
             record_type: A,
             edns: Edns::Plain,
         };
+        let text = fs::read_to_string(&file)?;
+        let is_record = |line: &&str| !line.is_empty() && !line.starts_with(['$', ';']);
         Ok(Zone {
             kind: self,
             apex: self.apex(),
-            octets: fs::metadata(&file)?.len(),
+            octets: text.len() as u64,
+            records: text.lines().filter(is_record).count(),
             file,
             sentinel,
             sentinel_address,
@@ -107,7 +113,7 @@ impl Kind {
     }
 
     /// A question of a mix, drawn at random.
-    pub(crate) fn question(self, mix: Mix, random: &mut Random) -> Question {
+    fn question(self, mix: Mix, random: &mut Random) -> Question {
         let (label, record_type) = match (mix, self) {
             (Mix::Flood, _) => (random_label(random), A),
             (Mix::Usual, Self::Small) => small::question(random),
@@ -125,25 +131,29 @@ impl Kind {
         };
         Question { name, record_type, edns }
     }
+}
 
-    /// So many queries of a mix.
-    pub(crate) fn queries(self, mix: Mix, count: usize) -> Queries {
-        let mut random = Random::seeded(SEED);
+impl Zone {
+    /// The queries of a round of a mix: for each round others, which matters to servers that remember.
+    pub(crate) fn queries(&self, mix: Mix, round: u64, count: usize) -> Queries {
+        let mut random = Random::seeded(SEED + 1 + round);
         let mut queries = Queries::default();
         for _ in 0..count {
-            queries.add(&self.question(mix, &mut random));
+            queries.add(&self.kind.question(mix, &mut random));
         }
         queries
     }
 
-    /// The first questions of a mix, as values.
-    pub(crate) fn questions(self, mix: Mix, count: usize) -> Vec<Question> {
+    /// Questions of a mix to compare answers by.
+    pub(crate) fn questions(&self, mix: Mix, count: usize) -> Vec<Question> {
         let mut random = Random::seeded(SEED);
-        (0..count).map(|_| self.question(mix, &mut random)).collect()
+        (0..count).map(|_| self.kind.question(mix, &mut random)).collect()
     }
 }
 
 impl Mix {
+    pub(crate) const ALL: [Self; 2] = [Self::Usual, Self::Flood];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Usual => "usual",

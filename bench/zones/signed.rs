@@ -21,7 +21,10 @@ pub(super) fn write(output: &mut impl io::Write) -> io::Result<()> {
     write_head(output, "signed.test")?;
     for number in 0..DELEGATIONS {
         let hoster = Random::seeded(number).below(HOSTERS);
-        writeln!(output, "dom{number:05} NS ns1.hoster{hoster:03}.net.\ndom{number:05} NS ns2.hoster{hoster:03}.net.")?;
+        writeln!(
+            output,
+            "dom{number:05} NS ns1.hoster{hoster:03}.net.\ndom{number:05} NS ns2.hoster{hoster:03}.net."
+        )?;
         if number % SECURE == 0 {
             writeln!(output, "dom{number:05} DS {} 13 2 {number:064x}", number & 0xffff)?;
         }
@@ -36,7 +39,10 @@ pub(super) fn write(output: &mut impl io::Write) -> io::Result<()> {
 /// Signs the zone file with a new key; says where the signed one is.
 pub(super) fn sign(apex: &str, file: &Path) -> io::Result<PathBuf> {
     let folder = file.parent().unwrap_or(Path::new("."));
-    let key = run(Command::new("dnssec-keygen").args(["-q", "-a", "ECDSAP256SHA256", "-f", "KSK", apex]), folder)?;
+    let key = run(
+        Command::new("dnssec-keygen").args(["-q", "-a", "ECDSAP256SHA256", "-f", "KSK", apex]),
+        folder,
+    )?;
     let key = key.trim();
     let public = fs::read_to_string(folder.join(format!("{key}.key")))?;
     let record = public.lines().find(|line| !line.starts_with(';')).unwrap_or_default();

@@ -33,7 +33,12 @@ pub(super) fn write(output: &mut impl io::Write) -> io::Result<()> {
     }
     for number in 0..DELEGATIONS {
         writeln!(output, "sub{number} NS ns1.sub{number}\nsub{number} NS ns2.sub{number}")?;
-        writeln!(output, "ns1.sub{number} A {}\nns1.sub{number} AAAA {}", address_text(number), address_text_v6(1, number))?;
+        writeln!(
+            output,
+            "ns1.sub{number} A {}\nns1.sub{number} AAAA {}",
+            address_text(number),
+            address_text_v6(1, number)
+        )?;
         writeln!(output, "ns2.sub{number} A {}", address_text(number + DELEGATIONS))?;
     }
     for number in 0..HOSTS {
