@@ -11,7 +11,7 @@ use crate::zones::{Kind, Mix};
 
 /// heraldns beside its peers: processor time per query, time to load, memory.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "bench/run")]
+#[command(name = "bench/run", args_override_self = true)]
 pub(crate) struct Arguments {
     /// The servers to compare; those that are not installed are left out.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Program::ALL)]

@@ -330,7 +330,7 @@ fn free_address() -> io::Result<SocketAddr> {
     }
 }
 
-/// PowerDNS keeps beside the zone whether it is signed.
+/// PowerDNS keeps beside the zone whether and how it is signed.
 fn prepare_powerdns(zone: &Zone, folder: &Path) -> io::Result<()> {
     let run = |arguments: &[&str]| {
         let mut command = Command::new("pdnsutil");
@@ -349,7 +349,10 @@ fn prepare_powerdns(zone: &Zone, folder: &Path) -> io::Result<()> {
     };
     run(&["create-bind-db", &format!("{}/dnssec.db", folder.display())])?;
     match zone.kind {
-        Kind::Nsec3 => run(&["set-presigned", zone.apex]),
+        Kind::Nsec3 => {
+            run(&["set-nsec3", zone.apex, "1 0 0 -"])?;
+            run(&["set-presigned", zone.apex])
+        }
         Kind::Small | Kind::Large => Ok(()),
     }
 }
