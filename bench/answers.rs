@@ -12,8 +12,9 @@ use std::time::Duration;
 use hickory_proto::op::Message;
 use hickory_proto::rr::{Record, RecordType};
 
+use crate::programs::Program;
 use crate::question::Question;
-use crate::servers::{Program, Server};
+use crate::servers::Server;
 
 /// Questions of each mix that are compared.
 pub(crate) const COMPARED: usize = 600;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use crate::load::{Pace, Waiting};
-use crate::servers::Program;
+use crate::programs::Program;
 use crate::zones::{Kind, Mix};
 
 /// heraldns beside its peers: processor time per query, time to load, memory.

@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 
 use crate::load;
 use crate::measurement::Bench;
-use crate::servers::{Place, Program, Server};
+use crate::programs::Program;
+use crate::servers::{Place, Server};
 use crate::zones::Mix;
 
 /// Asked before counting begins: what is done only once is not counted.
@@ -25,9 +26,16 @@ pub(crate) struct Counted {
     pub(crate) profiles: Vec<PathBuf>,
 }
 
+impl Counted {
+    /// Instructions per answered query.
+    pub(crate) fn each(&self) -> f64 {
+        self.instructions as f64 / self.answered.max(1) as f64
+    }
+}
+
 /// Runs a server below callgrind and asks it the bench's number of queries.
 pub(crate) fn count(bench: &Bench<'_>, program: Program, mix: Mix, folder: &Path) -> io::Result<Counted> {
-    let prefix = format!("{}-{}-{}.", bench.zone, mix.name(), program.name());
+    let prefix = format!("{}-{mix}-{}.", bench.zone, program.name());
     fs::create_dir_all(folder)?;
     let folder = folder.canonicalize()?;
     for old in profiles(&folder, &prefix)? {

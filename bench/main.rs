@@ -9,10 +9,12 @@ mod answers;
 mod arguments;
 mod callgrind;
 mod configurations;
+mod lines;
 mod load;
 mod machine;
 mod measurement;
 mod process;
+mod programs;
 mod question;
 mod reflector;
 mod servers;
@@ -26,9 +28,9 @@ use clap::Parser;
 
 use crate::arguments::Arguments;
 use crate::measurement::Bench;
-use crate::servers::{Program, Site};
+use crate::programs::Program;
+use crate::servers::Site;
 use crate::table::Printer;
-use crate::zones::Zone;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -52,11 +54,9 @@ fn compare(arguments: &Arguments) -> io::Result<()> {
         folder: folder.path().to_owned(),
         heraldns: arguments.heraldns.clone(),
     };
-    let printer = Printer {
-        machine: arguments.machine,
-    };
+    let printer = if arguments.machine { Printer::Lines } else { Printer::Tables };
     let (programs, absent): (Vec<Program>, Vec<Program>) = arguments.servers.iter().partition(|program| site.has(**program));
-    printer.head(&site, &programs, &absent);
+    Printer::head(&site.heraldns, &programs, &absent);
     for kind in &arguments.zones {
         let zone = kind.write(folder.path())?;
         printer.zone(&zone);
@@ -101,11 +101,4 @@ fn count_instructions(bench: &Bench<'_>, arguments: &Arguments, printer: Printer
         }
     }
     Ok(())
-}
-
-/// A zone's name for people and programs.
-impl std::fmt::Display for Zone {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(self.kind.name())
-    }
 }

@@ -8,8 +8,9 @@ use heraldns::io::clock;
 
 use crate::load::{self, Outcome, Pace};
 use crate::process::{self, Memory, Time, Tree};
+use crate::programs::Program;
 use crate::question::Queries;
-use crate::servers::{Place, Program, Server, Site};
+use crate::servers::{Place, Server, Site};
 use crate::zones::{Mix, Zone};
 
 /// A server has come to rest when it has not run for so long.
@@ -187,6 +188,13 @@ impl Bench<'_> {
         all.kernel_thread += Duration::from_nanos(beside_after.1.saturating_sub(beside_before.1));
         all.servers[index].add(time, &outcome);
         Ok(())
+    }
+}
+
+impl Answerings {
+    /// Which part of the time that was measured this is.
+    pub(crate) fn share(&self, time: Duration) -> f64 {
+        time.as_secs_f64() / self.elapsed.as_secs_f64()
     }
 }
 

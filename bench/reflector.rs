@@ -6,12 +6,10 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 
+use heraldns::dns::server::{BATCH, RECEIVE};
 use heraldns::io::sys::mmsg::Batch;
 use socket2::SockRef;
 
-/// As in `src/dns/server/udp.rs`.
-const BATCH: usize = 32;
-const RECEIVE: usize = 2048;
 const REPLY: usize = 1232;
 const SOCKET_BUFFER: usize = 4 << 20;
 

@@ -11,11 +11,11 @@ use heraldns::base::time::Timestamp;
 use heraldns::io::clock;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::configurations;
 use crate::machine;
 use crate::process::Tree;
+use crate::programs::Program;
 use crate::question::Question;
-use crate::zones::{Kind, Zone};
+use crate::zones::Zone;
 
 /// A server that has not answered after so long does not run.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -23,111 +23,6 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(1);
 /// How long a server that is told to stop may take.
 const STOP: Duration = Duration::from_secs(20);
-
-/// Which server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
-pub(crate) enum Program {
-    /// This project's.
-    Heraldns,
-    /// The distribution's NSD.
-    Nsd,
-    /// NSD built from the distribution's source with recvmmsg and packed structures; HERALDNS_BENCH_NSD names the program.
-    NsdBuilt,
-    /// Knot DNS.
-    Knot,
-    /// BIND.
-    Bind,
-    /// PowerDNS with its bind backend.
-    Powerdns,
-    /// Turns each query round.
-    Reflector,
-}
-
-impl Program {
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Heraldns,
-        Self::Nsd,
-        Self::NsdBuilt,
-        Self::Knot,
-        Self::Bind,
-        Self::Powerdns,
-        Self::Reflector,
-    ];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Heraldns => "heraldns",
-            Self::Nsd => "nsd",
-            Self::NsdBuilt => "nsd-built",
-            Self::Knot => "knot",
-            Self::Bind => "bind",
-            Self::Powerdns => "powerdns",
-            Self::Reflector => "reflector",
-        }
-    }
-
-    /// Whether it reads zones and its answers mean something.
-    pub(crate) fn answers(self) -> bool {
-        self != Self::Reflector
-    }
-
-    fn executable(self, site: &Site) -> Option<PathBuf> {
-        let path = match self {
-            Self::Heraldns => site.heraldns.canonicalize().ok(),
-            Self::Nsd => find("nsd"),
-            Self::NsdBuilt => std::env::var_os("HERALDNS_BENCH_NSD").map(PathBuf::from),
-            Self::Knot => find("knotd"),
-            Self::Bind => find("named"),
-            Self::Powerdns => find("pdns_server"),
-            Self::Reflector => std::env::current_exe().ok(),
-        };
-        path.filter(|path| path.is_file())
-    }
-
-    /// The arguments for a server in the foreground.
-    fn arguments(self, configuration: &Path, address: SocketAddr, place: Place<'_>) -> Vec<String> {
-        let file = configuration.display();
-        let folder = configuration.parent().unwrap_or(Path::new(".")).display();
-        let text = match self {
-            // valgrind knows no pidfd, by which the guardian watches its child
-            Self::Heraldns if matches!(place, Place::Callgrind(_)) => format!("main-process --config {file}"),
-            Self::Heraldns => format!("serve --config {file}"),
-            Self::Nsd | Self::NsdBuilt => format!("-d -c {file}"),
-            Self::Knot => format!("-c {file}"),
-            Self::Bind => format!("-f -4 -n 1 -c {file}"),
-            Self::Powerdns => format!("--config-dir={folder}"),
-            Self::Reflector => format!("--reflect {address}"),
-        };
-        text.split(' ').map(str::to_owned).collect()
-    }
-
-    fn version_argument(self) -> Option<&'static str> {
-        match self {
-            Self::Nsd | Self::NsdBuilt | Self::Bind => Some("-v"),
-            Self::Knot => Some("-V"),
-            Self::Heraldns | Self::Powerdns => Some("--version"),
-            Self::Reflector => None,
-        }
-    }
-
-    fn write_configuration(self, zone: &Zone, folder: &Path, port: u16) -> io::Result<PathBuf> {
-        let (name, text) = match self {
-            Self::Heraldns => ("heraldns.toml", configurations::heraldns(zone, folder, port)),
-            Self::Nsd | Self::NsdBuilt => ("nsd.conf", configurations::nsd(zone, folder, port)),
-            Self::Knot => ("knot.conf", configurations::knot(zone, folder, port)),
-            Self::Bind => ("named.conf", configurations::bind(zone, folder, port)),
-            Self::Powerdns => ("pdns.conf", configurations::powerdns(folder, port)),
-            Self::Reflector => ("nothing", String::new()),
-        };
-        let path = folder.join(name);
-        fs::write(&path, text)?;
-        if self == Self::Powerdns {
-            fs::write(folder.join("zones.conf"), configurations::powerdns_zones(zone, folder))?;
-            prepare_powerdns(zone, folder)?;
-        }
-        Ok(path)
-    }
-}
 
 /// How a server runs.
 #[derive(Clone, Copy, Debug)]
@@ -143,12 +38,13 @@ pub(crate) enum Place<'p> {
 impl Place<'_> {
     /// The command to put before the server's own.
     fn command(self) -> Command {
-        let mut command = Command::new("taskset");
+        // taskset for the processor, setpriv so that nothing is left when the benchmark itself is killed
+        let mut command = Command::new("setpriv");
         let processors = match self {
             Self::Server | Self::Callgrind(_) => machine::SERVER.to_string(),
             Self::Anywhere => format!("{},{}", machine::SERVER, machine::ASKER),
         };
-        command.args(["-c", &processors]);
+        command.args(["--pdeathsig", "TERM", "taskset", "-c", &processors]);
         if let Self::Callgrind(file) = self {
             command.args(["valgrind", "--tool=callgrind", "--trace-children=yes", "--instr-atstart=no"]);
             command.arg(format!("--callgrind-out-file={}", file.display()));
@@ -168,19 +64,7 @@ pub(crate) struct Site {
 impl Site {
     /// Whether the program is on this machine.
     pub(crate) fn has(&self, program: Program) -> bool {
-        program.executable(self).is_some()
-    }
-
-    /// The version that a program tells; empty if it has none.
-    pub(crate) fn version(&self, program: Program) -> String {
-        let told = program.executable(self).zip(program.version_argument());
-        let output = told.and_then(|(path, argument)| Command::new(path).arg(argument).stdin(Stdio::null()).output().ok());
-        let text = output.map_or_else(String::new, |output| {
-            String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
-        });
-        let is_version = |word: &&str| word.contains('.') && word.starts_with(|first: char| first.is_ascii_digit());
-        let words = text.split(|letter: char| letter.is_whitespace() || letter == ',' || letter == '-');
-        words.into_iter().find(is_version).unwrap_or_default().to_owned()
+        program.executable(&self.heraldns).is_some()
     }
 
     /// Starts a server for a zone. Does not wait.
@@ -195,7 +79,7 @@ impl Site {
         let configuration = program.write_configuration(zone, &folder, address.port())?;
         let log = folder.join("log");
         let output = File::create(&log)?;
-        let executable = program.executable(self).ok_or(io::ErrorKind::NotFound)?;
+        let executable = program.executable(&self.heraldns).ok_or(io::ErrorKind::NotFound)?;
         let mut command = place.command();
         command.arg(executable).args(program.arguments(&configuration, address, place));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HERALDNS_")) {
@@ -314,12 +198,6 @@ fn is_answered(socket: &UdpSocket, question: &Question, id: u16, address: Option
     false
 }
 
-fn find(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/local/sbin", "/usr/sbin"].map(PathBuf::from));
-    folders.map(|folder| folder.join(name)).find(|path| path.is_file())
-}
-
 /// A port of the loopback address that was free a moment ago, for UDP and TCP.
 fn free_address() -> io::Result<SocketAddr> {
     loop {
@@ -327,32 +205,5 @@ fn free_address() -> io::Result<SocketAddr> {
         if UdpSocket::bind(address).is_ok() {
             return Ok(address);
         }
-    }
-}
-
-/// PowerDNS keeps beside the zone whether and how it is signed.
-fn prepare_powerdns(zone: &Zone, folder: &Path) -> io::Result<()> {
-    let run = |arguments: &[&str]| {
-        let mut command = Command::new("pdnsutil");
-        command
-            .arg(format!("--config-dir={}", folder.display()))
-            .args(arguments)
-            .stdin(Stdio::null());
-        let output = command.output()?;
-        match output.status.success() {
-            true => Ok(()),
-            false => Err(io::Error::other(format!(
-                "pdnsutil {arguments:?}: {}",
-                String::from_utf8_lossy(&output.stderr)
-            ))),
-        }
-    };
-    run(&["create-bind-db", &format!("{}/dnssec.db", folder.display())])?;
-    match zone.kind {
-        Kind::Nsec3 => {
-            run(&["set-nsec3", zone.apex, "1 0 0 -"])?;
-            run(&["set-presigned", zone.apex])
-        }
-        Kind::Small | Kind::Large => Ok(()),
     }
 }

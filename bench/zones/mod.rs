@@ -7,6 +7,7 @@ mod large;
 mod signed;
 mod small;
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -58,14 +59,6 @@ pub(crate) struct Zone {
 
 impl Kind {
     pub(crate) const ALL: [Self; 3] = [Self::Small, Self::Large, Self::Nsec3];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Small => "small",
-            Self::Large => "large",
-            Self::Nsec3 => "nsec3",
-        }
-    }
 
     fn apex(self) -> &'static str {
         match self {
@@ -153,12 +146,24 @@ impl Zone {
 
 impl Mix {
     pub(crate) const ALL: [Self; 2] = [Self::Usual, Self::Flood];
+}
 
-    pub(crate) fn name(self) -> &'static str {
-        match self {
+impl fmt::Display for Mix {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
             Self::Usual => "usual",
             Self::Flood => "flood",
-        }
+        })
+    }
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self.kind {
+            Kind::Small => "small",
+            Kind::Large => "large",
+            Kind::Nsec3 => "nsec3",
+        })
     }
 }
 

@@ -22,9 +22,9 @@ use crate::io::clock;
 use crate::io::sys::mmsg::Batch;
 
 /// Datagrams per system call.
-const BATCH: usize = 32;
+pub const BATCH: usize = 32;
 /// The longest datagram read, in octets; queries with every option there is have a few hundred.
-const RECEIVE: usize = 2048;
+pub const RECEIVE: usize = 2048;
 /// A worker that panics so often in [`PANICS_WITHIN`] is beyond help; a rarer panic costs one batch.
 const MOST_PANICS: usize = 10;
 const PANICS_WITHIN: Duration = Duration::from_secs(10);
