@@ -27,6 +27,7 @@ use crate::dns::protect::Protection;
 use crate::dns::zone::ZoneSet;
 use crate::io::clock;
 pub use listen::ServeError;
+pub use udp::{BATCH, RECEIVE};
 
 /// How often a worker without queries looks up: its heartbeat is never older than this while it lives.
 pub const HEARTBEAT: Duration = Duration::from_millis(100);

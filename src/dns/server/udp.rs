@@ -25,10 +25,10 @@ use crate::io::sys::mmsg::Batch;
 use crate::io::sys::prefetch::{prefetch, prefetch_line};
 
 /// Datagrams per system call.
-const BATCH: usize = 32;
+pub const BATCH: usize = 32;
 /// The longest datagram read, in octets; queries with every option there is have a few hundred. One cache line more than a
 /// power of two, so that the beginnings of all buffers do not compete for the same places of the cache.
-const RECEIVE: usize = 2048 + 64;
+pub const RECEIVE: usize = 2048 + 64;
 /// Octets of a name's records that are fetched before they are read.
 const BLOCK: usize = 192;
 /// A worker that panics so often in [`PANICS_WITHIN`] is beyond help; a rarer panic costs one batch.
