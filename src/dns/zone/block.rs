@@ -204,11 +204,7 @@ impl<'z> Rrset<'z> {
         };
         let (records, rest) = rest.split_at(of_records);
         let (signatures, rest) = rest.split_at(of_signatures);
-        let rrset = Self {
-            head,
-            records,
-            signatures,
-        };
+        let rrset = Self { head, records, signatures };
         (rrset, rest)
     }
 
@@ -294,14 +290,19 @@ mod tests {
         set_kind(&mut arena, at, NodeKind::Occluded);
         set(&mut arena, at, Trait::HasWildcard);
         let block = Block::at(&arena, at);
-        assert_eq!((at, block.name(), block.kind(), block.has(Trait::HasWildcard)), (5, &b"\x01a\0"[..], NodeKind::Occluded, true));
+        assert_eq!(
+            (at, block.name(), block.kind(), block.has(Trait::HasWildcard)),
+            (5, &b"\x01a\0"[..], NodeKind::Occluded, true)
+        );
         assert_eq!(at as usize + block.octets(), end);
         let rrsets: Vec<Rrset<'_>> = block.rrsets().collect();
-        assert_eq!(rrsets.iter().map(|rrset| (rrset.record_type(), rrset.ttl(), rrset.len())).collect::<Vec<_>>(), [
-            (RecordType::A, 60, 2),
-            (RecordType::TXT, 61, 2),
-            (RecordType::AAAA, 62, 0),
-        ]);
+        assert_eq!(
+            rrsets
+                .iter()
+                .map(|rrset| (rrset.record_type(), rrset.ttl(), rrset.len()))
+                .collect::<Vec<_>>(),
+            [(RecordType::A, 60, 2), (RecordType::TXT, 61, 2), (RecordType::AAAA, 62, 0),]
+        );
         assert_eq!(rrsets[0].records().collect::<Vec<_>>(), small);
         assert_eq!(rrsets[0].signatures().collect::<Vec<_>>(), signature);
         assert!(rrsets[1].records().all(|rdata| rdata == large) && !rrsets[1].is_signed());

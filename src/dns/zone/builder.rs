@@ -40,7 +40,9 @@ pub(super) fn build(apex: &Name, mut gathered: Gathered, problems: &mut Problems
         builder.check_apex();
     }
     if outcome.is_err() && complete {
-        builder.problems.error(Place::default(), "the zone is larger than 4 GiB", "split it into several zones");
+        builder
+            .problems
+            .error(Place::default(), "the zone is larger than 4 GiB", "split it into several zones");
     }
     builder.problems.settle_doubts(complete);
     if builder.problems.has_errors() {

@@ -31,7 +31,10 @@ const MAX_ITERATIONS: u16 = 100;
 pub(super) fn check_denial(zone: &Zone, records: &Records<'_>, problems: &mut Problems) {
     let is_nsec3 = matches!(zone.denial_chain(), Some(DenialChain::Nsec3(_)));
     let at_apex = zone.apex_node().rrset(RecordType::NSEC3PARAM).is_some();
-    for record in records.iter().filter(|record| at_apex && record.record_type == RecordType::NSEC3PARAM) {
+    for record in records
+        .iter()
+        .filter(|record| at_apex && record.record_type == RecordType::NSEC3PARAM)
+    {
         let parameters = Parameters::of_usable_nsec3param(record.rdata);
         if let Some(parameters) = parameters.filter(|parameters| parameters.iterations > MAX_ITERATIONS) {
             let message = format!(

@@ -150,7 +150,9 @@ impl<'r> Check<'r, '_> {
     }
 
     fn alias(&mut self) {
-        let Some(alias) = self.of_type(RecordType::CNAME).next() else { return };
+        let Some(alias) = self.of_type(RecordType::CNAME).next() else {
+            return;
+        };
         let beside = |record: &&Record<'_>| {
             !matches!(
                 record.record_type,

@@ -89,7 +89,9 @@ impl List<'_> {
     }
 
     fn take_column(&mut self) -> u32 {
-        let Some((column, rest)) = self.octets.split_first() else { return 0 };
+        let Some((column, rest)) = self.octets.split_first() else {
+            return 0;
+        };
         self.octets = rest;
         u32::from(*column)
     }

@@ -5,8 +5,8 @@
 
 use std::fmt;
 
-use super::rdata;
 use super::block::Rrset;
+use super::rdata;
 use super::store::Zone;
 use crate::dns::name;
 use crate::dns::types::RecordType;

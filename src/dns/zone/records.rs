@@ -208,7 +208,10 @@ impl Current {
     fn check(&mut self, orphans: Orphans, problems: &mut Problems) -> bool {
         let mut has_orphans = false;
         let (owner, octets) = (name::display(&self.owner), &self.octets);
-        for rrset in self.records.chunk_by_mut(|one, other| one.rrset_type(octets) == other.rrset_type(octets)) {
+        for rrset in self
+            .records
+            .chunk_by_mut(|one, other| one.rrset_type(octets) == other.rrset_type(octets))
+        {
             let count = rrset.iter().filter(|item| !item.is_signature()).count();
             let (records, signatures) = rrset.split_at_mut(count);
             has_orphans |= records.is_empty();
@@ -229,8 +232,8 @@ impl Current {
             rrset.iter_mut().for_each(|item| item.ttl = ttl);
         }
         self.records.dedup_by(|second, first| {
-            let is_same = first.record_type == second.record_type
-                && data_order(first.record_type, first.rdata(octets), second.rdata(octets)).is_eq();
+            let is_same =
+                first.record_type == second.record_type && data_order(first.record_type, first.rdata(octets), second.rdata(octets)).is_eq();
             if is_same && !second.is_signature() {
                 let message = format!("the same {} record is there twice", second.record_type);
                 problems.doubt(second.place, message, "remove one of them");
@@ -245,7 +248,12 @@ impl Current {
 
     fn drop_orphans(&mut self) {
         let octets = &self.octets;
-        let covered: Vec<RecordType> = self.records.iter().filter(|item| !item.is_signature()).map(|item| item.record_type).collect();
+        let covered: Vec<RecordType> = self
+            .records
+            .iter()
+            .filter(|item| !item.is_signature())
+            .map(|item| item.record_type)
+            .collect();
         self.records.retain(|item| covered.contains(&item.rrset_type(octets)));
     }
 
@@ -261,7 +269,10 @@ impl Current {
     fn write(&self, arena: &mut Vec<u8>) -> Result<u32, Full> {
         let octets = &self.octets;
         let mut writer = BlockWriter::begin(arena, &self.owner);
-        for rrset in self.records.chunk_by(|one, other| one.rrset_type(octets) == other.rrset_type(octets)) {
+        for rrset in self
+            .records
+            .chunk_by(|one, other| one.rrset_type(octets) == other.rrset_type(octets))
+        {
             let count = rrset.iter().take_while(|item| !item.is_signature()).count();
             let (records, signatures) = rrset.split_at(count);
             let rdata = |item: &Item| item.rdata(octets);

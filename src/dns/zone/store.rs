@@ -253,7 +253,8 @@ impl<'z> Node<'z> {
     #[must_use]
     pub fn previous(&self) -> Self {
         let (ring, index) = self.place();
-        self.zone.at(self.zone.order[if index == ring.start { ring.end - 1 } else { index - 1 }])
+        self.zone
+            .at(self.zone.order[if index == ring.start { ring.end - 1 } else { index - 1 }])
     }
 
     /// The node's index in the zone's order, and the part of the order that is a ring with it.

@@ -191,7 +191,10 @@ mod tests {
                 assert_eq!(found, Some(number));
             }
             let absent = b"\x06absent\0";
-            assert_eq!(table.find(NameHash::of(absent), |candidate| names[candidate as usize] == absent), None);
+            assert_eq!(
+                table.find(NameHash::of(absent), |candidate| names[candidate as usize] == absent),
+                None
+            );
         }
         assert_eq!(NameTable::default().find(NameHash::ROOT, |_| true), None);
         assert!(NameTable::default().bucket(NameHash::ROOT).is_none());
