@@ -141,7 +141,8 @@ mod tests {
                 .starts_with("no-such-folder: ")
         );
         assert!(
-            open(&missing.join("x.zone")).map(|_| ())
+            open(&missing.join("x.zone"))
+                .map(|_| ())
                 .unwrap_err()
                 .to_string()
                 .starts_with("no-such-folder/x.zone: ")
