@@ -23,6 +23,7 @@ mod token;
 
 pub use block::{Records, Rrset, Rrsets};
 pub use nsec3::{DenialChain, Nsec3, Nsec3Chain};
+pub use pieces::PIECE;
 pub use print::Printed;
 pub use problem::{Severity, ZoneError};
 pub use set::{Located, ZoneSet};
@@ -56,9 +57,20 @@ pub struct Loaded {
 /// All errors of the file and of the files it includes, with the warnings among them, in the order of the lines. Where
 /// lines could not be read, only those mistakes of the others are told that no missing line can explain.
 pub fn load(apex: &Name, file_name: &str, mut text: impl Read, include: &mut Include<'_>) -> Result<Loaded, Vec<ZoneError>> {
+    load_by_pieces(apex, file_name, &mut text, PIECE, include)
+}
+
+/// Reads as [`load`] does, `piece` octets of each file at a time.
+fn load_by_pieces(
+    apex: &Name,
+    file_name: &str,
+    text: &mut dyn Read,
+    piece: usize,
+    include: &mut Include<'_>,
+) -> Result<Loaded, Vec<ZoneError>> {
     let mut problems = Problems::default();
     let mut gathered = Gathered::new(apex.as_wire());
-    scanner::scan(apex, file_name, &mut text, include, &mut gathered, &mut problems);
+    scanner::scan(apex, file_name, text, piece, include, &mut gathered, &mut problems);
     let Some((zone, sources)) = builder::build(apex, gathered, &mut problems) else {
         return Err(problems.into_list());
     };

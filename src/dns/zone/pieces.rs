@@ -4,26 +4,32 @@
 
 use std::io::{self, Read};
 
-/// So much is read at a time, in octets.
-const PIECE: usize = 256 << 10;
+/// So many octets of a file are read at a time.
+pub const PIECE: usize = 256 << 10;
 /// What is not taken can grow up to this, in octets: the longest entry, comments in its parentheses included.
 const LONGEST: usize = 16 << 20;
+/// May stand before the first line of a file, and is no part of its text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A text that is read piece by piece.
 pub(super) struct Pieces<'r> {
     source: &'r mut dyn Read,
+    size: usize,
     octets: Vec<u8>,
     taken: usize,
+    is_first: bool,
     is_last: bool,
 }
 
 impl<'r> Pieces<'r> {
-    /// Nothing is read yet.
-    pub(super) fn new(source: &'r mut dyn Read) -> Self {
+    /// Nothing is read yet; `size` octets will be at a time, of a longer entry more.
+    pub(super) fn new(source: &'r mut dyn Read, size: usize) -> Self {
         Self {
             source,
+            size: size.max(BYTE_ORDER_MARK.len()),
             octets: Vec::new(),
             taken: 0,
+            is_first: true,
             is_last: false,
         }
     }
@@ -40,10 +46,13 @@ impl<'r> Pieces<'r> {
             return Err(io::Error::other(format!("an entry of more than {LONGEST} octets")));
         }
         // an entry that is longer than a piece is not read again and again from its start
-        let wanted = PIECE.max(left);
+        let wanted = self.size.max(left);
         self.octets.reserve_exact(wanted);
         let read = (&mut *self.source).take(wanted as u64).read_to_end(&mut self.octets)?;
         self.is_last = read < wanted;
+        if std::mem::take(&mut self.is_first) && self.octets.starts_with(BYTE_ORDER_MARK) {
+            self.octets.drain(..BYTE_ORDER_MARK.len());
+        }
         Ok(())
     }
 
@@ -71,7 +80,7 @@ mod tests {
     fn what_is_not_taken_comes_again() {
         let text: Vec<u8> = (0..700_000_u32).map(|number| number as u8).collect();
         let mut source = &text[..];
-        let mut pieces = Pieces::new(&mut source);
+        let mut pieces = Pieces::new(&mut source, PIECE);
         let mut read = Vec::new();
         loop {
             pieces.advance().unwrap();
@@ -92,7 +101,7 @@ mod tests {
     #[test]
     fn an_entry_without_end_is_refused() {
         let mut source = io::repeat(b'a');
-        let mut pieces = Pieces::new(&mut source);
+        let mut pieces = Pieces::new(&mut source, PIECE);
         let error = loop {
             if let Err(error) = pieces.advance() {
                 break error;

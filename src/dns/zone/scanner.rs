@@ -19,11 +19,13 @@ use crate::dns::types::{Class, RecordType};
 const MAX_DEPTH: u32 = 16;
 const DIRECTIVES: &str = "the directives are $ORIGIN, $TTL, $INCLUDE and $GENERATE";
 
-/// Reads the text of the zone `apex` and of all files it includes.
+/// Reads the text of the zone `apex` and of all files it includes, `piece` octets at a time: their number makes no
+/// difference to what is read.
 pub(super) fn scan(
     apex: &Name,
     file_name: &str,
     text: &mut dyn Read,
+    piece: usize,
     include: &mut Include<'_>,
     gathered: &mut Gathered,
     problems: &mut Problems,
@@ -33,6 +35,7 @@ pub(super) fn scan(
         gathered,
         problems,
         include,
+        piece,
         rdata: Vec::new(),
         default_ttl: None,
         last_ttl: None,
@@ -54,6 +57,8 @@ struct Scanner<'s, 'i> {
     gathered: &'s mut Gathered,
     problems: &'s mut Problems,
     include: &'s mut Include<'i>,
+    /// So many octets of a file are read at a time.
+    piece: usize,
     /// The data of the record at hand.
     rdata: Vec<u8>,
     /// What `$TTL` says.
@@ -91,7 +96,7 @@ type Mistake = Refusal;
 
 impl Scanner<'_, '_> {
     fn text(&mut self, text: &mut dyn Read, context: &mut Context) {
-        let mut pieces = Pieces::new(text);
+        let mut pieces = Pieces::new(text, self.piece);
         let mut line = 1;
         while !self.full && !pieces.is_last() {
             if let Err(error) = pieces.advance() {

@@ -1,5 +1,7 @@
 //! Whole zone files: what is read, what is refused and how it is told, and that a printed zone is the same zone.
 
+mod pieces;
+
 use std::collections::HashMap;
 
 use insta::assert_snapshot;
@@ -353,17 +355,20 @@ fn assert_same_when_read_again(zone: &Zone) {
     let again = load(zone.apex(), "printed", text.as_bytes(), &mut |_| Err("none".to_owned()));
     let again = again.unwrap_or_else(|problems| panic!("{}\n{text}", lines(&problems))).zone;
     assert_eq!(Printed(&again).to_string(), text);
-    let contents = |zone: &Zone| -> Vec<_> {
-        let of_node = |node: Node<'_>| {
-            let of_rrset = |rrset: Rrset<'_>| {
-                let records: Vec<Vec<u8>> = rrset.records().chain(rrset.signatures()).map(<[u8]>::to_vec).collect();
-                (rrset.record_type(), rrset.ttl(), rrset.len(), records)
-            };
-            (node.name().to_vec(), node.kind(), node.rrsets().map(of_rrset).collect::<Vec<_>>())
-        };
-        zone.nodes().map(of_node).collect()
-    };
     assert_eq!(contents(&again), contents(zone));
+}
+
+/// A type, its TTL, how many records it has, and their data, those of signatures after them.
+type RrsetContents = (RecordType, u32, usize, Vec<Vec<u8>>);
+
+/// All that a zone has: names, their kinds, and their RRsets.
+fn contents(zone: &Zone) -> Vec<(Vec<u8>, NodeKind, Vec<RrsetContents>)> {
+    let of_rrset = |rrset: Rrset<'_>| {
+        let records = rrset.records().chain(rrset.signatures()).map(<[u8]>::to_vec).collect();
+        (rrset.record_type(), rrset.ttl(), rrset.len(), records)
+    };
+    let of_node = |node: Node<'_>| (node.name().to_vec(), node.kind(), node.rrsets().map(of_rrset).collect());
+    zone.nodes().map(of_node).collect()
 }
 
 /// Lines of a random zone below the head: every name may have every kind of record.

@@ -47,17 +47,13 @@ pub(super) struct Tokenizer<'t> {
 }
 
 impl<'t> Tokenizer<'t> {
-    /// A tokenizer for a piece of a text that begins with `line`; a byte order mark before the first line is skipped.
+    /// A tokenizer for a piece of a text that begins with `line`.
     pub(super) fn of_piece(piece: &'t [u8], line: u32, goes_on: bool) -> Self {
-        let start = match piece {
-            [0xef, 0xbb, 0xbf, ..] if line == 1 => 3,
-            _ => 0,
-        };
         Self {
             text: piece,
-            at: start,
+            at: 0,
             line,
-            line_start: start,
+            line_start: 0,
             goes_on,
         }
     }
@@ -286,7 +282,7 @@ mod tests {
 
     #[test]
     fn places_count_from_one() {
-        let mut tokenizer = Tokenizer::of_piece(b"\xef\xbb\xbfa\n  bc  (\n d)", 1, false);
+        let mut tokenizer = Tokenizer::of_piece(b"a\n  bc  (\n d)", 1, false);
         let mut tokens = Vec::new();
         tokenizer.next_entry(&mut tokens).unwrap();
         assert_eq!(tokenizer.next_entry(&mut tokens).unwrap().unwrap().end, (3, 4));

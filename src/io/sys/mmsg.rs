@@ -347,6 +347,41 @@ mod tests {
     }
 
     #[test]
+    fn a_source_without_an_ip_address_is_none() {
+        use std::os::unix::net::UnixDatagram;
+        let (server, client) = UnixDatagram::pair().unwrap();
+        let mut batch = Batch::new(4, 16, 16);
+        client.send(b"one").unwrap();
+        assert_eq!(batch.receive(server.as_fd()).unwrap(), 1);
+        assert_eq!((batch.datagram(0), batch.source(0)), (Some(&b"one"[..]), None));
+    }
+
+    #[test]
+    fn a_full_batch_uses_every_slot_to_its_end() {
+        let (server, client) = pair("[::1]:0");
+        let mut batch = Batch::new(3, 5, 5);
+        for number in 0..3 {
+            client.send(&[number; 5]).unwrap();
+        }
+        let mut received = 0;
+        while received < 3 {
+            let count = batch.receive(server.as_fd()).unwrap();
+            for index in 0..count {
+                let (datagram, reply) = batch.exchange(index);
+                reply.copy_from_slice(datagram);
+                batch.set_reply(index, usize::MAX);
+            }
+            assert_eq!(batch.send(server.as_fd(), usize::MAX).accepted, count);
+            received += count;
+        }
+        let mut buffer = [9; 6];
+        for number in 0..3 {
+            assert_eq!(client.recv(&mut buffer).unwrap(), 5);
+            assert_eq!(buffer, [number, number, number, number, number, 9]);
+        }
+    }
+
+    #[test]
     fn waiting_ends_with_the_receive_timeout() {
         let (server, _client) = pair("127.0.0.1:0");
         let error = Batch::new(4, 16, 16).receive(server.as_fd()).unwrap_err();

@@ -79,6 +79,37 @@ mod tests {
     }
 
     #[test]
+    fn only_a_raw_icmpv6_socket_takes_a_filter() {
+        let socket = std::net::UdpSocket::bind("[::1]:0").unwrap();
+        assert!(set_icmp6_filter(&socket, &[135]).is_err());
+    }
+
+    #[test]
+    fn only_listed_types_come_through() {
+        use socket2::{Domain, Protocol, Socket, Type};
+        let raw = || Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6));
+        let Ok(socket) = raw() else {
+            assert_eq!(
+                raw().unwrap_err().raw_os_error(),
+                Some(libc::EPERM),
+                "only a lack of privileges is an excuse"
+            );
+            return;
+        };
+        // Two types for experiments (RFC 4443 section 2.1), which no kernel answers.
+        let (blocked, listed) = (200, 201);
+        set_icmp6_filter(&socket, &[listed]).unwrap();
+        socket.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        let host: std::net::SocketAddr = "[::1]:0".parse().unwrap();
+        for kind in [blocked, listed] {
+            raw().unwrap().send_to(&[kind, 0, 0, 0, 0, 0, 0, 0], &host.into()).unwrap();
+        }
+        let mut first = [0];
+        std::io::Read::read(&mut &socket, &mut first).unwrap();
+        assert_eq!(first, [listed]);
+    }
+
+    #[test]
     fn the_way_out_is_an_interface_and_ipv6() {
         let destination = link_destination(InterfaceIndex(7)).unwrap();
         assert_eq!(destination.ifindex(), 7);

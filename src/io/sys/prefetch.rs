@@ -21,3 +21,20 @@ pub fn prefetch_line<T: ?Sized>(thing: &T) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = thing;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_changed_and_nothing_beyond_the_end_is_named() {
+        let memory: Box<[u8]> = (0..=255).collect();
+        for (start, octets) in [(0, 0), (0, 1), (0, 256), (0, usize::MAX), (255, 64), (256, 64)] {
+            prefetch(&memory[start..], octets);
+        }
+        prefetch_line(&memory);
+        prefetch_line(&());
+        prefetch_line("");
+        assert!(memory.iter().copied().eq(0..=255));
+    }
+}
