@@ -131,7 +131,9 @@ fn a_byte_order_mark_is_one_at_the_start_of_a_file_alone() {
     assert_same_in_pieces(twice.as_bytes(), 1..twice.len());
     let generated = format!("{HEAD}$GENERATE 1-1 {mark}$ A 192.0.2.$\n");
     let written = format!("{HEAD}{mark}1 A 192.0.2.1\n");
-    assert_eq!(whole(generated.as_bytes()), whole(written.as_bytes()));
+    // the names are odd for hosts, and the messages that say so have their places elsewhere
+    let zone = |text: &str| whole(text.as_bytes()).unwrap().0;
+    assert_eq!(zone(&generated), zone(&written));
 }
 
 #[test]
