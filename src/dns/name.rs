@@ -410,23 +410,27 @@ fn append_labels(text: &[u8], origin: Option<&[u8]>, wire: &mut Vec<u8>, start: 
         }
         _ => {}
     }
+    wire.reserve(text.len() + 1 + origin.map_or(0, <[u8]>::len));
     let mut length_at = wire.len();
     wire.push(0);
     let mut rest = text;
-    while let Some((&octet, after)) = rest.split_first() {
-        rest = after;
-        match octet {
-            b'.' => {
+    loop {
+        let plain = rest.iter().take_while(|octet| !matches!(octet, b'.' | b'\\')).count();
+        let (octets, after) = rest.split_at(plain);
+        wire.extend_from_slice(octets);
+        match after.split_first() {
+            None => break,
+            Some((b'.', after)) => {
                 close_label(wire, length_at)?;
                 length_at = wire.len();
                 wire.push(0);
+                rest = after;
             }
-            b'\\' => {
-                let (escaped, after) = unescape(rest).ok_or(NameError::BadEscape)?;
+            Some((_backslash, after)) => {
+                let (escaped, after) = unescape(after).ok_or(NameError::BadEscape)?;
                 wire.push(escaped);
                 rest = after;
             }
-            _ => wire.push(octet),
         }
     }
     if wire.len() - length_at > 1 {

@@ -308,7 +308,21 @@ impl RecordType {
     /// Reads a mnemonic or `TYPEnnn`, without regard to case.
     #[must_use]
     pub fn from_text(text: &[u8]) -> Option<Self> {
-        find_mnemonic(Self::KNOWN, text).or_else(|| generic_number(text, b"TYPE").map(Self))
+        // those that large zones are full of, as they are mostly written
+        Some(match text {
+            b"A" => Self::A,
+            b"NS" => Self::NS,
+            b"AAAA" => Self::AAAA,
+            b"DS" => Self::DS,
+            b"RRSIG" => Self::RRSIG,
+            b"NSEC" => Self::NSEC,
+            b"NSEC3" => Self::NSEC3,
+            b"CNAME" => Self::CNAME,
+            b"MX" => Self::MX,
+            b"TXT" => Self::TXT,
+            b"PTR" => Self::PTR,
+            _ => return find_mnemonic(Self::KNOWN, text).or_else(|| generic_number(text, b"TYPE").map(Self)),
+        })
     }
 
     /// True for types that only questions or messages have, never the records of a zone (RFC 6895 §3.1).

@@ -17,6 +17,17 @@ pub(super) struct Token<'t> {
     pub(super) column: u32,
 }
 
+/// The octets that may end a word, or keep the next one from doing so.
+const IS_SPECIAL: [bool; 256] = {
+    let mut is_special = [false; 256];
+    let (special, mut position) = (b" \t\r\n;()\\=", 0);
+    while position < special.len() {
+        is_special[special[position] as usize] = true;
+        position += 1;
+    }
+    is_special
+};
+
 /// An entry that cannot be cut into tokens; the rest of its line is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Uncut {
@@ -146,7 +157,10 @@ impl<'t> Tokenizer<'t> {
         let (line, column) = self.place();
         let start = self.at;
         let mut at = start;
-        while let Some(&octet) = self.text.get(at) {
+        loop {
+            let rest = self.text.get(at..).unwrap_or_default();
+            at += rest.iter().take_while(|octet| !IS_SPECIAL[usize::from(**octet)]).count();
+            let Some(&octet) = self.text.get(at) else { break };
             match octet {
                 b' ' | b'\t' | b'\r' | b'\n' | b';' | b'(' | b')' => break,
                 b'\\' if self.text.get(at + 1).is_some_and(|next| *next != b'\n') => at += 2,
