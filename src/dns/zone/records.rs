@@ -459,19 +459,30 @@ impl<'z> Iterator for RunRecords<'z> {
     }
 }
 
-/// Where the data of this type has its only name, which also ends it.
-pub(super) fn target_offset(record_type: RecordType) -> Option<usize> {
+/// Where the names begin that end the data of this type. Two records with one name in different case are one
+/// (RFC 4034 §6.2), and compression would send it twice with the same octets.
+fn names_offset(record_type: RecordType) -> Option<usize> {
     match record_type {
         RecordType::NS | RecordType::CNAME | RecordType::PTR | RecordType::DNAME => Some(0),
-        RecordType::MX | RecordType::AFSDB | RecordType::KX => Some(2),
+        RecordType::MD | RecordType::MF | RecordType::MB | RecordType::MG | RecordType::MR => Some(0),
+        RecordType::MINFO | RecordType::RP => Some(0),
+        RecordType::MX | RecordType::AFSDB | RecordType::KX | RecordType::RT | RecordType::PX => Some(2),
         RecordType::SRV => Some(6),
+        _ => None,
+    }
+}
+
+/// Where the data of this type has the name of a host whose address whoever gets the record will want.
+pub(super) fn address_target(record_type: RecordType) -> Option<usize> {
+    match record_type {
+        RecordType::NS | RecordType::MX | RecordType::SRV => names_offset(record_type),
         _ => None,
     }
 }
 
 /// The order of RFC 4034 §6.3 where names are compared without regard to case; equal data are one record.
 pub(super) fn data_order(record_type: RecordType, one: &[u8], other: &[u8]) -> Ordering {
-    let Some(offset) = target_offset(record_type) else {
+    let Some(offset) = names_offset(record_type) else {
         return one.cmp(other);
     };
     let (one, other) = (one.split_at_checked(offset), other.split_at_checked(offset));

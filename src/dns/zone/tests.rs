@@ -323,6 +323,31 @@ fn owners_of_nsec3_are_no_names() {
 }
 
 #[test]
+fn records_whose_names_differ_in_case_alone_are_one() {
+    for data in [
+        "PTR",
+        "MD",
+        "MF",
+        "MB",
+        "MG",
+        "MR",
+        "MINFO b.",
+        "RP b.",
+        "MX 1",
+        "AFSDB 1",
+        "KX 1",
+        "RT 1",
+        "PX 1 b.",
+        "SRV 1 2 3",
+    ] {
+        let zone = load_text(&format!("{HEAD}x {data} aa.b.\nx {data} aA.B.\nx {data} ab.b.\n"))
+            .unwrap()
+            .zone;
+        assert_eq!(zone.record_count(), 3 + 2, "{data}");
+    }
+}
+
+#[test]
 fn signatures_lie_with_what_they_cover() {
     let text = "ns RRSIG AAAA 13 3 1h 20260322173103 20260220173103 1 @ AA==\n";
     let zone = load_text(&format!("{HEAD}{text}")).unwrap().zone;

@@ -6,7 +6,7 @@ use super::names::{is_address_like, is_host_name};
 use crate::dns::name::{self, MAX_NAME};
 use crate::dns::types::RecordType;
 use crate::dns::zone::problem::Problems;
-use crate::dns::zone::records::{Record, target_offset};
+use crate::dns::zone::records::{Record, address_target};
 use crate::dns::zone::store::{Node, NodeKind, Zone};
 
 /// What a name inside the zone leads to.
@@ -24,10 +24,7 @@ enum Lead {
 
 /// Looks at the target of an NS, MX or SRV record.
 pub(super) fn check(zone: &Zone, record: &Record<'_>, problems: &mut Problems) {
-    if !matches!(record.record_type, RecordType::NS | RecordType::MX | RecordType::SRV) {
-        return;
-    }
-    let Some(target) = target_offset(record.record_type).and_then(|offset| record.rdata.get(offset..)) else {
+    let Some(target) = address_target(record.record_type).and_then(|offset| record.rdata.get(offset..)) else {
         return;
     };
     // '.' says that there is no such service (RFC 2782, RFC 7505)
