@@ -57,9 +57,10 @@ pub(crate) fn answering(zone: &Zone, mix: Mix, all: &Answerings) {
         );
     }
     println!(
-        "figure zone={zone} mix={mix} idle_share={:.5} kernel_thread_share={:.5}",
+        "figure zone={zone} mix={mix} idle_share={:.5} kernel_thread_share={:.5} strangers_share={:.5}",
         all.share(all.idle),
-        all.share(all.kernel_thread)
+        all.share(all.kernel_thread),
+        all.share(all.strangers)
     );
 }
 

@@ -70,6 +70,8 @@ pub(crate) struct Answerings {
     pub(crate) idle: Duration,
     /// Of the kernel's own thread for network work.
     pub(crate) kernel_thread: Duration,
+    /// Of all programs that are no part of this, on any processor.
+    pub(crate) strangers: Duration,
 }
 
 impl Figures {
@@ -172,22 +174,39 @@ impl Bench<'_> {
         let server = &servers[index];
         let warming = queries.len() - self.queries;
         load::ask(server.address, queries, 0..warming, self.pace)?;
-        let kernel_thread = process::find_softirq_thread();
-        let beside = || {
-            let others = servers.iter().enumerate().filter(|(other, _)| *other != index);
-            let others: u64 = others.map(|(_, other)| other.tree().time().total).sum();
-            (others, kernel_thread.map_or(0, process::nanoseconds))
-        };
-        let beside_before = beside();
+        let beside_before = Beside::now(servers, index);
         let before = rested(server.tree());
         let outcome = load::ask(server.address, queries, warming..queries.len(), self.pace)?;
         let time = rested(server.tree()).since(before);
-        let beside_after = beside();
+        let beside = Beside::now(servers, index);
         all.elapsed += outcome.elapsed;
-        all.idle += Duration::from_nanos(beside_after.0.saturating_sub(beside_before.0));
-        all.kernel_thread += Duration::from_nanos(beside_after.1.saturating_sub(beside_before.1));
+        all.idle += Duration::from_nanos(beside.idle.saturating_sub(beside_before.idle));
+        all.kernel_thread += Duration::from_nanos(beside.kernel_thread.saturating_sub(beside_before.kernel_thread));
+        let (machine, ours) = (beside.machine - beside_before.machine, beside.ours - beside_before.ours);
+        all.strangers += Duration::from_nanos(machine.saturating_sub(ours));
         all.servers[index].add(time, &outcome);
         Ok(())
+    }
+}
+
+/// Nanoseconds of processor time so far, of what runs beside the server that is asked.
+struct Beside {
+    idle: u64,
+    kernel_thread: u64,
+    machine: u64,
+    /// Of this program and of all servers, which it has started.
+    ours: u64,
+}
+
+impl Beside {
+    fn now(servers: &[Server], asked: usize) -> Self {
+        let others = servers.iter().enumerate().filter(|(index, _)| *index != asked);
+        Self {
+            idle: others.map(|(_, other)| other.tree().time().total).sum(),
+            kernel_thread: process::find_softirq_thread().map_or(0, process::nanoseconds),
+            machine: process::machine_nanoseconds(),
+            ours: Tree(std::process::id()).time().total,
+        }
     }
 }
 

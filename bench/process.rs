@@ -113,6 +113,15 @@ pub(crate) fn find_softirq_thread() -> Option<u32> {
     numbers(Path::new("/proc")).into_iter().find(is_it)
 }
 
+/// Nanoseconds that the machine's processors have been busy, by samples.
+pub(crate) fn machine_nanoseconds() -> u64 {
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let fields = text.lines().next().unwrap_or_default().split_whitespace().skip(1);
+    // without idle, waiting for disks, and the guests' time, which is in the users' already
+    let busy = fields.take(8).enumerate().filter(|(index, _)| !matches!(index, 3 | 4));
+    busy.filter_map(|(_, ticks)| ticks.parse::<u64>().ok()).sum::<u64>() * TICK
+}
+
 /// Time on a processor of all threads of a process.
 pub(crate) fn nanoseconds(pid: u32) -> u64 {
     let folder = format!("/proc/{pid}/task");

@@ -89,9 +89,10 @@ impl Printer {
         let (own, floor) = (median(Program::Heraldns), median(Program::Reflector));
         all.servers.iter().for_each(|answering| print_answering(answering, own, floor));
         println!(
-            "beside: {:.1} % of a processor by the servers that were not asked, {:.1} % by ksoftirqd/0",
+            "beside: {:.1} % of a processor by the servers that were not asked, {:.1} % by ksoftirqd/0, {:.0} % by strangers",
             100.0 * all.share(all.idle),
-            100.0 * all.share(all.kernel_thread)
+            100.0 * all.share(all.kernel_thread),
+            100.0 * all.share(all.strangers)
         );
     }
 
