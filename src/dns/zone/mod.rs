@@ -13,6 +13,7 @@ mod rdata;
 mod records;
 mod scanner;
 pub mod set;
+mod signing;
 pub mod store;
 mod table;
 mod token;
@@ -22,6 +23,7 @@ pub use nsec3::{DenialChain, Nsec3, Nsec3Chain};
 pub use print::Printed;
 pub use problem::{Severity, ZoneError};
 pub use set::ZoneSet;
+pub use signing::check_signing;
 pub use store::{Node, NodeKind, Rrset, Zone};
 
 use self::problem::Problems;
