@@ -1,6 +1,6 @@
 //! What holds for every answer, whatever was asked: limits, header, question, OPT record, and that others can read it.
 
-use heraldns::dns::answer::{self, Host, MAX_MESSAGE, Query, Reply};
+use heraldns::dns::answer::{self, Client, Host, MAX_MESSAGE, Query, Reply};
 use heraldns::dns::counters::Transport;
 use heraldns::dns::zone::ZoneSet;
 use hickory_proto::op::{Message as Hickory, MessageType};
@@ -14,6 +14,7 @@ const TC: u16 = 0x0200;
 /// RA, Z, AD and CD: nothing an authoritative server says.
 const NEVER: u16 = 0x00f0;
 const NSID: u16 = 3;
+const EXTENDED_ERROR: u16 = 15;
 
 /// An answer that was checked.
 #[derive(Clone, Debug)]
@@ -48,7 +49,7 @@ pub fn answers(zones: &ZoneSet, host: &Host<'_>, query: &Query, message: &[u8], 
 fn respond(zones: &ZoneSet, host: &Host<'_>, (transport, limit): (Transport, usize), query: &Query, message: &[u8], room: usize) -> Answer {
     let [(reply, octets), again] = [0xc0, 0x00].map(|garbage| {
         let mut buffer = vec![garbage; room];
-        let reply = answer::respond(zones, host, transport, query, message, &mut buffer);
+        let reply = answer::respond(zones, host, &Client::from(transport), query, message, &mut buffer);
         assert!(buffer[limit..].iter().all(|octet| *octet == garbage), "written beyond the limit");
         buffer.truncate(reply.octets);
         (reply, buffer)
@@ -95,13 +96,24 @@ fn check_opt(host: &Host<'_>, query: &Query, answer: &Answer) {
     assert_eq!((&opt.owner[..], opt.class), (&[0][..], host.udp_payload));
     let high = u32::from(answer.reply.response_code.0 >> 4) << 24;
     assert_eq!(opt.ttl, high | if edns.dnssec_ok { 0x8000 } else { 0 });
-    if edns.wants_nsid && edns.version == 0 {
-        let (head, identity) = opt.rdata.split_at(4);
-        assert_eq!(head, [&NSID.to_be_bytes()[..], &(identity.len() as u16).to_be_bytes()].concat());
-        assert!(host.identity.starts_with(identity) && (identity.len() >= 200 || identity == host.identity));
-    } else {
-        assert!(opt.rdata.is_empty());
+    let mut options = &opt.rdata[..];
+    let mut codes = Vec::new();
+    while !options.is_empty() {
+        let (code, length) = (
+            u16::from_be_bytes([options[0], options[1]]),
+            u16::from_be_bytes([options[2], options[3]]),
+        );
+        let (content, rest) = options[4..].split_at(usize::from(length));
+        match code {
+            NSID => assert!(host.identity.starts_with(content) && (content.len() >= 128 || content == host.identity)),
+            // nobody has looked at the cookie here, and this is no connection
+            _ => assert_eq!((code, content.len()), (EXTENDED_ERROR, 2), "an option that was not to be sent"),
+        }
+        codes.push(code);
+        options = rest;
     }
+    assert_eq!(codes.contains(&NSID), edns.wants_nsid && edns.version == 0);
+    assert!(codes.is_sorted_by(|one, other| one < other), "an option is there twice");
 }
 
 /// hickory-proto reads the same sections, names and targets.

@@ -8,7 +8,7 @@ use super::{REFUSED, USAGE, complain, fail, print};
 use crate::config;
 use crate::dns::name::Name;
 use crate::dns::zone::{self, Loaded, ZoneError};
-use crate::io::files;
+use crate::io::{clock, files};
 
 pub(super) fn check_config(file: &Path) -> ExitCode {
     match config::load(Some(file)) {
@@ -34,7 +34,8 @@ pub(super) fn check_zone(name: &str, file: &Path, print_zone: bool) -> ExitCode 
     };
     match zone::load(&apex, &file.display().to_string(), text, &mut files::includes_of(file)) {
         Err(errors) => fail(REFUSED, &lines(&errors)),
-        Ok(Loaded { zone, warnings }) => {
+        Ok(Loaded { zone, mut warnings }) => {
+            warnings.extend(zone::check_signing(&zone, &file.display().to_string(), clock::wall_clock()));
             if !warnings.is_empty() {
                 complain(&lines(&warnings));
             }

@@ -19,6 +19,8 @@ struct Checker {
     program: &'static str,
     /// Before zone name and file.
     arguments: &'static [&'static str],
+    /// Before these, for files whose name begins with `signed-`.
+    for_signed: &'static [&'static str],
     /// What makes it tell its version, and the one whose verdicts are in the table.
     version: (&'static str, &'static str),
     judge: fn(status: bool, said: &str) -> Verdict,
@@ -28,6 +30,7 @@ const CHECKERS: [Checker; 3] = [
     Checker {
         program: "kzonecheck",
         arguments: &["-v", "-o"],
+        for_signed: &["-d", "on"],
         version: ("--version", "version 3.2."),
         // What is not serious is logged by the server, and the zone is served.
         judge: |status, said| match status {
@@ -41,6 +44,7 @@ const CHECKERS: [Checker; 3] = [
         program: "named-checkzone",
         // Without a look into the DNS of this network.
         arguments: &["-i", "local"],
+        for_signed: &[],
         version: ("-v", "9.18."),
         judge: |status, said| {
             let is_fine = |line: &str| line == "OK" || line.contains(": loaded serial ");
@@ -54,6 +58,7 @@ const CHECKERS: [Checker; 3] = [
     Checker {
         program: "nsd-checkzone",
         arguments: &[],
+        for_signed: &[],
         version: ("-h", "Version 4.6."),
         judge: |status, said| match status {
             false => Verdict::Refused,
@@ -184,6 +189,9 @@ impl Checker {
     /// The verdict about a file, and what was said.
     fn check(&self, folder: &Path, name: &str) -> (Verdict, String) {
         let mut command = Command::new(self.program);
+        if name.starts_with("signed-") {
+            command.args(self.for_signed);
+        }
         command.args(self.arguments).arg(APEX).arg(PathBuf::from(format!("{name}.zone")));
         let output = command.current_dir(folder).stdin(Stdio::null()).output().unwrap();
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use heraldns::dns::counters::{Counters, Drop, Tally, Transport};
 use heraldns::dns::protect::Protection;
 use heraldns::dns::protect::cookie::Secrets;
-use heraldns::dns::server::{Limits, Listener, ServeError, Service, Shared};
+use heraldns::dns::server::{Limits, Listener, RECEIVE, ServeError, Service, Shared};
 use heraldns::dns::zone::{self, ZoneSet};
 use heraldns::io::clock;
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
@@ -218,7 +218,7 @@ fn what_gets_no_answer_is_counted_by_its_cause() {
     response[2] |= 0x80;
     socket.send(&response).unwrap();
     socket.send(&response[..11]).unwrap();
-    socket.send(&[0; 2049]).unwrap();
+    socket.send(&[0; RECEIVE + 1]).unwrap();
     socket.send(&query(2, "www.example.", RecordType::A)).unwrap();
     let mut buffer = [0; 512];
     socket.recv(&mut buffer).unwrap();

@@ -14,6 +14,8 @@ use heraldns::io::files;
 use insta::assert_snapshot;
 
 const APEX: &str = "example.com.";
+/// When the signatures of most files are valid.
+const NOW: &str = "2026-01-01T00:00:00Z";
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/zones")
@@ -34,10 +36,13 @@ fn check(name: &str) -> (&'static str, Vec<ZoneError>) {
     let apex: Name = APEX.parse().unwrap();
     let path = folder().join(format!("{name}.zone"));
     let text = files::read(&path).unwrap();
-    match zone::load(&apex, &format!("{name}.zone"), &text[..], &mut files::includes_of(&path)) {
+    let file = format!("{name}.zone");
+    match zone::load(&apex, &file, &text[..], &mut files::includes_of(&path)) {
         Err(errors) => ("error", errors),
-        Ok(Loaded { warnings, .. }) if warnings.is_empty() => ("ok", warnings),
-        Ok(Loaded { warnings, .. }) => ("warning", warnings),
+        Ok(Loaded { zone, mut warnings }) => {
+            warnings.extend(zone::check_signing(&zone, &file, NOW.parse().unwrap()));
+            (if warnings.is_empty() { "ok" } else { "warning" }, warnings)
+        }
     }
 }
 

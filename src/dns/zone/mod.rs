@@ -17,6 +17,7 @@ mod rdata;
 mod records;
 mod scanner;
 pub mod set;
+mod signing;
 pub mod store;
 mod table;
 mod token;
@@ -27,6 +28,7 @@ pub use pieces::PIECE;
 pub use print::Printed;
 pub use problem::{Severity, ZoneError};
 pub use set::{Located, ZoneSet};
+pub use signing::check_signing;
 pub use store::{Node, NodeKind, Zone};
 pub use table::{Bucket, NameHash};
 

@@ -52,6 +52,12 @@ impl Nsec3Chain {
         hash(self.iterations, &self.salt, lower_wire_name)
     }
 
+    /// All hashes in order, each with the node of its record in `zone`, whose chain this is.
+    pub(super) fn records<'z>(&self, zone: &'z Zone) -> impl Iterator<Item = (Nsec3Hash, Node<'z>)> {
+        let nodes = zone.order[self.first..].iter().map(|at| zone.at(*at));
+        self.hashes.iter().copied().zip(nodes)
+    }
+
     /// Octets of memory.
     pub(super) fn octets(&self) -> usize {
         self.salt.len() + size_of_val(&*self.hashes)

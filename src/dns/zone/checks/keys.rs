@@ -78,7 +78,7 @@ fn has_key(zone: &Zone, record: &Record<'_>) -> bool {
 }
 
 /// The key tag of a DNSKEY's data (RFC 4034 appendix B; algorithm 1 of B.1 is not to be used any more, and not told apart).
-fn key_tag(rdata: &[u8]) -> u16 {
+pub(in crate::dns::zone) fn key_tag(rdata: &[u8]) -> u16 {
     let weigh = |(position, octet): (usize, &u8)| u32::from(*octet) << if position.is_multiple_of(2) { 8 } else { 0 };
     let sum: u32 = rdata.iter().enumerate().map(weigh).sum();
     ((sum + (sum >> 16)) & 0xffff) as u16

@@ -11,6 +11,8 @@ mod names;
 mod sizes;
 mod targets;
 
+pub(super) use keys::key_tag;
+
 use super::problem::Problems;
 use super::records::Records;
 use super::store::Zone;

@@ -21,7 +21,7 @@ use self::Field::{
 use crate::dns::types::RecordType;
 
 pub(super) use encoding::read_base32hex;
-pub(super) use read::{Fields, Refusal, quote, read};
+pub(super) use read::{Fields, Refusal, append_bitmap, quote, read};
 pub(super) use write::write;
 
 /// The form of one field.

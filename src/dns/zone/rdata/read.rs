@@ -420,6 +420,12 @@ fn read_bitmap(fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal
                 .0,
         );
     }
+    append_bitmap(numbers, out);
+    Ok(())
+}
+
+/// Appends the bitmap of these types.
+pub(in crate::dns::zone) fn append_bitmap(mut numbers: Vec<u16>, out: &mut Vec<u8>) {
     numbers.sort_unstable();
     for window in numbers.chunk_by(|one, other| one >> 8 == other >> 8) {
         let last = window[window.len() - 1] & 0xff;
@@ -431,7 +437,6 @@ fn read_bitmap(fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal
         out.extend_from_slice(&[(window[0] >> 8) as u8, octets as u8]);
         out.extend_from_slice(&bits[..octets]);
     }
-    Ok(())
 }
 
 /// Wire: length of the tag, algorithm, length of the key, tag, key. Text: algorithm, tag in hex, key in base64.
