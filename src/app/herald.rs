@@ -359,7 +359,7 @@ impl Herald {
                     self.drain = Some(Drain::begin(clock::now(), self.parts.drain_timeout, self.tally()));
                     self.look_now();
                 }
-                Ok(Some(Asked::Reload)) => self.parts.zones.reload_beside(),
+                Ok(Some(Asked::Reload)) => self.parts.zones.hang_up(),
                 Ok(Some(Asked::ChildEnded | Asked::Ready)) => {}
                 Ok(None) => return,
                 Err(error) => {

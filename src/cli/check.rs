@@ -8,7 +8,7 @@ use super::{REFUSED, USAGE, complain, fail, print};
 use crate::config;
 use crate::dns::name::Name;
 use crate::dns::zone::{self, Loaded, ZoneError};
-use crate::io::files;
+use crate::io::files::{self, Includes};
 
 pub(super) fn check_config(file: &Path) -> ExitCode {
     match config::load(Some(file)) {
@@ -29,10 +29,11 @@ pub(super) fn check_zone(name: &str, file: &Path, print_zone: bool) -> ExitCode 
         Err(error) => return fail(USAGE, &format_args!("error: '{name}' is no zone name: {error}")),
     };
     let text = match files::open(file) {
-        Ok(text) => text,
+        Ok(opened) => opened.text,
         Err(error) => return fail(REFUSED, &format_args!("{}: error: {}", file.display(), error.source)),
     };
-    match zone::load(&apex, &file.display().to_string(), text, &mut files::includes_of(file)) {
+    let mut includes = Includes::of(file);
+    match zone::load(&apex, &file.display().to_string(), text, &mut |name| includes.open(name)) {
         Err(errors) => fail(REFUSED, &lines(&errors)),
         Ok(Loaded { zone, warnings }) => {
             if !warnings.is_empty() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::control::status::{Advertiser, Decision, DrainReceipt, Peer, Service, Status, Zone};
+use crate::control::status::{Advertiser, Decision, DrainReceipt, Peer, Reloaded, Service, Status, Zone};
 
 /// One line: which server, in which state, why.
 pub(super) fn verdict(status: &Status) -> String {
@@ -65,6 +65,23 @@ pub(super) fn zones(zones: &[Zone]) -> String {
         if let Some(error) = &zone.error {
             let _ = writeln!(text, "\n{}: {error}", zone.name);
         }
+    }
+    text
+}
+
+/// One line with the counts, then the zones that were read.
+pub(super) fn reloaded(reloaded: &Reloaded) -> String {
+    let mut text = format!(
+        "{} loaded, {} unchanged, {} failed, {} gone\n",
+        reloaded.loaded, reloaded.unchanged, reloaded.failed, reloaded.gone
+    );
+    if !reloaded.zones.is_empty() {
+        text.push('\n');
+        text += &zones(&reloaded.zones);
+    }
+    let shown = reloaded.zones.len() as u64;
+    if let Some(more) = (reloaded.loaded + reloaded.failed).checked_sub(shown).filter(|more| *more > 0) {
+        let _ = writeln!(text, "\nand {more} more");
     }
     text
 }

@@ -2,7 +2,7 @@
 //!
 //! Finds the files; reading them is the service process's business.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -193,6 +193,7 @@ fn check_directory(folder: &Path, sources: &ZoneSources, problems: &mut Vec<Prob
 
 fn check_listed(zones: &[ZoneConfig], base: &Path, problems: &mut Vec<Problem>) -> Vec<ZoneFile> {
     let mut listed: Vec<ZoneFile> = Vec::new();
+    let mut names = BTreeSet::new();
     for (index, zone) in zones.iter().enumerate() {
         let name = match zone_name(&zone.name) {
             Ok(name) => name,
@@ -202,7 +203,7 @@ fn check_listed(zones: &[ZoneConfig], base: &Path, problems: &mut Vec<Problem>) 
                 continue;
             }
         };
-        if listed.iter().any(|other| other.name == name) {
+        if !names.insert(name.clone()) {
             let what = format!("zone {name} is listed twice");
             problems.push(Problem::new(format!("zone[{index}].name"), what, "remove one of them"));
             continue;

@@ -6,6 +6,8 @@ mod command_line;
 mod config;
 mod control;
 mod dns;
+mod reload;
+mod running;
 mod serve;
 mod sim;
 mod tidy;
