@@ -76,6 +76,8 @@ mod tests {
         (0..10_000_000).find(is_later).expect("the clock of the file system stands still");
     }
 
+    type Change<'c> = &'c dyn Fn(&Path, &Path);
+
     #[test]
     fn every_way_to_change_a_file_is_seen() {
         let folder = tempfile::tempdir().unwrap();
@@ -85,7 +87,7 @@ mod tests {
             fs::write(path, "two").unwrap();
             fs::File::options().write(true).open(path).unwrap().set_modified(before).unwrap();
         };
-        let ways: [(&str, &dyn Fn(&Path, &Path)); 4] = [
+        let ways: [(&str, Change<'_>); 4] = [
             ("longer", &|path, _| fs::write(path, "four").unwrap()),
             ("as long, and with its old time", &rewrite_in_secret),
             ("another file", &|path, other| fs::rename(other, path).unwrap()),

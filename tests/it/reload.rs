@@ -251,3 +251,24 @@ fn hang_ups_under_load_lose_no_query() {
     let of_version = |index: usize| versions.iter().map(|counts| counts[index]).sum::<usize>();
     assert!(of_version(0) > 0 && of_version(1) > 0, "{versions:?}");
 }
+
+#[test]
+fn the_last_of_many_hang_ups_counts() {
+    const LAST: u32 = 60;
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let server = Server::start(folder);
+    for serial in 8..=LAST {
+        replace(&folder.join("example.com.zone"), &ZONE.replace(" 7 ", &format!(" {serial} ")));
+        server.signal(Signal::HUP);
+    }
+    let tries = LIMIT.as_millis() / POLL.as_millis();
+    let is_there = (0..tries).any(|_| {
+        let served = zones(folder)[0].serial;
+        if served != Some(LAST) {
+            thread::sleep(POLL);
+        }
+        served == Some(LAST)
+    });
+    assert!(is_there, "{:?}", zones(folder));
+}

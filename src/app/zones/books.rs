@@ -44,11 +44,22 @@ pub(super) enum Outcome {
     Failed(String),
 }
 
+impl Book {
+    /// True if `file` is what was read, and has not changed since, nor has what it includes.
+    pub(super) fn is_of(&self, file: &Path) -> bool {
+        let origin = self.origin.as_ref().filter(|_| *self.file == *file);
+        origin.is_some_and(|origin| origin.is_still_that_of(file))
+    }
+}
+
 impl Books {
-    /// True if `file` was read and has not changed since, nor has what it includes.
-    pub(super) fn is_current(&self, file: &ZoneFile) -> bool {
-        let origin = self.0.get(&file.name).and_then(|book| book.origin.as_ref());
-        origin.is_some_and(|origin| origin.is_still_that_of(&file.file))
+    /// The books of these zones, which are sorted by name, where there are any: both lists are gone through once.
+    pub(super) fn find_all<'b>(&'b self, files: &'b [ZoneFile]) -> impl Iterator<Item = Option<&'b Book>> {
+        let mut books = self.0.iter().peekable();
+        files.iter().map(move |file| {
+            while books.next_if(|(name, _)| **name < file.name).is_some() {}
+            books.next_if(|(name, _)| **name == file.name).map(|(_, book)| book)
+        })
     }
 
     /// Takes out every zone that is not among these, which are sorted by name; tells how many were served.
@@ -66,17 +77,13 @@ impl Books {
 
     /// Enters what became of a zone; one that has failed is served on as it was.
     pub(super) fn enter(&mut self, file: ZoneFile, outcome: Outcome) {
-        let before = self.0.get_mut(&file.name);
         let (served, origin, error) = match outcome {
-            Outcome::Unchanged => {
-                // The same file can have come to be found by another path.
-                if let Some(book) = before {
-                    book.file = file.file.into();
-                }
-                return;
-            }
+            Outcome::Unchanged => return,
             Outcome::Loaded(version) => (Some(version.zone), version.origin, None),
-            Outcome::Failed(error) => (before.and_then(|book| book.served.take()), None, Some(error.into())),
+            Outcome::Failed(error) => {
+                let before = self.0.get_mut(&file.name);
+                (before.and_then(|book| book.served.take()), None, Some(error.into()))
+            }
         };
         let book = Book {
             file: file.file.into(),
@@ -195,6 +202,8 @@ mod tests {
         books.enter(file("e."), Outcome::Failed("wrong".to_owned()));
         let mut files = ["0.", "b.a.", "c.", "z."].map(file);
         files.sort();
+        let found: Vec<Option<&Path>> = books.find_all(&files).map(|book| book.map(|book| &*book.file)).collect();
+        assert_eq!(found, [None, Some(Path::new("b.a.zone")), Some(Path::new("c.zone")), None]);
         assert_eq!(books.keep_only(&files), 3);
         assert_eq!(states(&books), ["b.a.", "c."].map(|name| (name.to_owned(), ZoneState::Loaded)));
         assert_eq!(books.keep_only(&[]), 2);

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use self::books::{Books, Outcome, Summary};
+use self::books::{Book, Books, Outcome, Summary};
 use self::parallel::in_parallel;
 use super::show::millis;
 use crate::config::zones::{FindError, ZoneFile, ZoneSources};
@@ -23,6 +23,7 @@ use crate::control::status::{Reloaded, ZoneNumbers};
 use crate::dns::name::Name;
 use crate::dns::server::Shared;
 use crate::dns::zone::ZoneSet;
+use crate::io::sys::memory::give_back_unused;
 use crate::io::{clock, process};
 
 /// So many of the zones that were read are shown to whoever asked for a reload.
@@ -180,18 +181,25 @@ impl ZoneKeeper {
     /// Reads those of the files, which are sorted by the zones' names, that are to be read, and publishes the zones.
     fn load_files(&self, files: Vec<ZoneFile>, extent: Extent) -> Reloaded {
         let books = self.read();
-        let outcomes = in_parallel(&files, |file| {
-            if extent == Extent::Changed && books.is_current(file) {
+        let known: Vec<(&ZoneFile, Option<&Book>)> = match extent {
+            Extent::Changed => files.iter().zip(books.find_all(&files)).collect(),
+            Extent::Given => files.iter().map(|file| (file, None)).collect(),
+        };
+        let outcomes = in_parallel(&known, |(file, book)| {
+            if book.is_some_and(|book| book.is_of(&file.file)) {
                 return Outcome::Unchanged;
             }
             load::load(file).map_or_else(Outcome::Failed, Outcome::Loaded)
         });
+        drop(known);
         drop(books);
         let outcomes = outcomes.into_iter().zip(&files).map(|(outcome, file)| {
             outcome.unwrap_or_else(|_| Outcome::Failed(format!("{}: heraldns has panicked over this file: report it", file.file.display())))
         });
         let outcomes = outcomes.collect();
-        self.publish(files, outcomes, extent)
+        let reloaded = self.publish(files, outcomes, extent);
+        give_back_unused();
+        reloaded
     }
 
     fn publish(&self, files: Vec<ZoneFile>, outcomes: Vec<Outcome>, extent: Extent) -> Reloaded {
