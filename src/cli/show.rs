@@ -311,6 +311,36 @@ mod tests {
     }
 
     #[test]
+    fn a_reload_is_told_in_one_line_and_by_zone() {
+        let failed = Zone {
+            name: "a.".to_owned(),
+            serial: Some(7),
+            records: 25,
+            file: "zones/a.zone".to_owned(),
+            state: ZoneState::Stale,
+            error: Some("zones/a.zone:1:1: error: no SOA record".to_owned()),
+        };
+        let many = Reloaded {
+            loaded: 1_500,
+            unchanged: 2,
+            failed: 1,
+            gone: 3,
+            zones: vec![failed],
+        };
+        assert_snapshot!(reloaded(&many), @r"
+        1500 loaded, 2 unchanged, 1 failed, 3 gone
+
+        ZONE  SERIAL  RECORDS  STATE  FILE
+        a.    7       25       stale  zones/a.zone
+
+        a.: zones/a.zone:1:1: error: no SOA record
+
+        and 1500 more
+        ");
+        assert_eq!(reloaded(&Reloaded::default()), "0 loaded, 0 unchanged, 0 failed, 0 gone\n");
+    }
+
+    #[test]
     fn zones_show_what_is_served_and_what_is_wrong() {
         let loaded = Zone {
             name: "example.com.".to_owned(),
