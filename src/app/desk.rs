@@ -1,12 +1,13 @@
 //! The desk: what an operator asks of a running server, answered from the herald loop's own state.
 //!
-//! [`Desk`] takes commands from any thread and hands them to the loop; the loop answers between two waits. Loading zones is
-//! not the loop's work and happens on a thread of its own.
+//! [`Desk`] takes commands from any thread and hands them to the loop; the loop answers between two waits. Loading zones and
+//! listing them is not the loop's work and happens on a thread of its own.
 
 use std::sync::Arc;
 use std::thread;
 
 use serde::Serialize;
+use serde_json::value::to_raw_value;
 use tokio::sync::oneshot;
 
 use super::herald::Herald;
@@ -33,18 +34,18 @@ impl Operator for Desk {
     fn submit(&self, command: Command, reply: oneshot::Sender<Reply>) {
         match command {
             Command::Zones => {
-                // Nobody waits for the answer any more: then it is not needed.
-                let _ = reply.send(to_json(&self.reload.zones.list()));
-            }
-            Command::Reload { zone } => {
-                let reload = Arc::clone(&self.reload);
-                let load = move || {
-                    let _ = reply.send(reload.run(zone.as_deref()).and_then(|loaded| to_json(&loaded)));
+                let zones = Arc::clone(&self.reload.zones);
+                let list = move || {
+                    // Nobody waits for the answer any more: then it is not needed.
+                    let _ = reply.send(to_json(&zones.listing()));
                 };
-                if let Err(error) = thread::Builder::new().name("reload".to_owned()).spawn(load) {
-                    tracing::error!(%error, "no thread for the reload");
+                if let Err(error) = thread::Builder::new().name("listing".to_owned()).spawn(list) {
+                    tracing::error!(%error, "no thread for the list of zones");
                 }
             }
+            Command::Reload { zone } => self.reload.beside(zone, |outcome| {
+                let _ = reply.send(outcome.and_then(|reloaded| to_json(&reloaded)));
+            }),
             command @ (Command::Status | Command::Explain { .. } | Command::Drain { .. } | Command::Undrain) => {
                 self.inbox.put(Message::Command(command, reply));
             }
@@ -57,7 +58,7 @@ impl Operator for Desk {
 }
 
 fn to_json<T: Serialize>(value: &T) -> Reply {
-    serde_json::to_value(value).map_err(|error| error.to_string())
+    to_raw_value(value).map_err(|error| error.to_string())
 }
 
 impl Herald {

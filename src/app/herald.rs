@@ -361,7 +361,7 @@ impl Herald {
                     self.drain = Some(Drain::begin(clock::now(), self.parts.drain_timeout, self.tally()));
                     self.look_now();
                 }
-                Ok(Some(Asked::Reload)) => self.parts.reload.beside(),
+                Ok(Some(Asked::Reload)) => self.parts.reload.hang_up(),
                 Ok(Some(Asked::ChildEnded | Asked::Ready)) => {}
                 Ok(None) => return,
                 Err(error) => {

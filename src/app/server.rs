@@ -6,6 +6,7 @@
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::mpsc::{self, TryRecvError};
 use std::thread;
 use std::time::Duration;
 
@@ -142,13 +143,16 @@ fn load_zones(zones: &Arc<ZoneKeeper>, signals: &Signals) -> io::Result<Loading>
     let mut driver = Driver::new()?;
     driver.watch(signals, Token(0))?;
     let (keeper, waker) = (Arc::clone(zones), driver.waker());
-    let loader = thread::Builder::new().name("zones".to_owned()).spawn(move || {
-        if let Err(error) = keeper.reload(None) {
+    // Nothing is ever sent: the way is closed when the loader is done, and when it has panicked.
+    let (loading, end_of_loading) = mpsc::channel::<()>();
+    thread::Builder::new().name("zones".to_owned()).spawn(move || {
+        if let Err(error) = keeper.load(None) {
             tracing::error!("{error}");
         }
+        drop(loading);
         waker.wake();
     })?;
-    while !loader.is_finished() {
+    while end_of_loading.try_recv() != Err(TryRecvError::Disconnected) {
         driver.wait(Some(clock::now() + PATIENCE), |_| ())?;
         while let Some(asked) = signals.next_asked()? {
             if matches!(asked, Asked::Stop(_)) {
@@ -439,10 +443,8 @@ fn announce(settings: &Settings, addresses: &[SocketAddr], parts: &Parts) {
             settings.control_socket.display()
         );
     }
-    let served = || parts.zones.list().into_iter().filter(|zone| zone.serial.is_some());
-    let zone = served().find(|zone| !zone.name.ends_with(".arpa.")).or_else(|| served().next());
-    if let (Some(zone), Some(address)) = (zone, addresses.first()) {
-        tracing::info!("try: dig @{} -p {} {} SOA", address.ip(), address.port(), zone.name);
+    if let (Some(zone), Some(address)) = (parts.zones.example(), addresses.first()) {
+        tracing::info!("try: dig @{} -p {} {zone} SOA", address.ip(), address.port());
     }
     if let Some(service) = &settings.service {
         for address in &service.addresses {

@@ -62,14 +62,9 @@ impl Herald {
     }
 
     fn problems(&self) -> Vec<String> {
-        let zones = self
-            .parts
-            .zones
-            .list()
-            .into_iter()
-            .filter_map(|zone| Some(format!("zone {}: {}", zone.name, zone.error?)));
-        let conflicts = self.conflicts().map(show_conflict);
-        zones.chain(conflicts).collect()
+        let mut problems = self.parts.zones.complaints();
+        problems.extend(self.conflicts().map(show_conflict));
+        problems
     }
 
     /// The numbers of `/metrics`.

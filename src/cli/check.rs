@@ -8,7 +8,8 @@ use super::{REFUSED, USAGE, complain, fail, print};
 use crate::config;
 use crate::dns::name::Name;
 use crate::dns::zone::{self, Loaded, ZoneError};
-use crate::io::{clock, files};
+use crate::io::clock;
+use crate::io::files::{self, Includes};
 
 pub(super) fn check_config(file: &Path) -> ExitCode {
     match config::load(Some(file)) {
@@ -29,10 +30,11 @@ pub(super) fn check_zone(name: &str, file: &Path, print_zone: bool) -> ExitCode 
         Err(error) => return fail(USAGE, &format_args!("error: '{name}' is no zone name: {error}")),
     };
     let text = match files::open(file) {
-        Ok(text) => text,
+        Ok(opened) => opened.text,
         Err(error) => return fail(REFUSED, &format_args!("{}: error: {}", file.display(), error.source)),
     };
-    match zone::load(&apex, &file.display().to_string(), text, &mut files::includes_of(file)) {
+    let mut includes = Includes::of(file);
+    match zone::load(&apex, &file.display().to_string(), text, &mut |name| includes.open(name)) {
         Err(errors) => fail(REFUSED, &lines(&errors)),
         Ok(Loaded { zone, mut warnings }) => {
             warnings.extend(zone::check_signing(&zone, &file.display().to_string(), clock::wall_clock()));

@@ -11,7 +11,7 @@ use super::arguments::ServerArguments;
 use super::{REFUSED, done_if, print, show};
 use crate::control::Command;
 use crate::control::client::{self, ClientError};
-use crate::control::status::{Decision, DrainReceipt, Status, Zone, ZoneState};
+use crate::control::status::{Decision, DrainReceipt, Reloaded, Status, Zone, ZoneState};
 
 impl ServerArguments {
     fn ask<T: DeserializeOwned>(self, command: &Command) -> Result<T, ClientError> {
@@ -42,21 +42,22 @@ pub(super) fn status(server: ServerArguments, json: bool) -> ExitCode {
 
 pub(super) fn zones(server: ServerArguments) -> ExitCode {
     match server.ask::<Vec<Zone>>(&Command::Zones) {
-        Ok(zones) => show_zones(&zones),
+        Ok(zones) => {
+            print(&show::zones(&zones));
+            done_if(zones.iter().all(|zone| zone.state == ZoneState::Loaded))
+        }
         Err(error) => refuse(&error),
     }
 }
 
 pub(super) fn reload(server: ServerArguments, zone: Option<String>) -> ExitCode {
-    match server.ask::<Vec<Zone>>(&Command::Reload { zone }) {
-        Ok(zones) => show_zones(&zones),
+    match server.ask::<Reloaded>(&Command::Reload { zone }) {
+        Ok(reloaded) => {
+            print(&show::reloaded(&reloaded));
+            done_if(reloaded.failed == 0)
+        }
         Err(error) => refuse(&error),
     }
-}
-
-fn show_zones(zones: &[Zone]) -> ExitCode {
-    print(&show::zones(zones));
-    done_if(zones.iter().all(|zone| zone.state == ZoneState::Loaded))
 }
 
 pub(super) fn explain(server: ServerArguments, id: Option<u64>) -> ExitCode {

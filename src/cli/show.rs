@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::control::status::{Advertiser, Decision, DrainReceipt, Peer, Service, Status, Zone};
+use crate::control::status::{Advertiser, Decision, DrainReceipt, Peer, Reloaded, Service, Status, Zone};
 
 /// One line: which server, in which state, why.
 pub(super) fn verdict(status: &Status) -> String {
@@ -65,6 +65,23 @@ pub(super) fn zones(zones: &[Zone]) -> String {
         if let Some(error) = &zone.error {
             let _ = writeln!(text, "\n{}: {error}", zone.name);
         }
+    }
+    text
+}
+
+/// One line with the counts, then the zones that were read.
+pub(super) fn reloaded(reloaded: &Reloaded) -> String {
+    let mut text = format!(
+        "{} loaded, {} unchanged, {} failed, {} gone\n",
+        reloaded.loaded, reloaded.unchanged, reloaded.failed, reloaded.gone
+    );
+    if !reloaded.zones.is_empty() {
+        text.push('\n');
+        text += &zones(&reloaded.zones);
+    }
+    let shown = reloaded.zones.len() as u64;
+    if let Some(more) = (reloaded.loaded + reloaded.failed).checked_sub(shown).filter(|more| *more > 0) {
+        let _ = writeln!(text, "\nand {more} more");
     }
     text
 }
@@ -291,6 +308,36 @@ mod tests {
         zones    2 loaded, 1 failed, 40 records
         process  version 0.1.0, main 101, guardian 100
         ");
+    }
+
+    #[test]
+    fn a_reload_is_told_in_one_line_and_by_zone() {
+        let failed = Zone {
+            name: "a.".to_owned(),
+            serial: Some(7),
+            records: 25,
+            file: "zones/a.zone".to_owned(),
+            state: ZoneState::Stale,
+            error: Some("zones/a.zone:1:1: error: no SOA record".to_owned()),
+        };
+        let many = Reloaded {
+            loaded: 1_500,
+            unchanged: 2,
+            failed: 1,
+            gone: 3,
+            zones: vec![failed],
+        };
+        assert_snapshot!(reloaded(&many), @r"
+        1500 loaded, 2 unchanged, 1 failed, 3 gone
+
+        ZONE  SERIAL  RECORDS  STATE  FILE
+        a.    7       25       stale  zones/a.zone
+
+        a.: zones/a.zone:1:1: error: no SOA record
+
+        and 1500 more
+        ");
+        assert_eq!(reloaded(&Reloaded::default()), "0 loaded, 0 unchanged, 0 failed, 0 gone\n");
     }
 
     #[test]

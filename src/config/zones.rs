@@ -2,7 +2,7 @@
 //!
 //! Finds the files; reading them is the service process's business.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -94,20 +94,8 @@ impl ZoneSources {
     /// # Errors
     /// As [`Self::find`].
     pub fn look(&self) -> Result<Found, FindError> {
-        let mut zones: BTreeMap<Name, PathBuf> = BTreeMap::new();
+        let mut zones = self.listed.clone();
         let mut left_out = Vec::new();
-        let mut add = |zone: ZoneFile| match zones.get(&zone.name) {
-            Some(first) => Err(FindError::Twice {
-                name: zone.name,
-                first: first.clone(),
-                second: zone.file,
-            }),
-            None => {
-                zones.insert(zone.name, zone.file);
-                Ok(())
-            }
-        };
-        self.listed.iter().cloned().try_for_each(&mut add)?;
         let files = self.directory.as_ref().map_or(Ok(Vec::new()), |directory| {
             files::files_below(directory, |name| self.name_in(name).is_some())
         })?;
@@ -116,12 +104,20 @@ impl ZoneSources {
                 continue;
             };
             match zone_name(name) {
-                Ok(name) => add(ZoneFile { name, file })?,
+                Ok(name) => zones.push(ZoneFile { name, file }),
                 Err(what) => left_out.push(format!("{} is left out: {what}", file.display())),
             }
         }
-        let zones = zones.into_iter().map(|(name, file)| ZoneFile { name, file }).collect();
-        Ok(Found { zones, left_out })
+        zones.sort();
+        left_out.sort();
+        match zones.array_windows().find(|[one, other]| one.name == other.name) {
+            None => Ok(Found { zones, left_out }),
+            Some([one, other]) => Err(FindError::Twice {
+                name: one.name.clone(),
+                first: one.file.clone(),
+                second: other.file.clone(),
+            }),
+        }
     }
 
     /// What stands for the zone's name in the name of a file.
@@ -193,6 +189,7 @@ fn check_directory(folder: &Path, sources: &ZoneSources, problems: &mut Vec<Prob
 
 fn check_listed(zones: &[ZoneConfig], base: &Path, problems: &mut Vec<Problem>) -> Vec<ZoneFile> {
     let mut listed: Vec<ZoneFile> = Vec::new();
+    let mut names = BTreeSet::new();
     for (index, zone) in zones.iter().enumerate() {
         let name = match zone_name(&zone.name) {
             Ok(name) => name,
@@ -202,7 +199,7 @@ fn check_listed(zones: &[ZoneConfig], base: &Path, problems: &mut Vec<Problem>) 
                 continue;
             }
         };
-        if listed.iter().any(|other| other.name == name) {
+        if !names.insert(name.clone()) {
             let what = format!("zone {name} is listed twice");
             problems.push(Problem::new(format!("zone[{index}].name"), what, "remove one of them"));
             continue;

@@ -11,10 +11,12 @@ use super::Command;
 use super::config::{SYSTEM_SOCKET, default_socket};
 use super::socket::Answer;
 
-/// A server answers at once, a drain when it is over.
+/// A server answers at once, a drain or a reload when it is over.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than any drain that the configuration allows.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3_660);
+/// Longer than it takes to read the largest zones.
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// An answer with every zone of a large server fits.
 const LONGEST_ANSWER: u64 = 256 << 20;
 
@@ -81,6 +83,7 @@ pub fn ask<T: DeserializeOwned>(path: &Path, command: &Command) -> Result<T, Cli
     let mut stream = connect(path)?;
     let patience = match command {
         Command::Drain { simulate: false, timeout } => timeout.map_or(DRAIN_TIMEOUT, |timeout| timeout + ANSWER_TIMEOUT),
+        Command::Reload { .. } => RELOAD_TIMEOUT,
         _ => ANSWER_TIMEOUT,
     };
     stream.set_write_timeout(Some(ANSWER_TIMEOUT)).map_err(broken)?;
@@ -94,7 +97,7 @@ pub fn ask<T: DeserializeOwned>(path: &Path, command: &Command) -> Result<T, Cli
         return Err(broken(io::ErrorKind::UnexpectedEof.into()));
     }
     match serde_json::from_str(&line).map_err(unreadable)? {
-        Answer::Ok(value) => serde_json::from_value(value).map_err(unreadable),
+        Answer::Ok(value) => Ok(value),
         Answer::Error(why) => Err(ClientError::Refused(why)),
     }
 }

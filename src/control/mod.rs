@@ -13,6 +13,7 @@ pub mod web;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
 pub use metrics::Measurements;
@@ -42,7 +43,7 @@ pub enum Command {
     },
     /// End a drain: the [`status::Status`] after it.
     Undrain,
-    /// Load all zones, or one, again: a list of the [`status::Zone`]s that were loaded.
+    /// Load the zones that have changed, or one in any case: [`status::Reloaded`].
     Reload {
         /// Only this one.
         #[serde(default)]
@@ -50,8 +51,8 @@ pub enum Command {
     },
 }
 
-/// The answer to a [`Command`]: a JSON value, or why it was refused.
-pub type Reply = Result<serde_json::Value, String>;
+/// The answer to a [`Command`]: the JSON text of a value, or why it was refused.
+pub type Reply = Result<Box<RawValue>, String>;
 
 /// Whoever carries commands out; `app` implements it over the herald loop's inbox.
 pub trait Operator: Send + Sync + 'static {

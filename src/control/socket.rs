@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, oneshot};
@@ -28,14 +29,14 @@ const CLIENTS: usize = 16;
 /// The answer on the wire.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Answer {
+pub enum Answer<T> {
     /// Done; what there is to show.
-    Ok(serde_json::Value),
+    Ok(T),
     /// Refused, and why.
     Error(String),
 }
 
-impl From<Reply> for Answer {
+impl From<Reply> for Answer<Box<RawValue>> {
     fn from(reply: Reply) -> Self {
         match reply {
             Ok(value) => Self::Ok(value),

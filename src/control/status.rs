@@ -187,6 +187,21 @@ pub struct ZoneNumbers {
     pub records: u64,
 }
 
+/// What a reload did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Zones that were read and are served now.
+    pub loaded: u64,
+    /// Zones whose files are as they were, and were not read.
+    pub unchanged: u64,
+    /// Zones whose file is wrong: what was served of them is served on.
+    pub failed: u64,
+    /// Zones that had no file any more and are not served now.
+    pub gone: u64,
+    /// The zones that were read, up to 1,000: those that failed, then those that were loaded.
+    pub zones: Vec<Zone>,
+}
+
 /// One zone, as `zones` lists it and `reload` answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Zone {

@@ -89,7 +89,8 @@ async fn page() -> Html<&'static str> {
 }
 
 async fn health(Shared(operator): Shared<Arc<dyn Operator>>) -> Response {
-    let health = match ask_status(operator.as_ref()).await.map(serde_json::from_value::<Status>) {
+    let status = ask_status(operator.as_ref()).await;
+    let health = match status.map(|status| serde_json::from_str::<Status>(status.get())) {
         Ok(Ok(status)) => Health {
             healthy: status.state.is_healthy(),
             state: Some(status.state),

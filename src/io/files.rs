@@ -1,11 +1,13 @@
 //! Zone files: which there are below a directory, and their bytes. The scanner that reads them knows no file.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::fs::{self, File, FileType, OpenOptions};
+use std::io::{self, Read, Take};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+
+use super::fingerprint::Fingerprint;
 
 /// Directories deeper than this are taken for a loop of links.
 const DEEPEST: usize = 32;
@@ -22,22 +24,30 @@ pub struct FileError {
     pub source: io::Error,
 }
 
-/// Every file in `directory` and below whose name is wanted, sorted by path. Names that begin with a dot are left out.
+/// Every file in `directory` and below whose name is wanted, in no order. Names that begin with a dot are left out.
 ///
 /// # Errors
 /// The first directory that cannot be read.
 pub fn files_below(directory: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>, FileError> {
     let mut found = Vec::new();
     collect(directory, DEEPEST, &is_wanted, &mut found)?;
-    found.sort();
     Ok(found)
 }
 
-/// A regular file to be read: what never ends, or waits for a writer, is no zone.
+/// A file to be read.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its octets.
+    pub text: Take<File>,
+    /// By what it will be known if nobody writes to it; none if that cannot be told.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+/// Opens a regular file: what never ends, or waits for a writer, is no zone.
 ///
 /// # Errors
 /// The file, and why it cannot be opened.
-pub fn open(path: &Path) -> Result<impl Read + use<>, FileError> {
+pub fn open(path: &Path) -> Result<Opened, FileError> {
     open_at_most(LONGEST, path).map_err(|source| FileError {
         path: path.to_owned(),
         source,
@@ -50,14 +60,14 @@ pub fn open(path: &Path) -> Result<impl Read + use<>, FileError> {
 /// The file, and why it cannot be read.
 pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     let mut octets = Vec::new();
-    open(path)?.read_to_end(&mut octets).map_err(|source| FileError {
+    open(path)?.text.read_to_end(&mut octets).map_err(|source| FileError {
         path: path.to_owned(),
         source,
     })?;
     Ok(octets)
 }
 
-fn open_at_most(longest: u64, path: &Path) -> io::Result<impl Read + use<>> {
+fn open_at_most(longest: u64, path: &Path) -> io::Result<Opened> {
     let file = open_at_once(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
@@ -66,8 +76,11 @@ fn open_at_most(longest: u64, path: &Path) -> io::Result<impl Read + use<>> {
     if metadata.len() > longest {
         return Err(io::Error::other(format!("the file is longer than {longest} octets")));
     }
-    // what grows while it is read is read up to here
-    Ok(file.take(longest))
+    Ok(Opened {
+        // what grows while it is read is read up to here
+        text: file.take(longest),
+        fingerprint: Fingerprint::of(&metadata),
+    })
 }
 
 /// Opens without waiting: a FIFO that nobody writes to would hold the caller for ever.
@@ -76,12 +89,38 @@ fn open_at_once(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path)
 }
 
-/// Opens what the zone file `zone` includes: names are relative to its directory (RFC 1035 §5.1 leaves that open).
-pub fn includes_of(zone: &Path) -> impl FnMut(&str) -> Result<Box<dyn Read>, String> + '_ {
-    let directory = zone.parent().unwrap_or(Path::new(""));
-    move |name| match open(&directory.join(name)) {
-        Ok(text) => Ok(Box::new(text)),
-        Err(error) => Err(error.to_string()),
+/// Opens what a zone file includes, and remembers which files that were.
+#[derive(Debug)]
+pub struct Includes<'z> {
+    directory: &'z Path,
+    opened: Vec<(PathBuf, Option<Fingerprint>)>,
+}
+
+impl<'z> Includes<'z> {
+    /// Names are relative to the directory of the zone file `zone` (RFC 1035 §5.1 leaves that open).
+    #[must_use]
+    pub fn of(zone: &'z Path) -> Self {
+        Self {
+            directory: zone.parent().unwrap_or(Path::new("")),
+            opened: Vec::new(),
+        }
+    }
+
+    /// Opens the file that `$INCLUDE` calls `name`.
+    ///
+    /// # Errors
+    /// The file, and why it cannot be opened.
+    pub fn open(&mut self, name: &str) -> Result<Box<dyn Read>, String> {
+        let path = self.directory.join(name);
+        let opened = open(&path).map_err(|error| error.to_string())?;
+        self.opened.push((path, opened.fingerprint));
+        Ok(Box::new(opened.text))
+    }
+
+    /// Every file that was opened.
+    #[must_use]
+    pub fn into_opened(self) -> Vec<(PathBuf, Option<Fingerprint>)> {
+        self.opened
     }
 }
 
@@ -94,15 +133,17 @@ fn collect(directory: &Path, levels: usize, is_wanted: &dyn Fn(&str) -> bool, fo
         return Err(failed(io::Error::other("too many directories in one another")));
     }
     for entry in fs::read_dir(directory).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        if name.as_encoded_bytes().starts_with(b".") {
             continue;
         }
         // Follows links, so that a directory of links to zones works.
-        if path.is_dir() {
-            collect(&path, levels - 1, is_wanted, found)?;
-        } else if path.file_name().and_then(|name| name.to_str()).is_some_and(is_wanted) {
-            found.push(path);
+        let is_directory = |kind: FileType| kind.is_dir() || kind.is_symlink() && entry.path().is_dir();
+        if entry.file_type().is_ok_and(is_directory) {
+            collect(&entry.path(), levels - 1, is_wanted, found)?;
+        } else if name.to_str().is_some_and(is_wanted) {
+            found.push(entry.path());
         }
     }
     Ok(())
@@ -117,13 +158,14 @@ mod tests {
     }
 
     #[test]
-    fn files_come_sorted_from_all_levels() {
+    fn files_come_from_all_levels() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("sub/.git")).unwrap();
         for name in ["b.zone", "a.zone", "notes.txt", "sub/c.zone", ".hidden.zone", "sub/.git/d.zone"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
-        let found = files_below(folder.path(), is_zone).unwrap();
+        let mut found = files_below(folder.path(), is_zone).unwrap();
+        found.sort();
         let expected: Vec<_> = ["a.zone", "b.zone", "sub/c.zone"]
             .iter()
             .map(|name| folder.path().join(name))
@@ -142,7 +184,6 @@ mod tests {
         );
         assert!(
             open(&missing.join("x.zone"))
-                .map(|_| ())
                 .unwrap_err()
                 .to_string()
                 .starts_with("no-such-folder/x.zone: ")
@@ -156,7 +197,7 @@ mod tests {
         let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
         assert!(made.success());
         for path in [fifo.as_path(), Path::new("/dev/zero"), folder.path()] {
-            let error = open(path).map(|_| ()).unwrap_err().to_string();
+            let error = open(path).unwrap_err().to_string();
             assert!(error.ends_with(": this is no regular file; write its content to one"), "{error}");
         }
     }
@@ -167,9 +208,9 @@ mod tests {
         let path = folder.path().join("long");
         fs::write(&path, "12345").unwrap();
         let mut text = String::new();
-        open_at_most(5, &path).unwrap().read_to_string(&mut text).unwrap();
+        open_at_most(5, &path).unwrap().text.read_to_string(&mut text).unwrap();
         assert_eq!(text, "12345");
-        let error = open_at_most(4, &path).map(|_| ()).unwrap_err();
+        let error = open_at_most(4, &path).unwrap_err();
         assert_eq!(error.to_string(), "the file is longer than 4 octets");
     }
 
@@ -188,11 +229,14 @@ mod tests {
         fs::write(&shared, "shared").unwrap();
         fs::write(folder.path().join("sub/hosts.txt"), "hosts").unwrap();
         let zone = folder.path().join("sub/example.zone");
-        let mut open = includes_of(&zone);
-        let mut include = |name: &str| open(name).map(|text| io::read_to_string(text).unwrap());
+        let mut includes = Includes::of(&zone);
+        let mut include = |name: &str| includes.open(name).map(|text| io::read_to_string(text).unwrap());
         assert_eq!(include("hosts.txt").unwrap(), "hosts");
         assert_eq!(include("../shared.txt").unwrap(), "shared");
         assert_eq!(include(shared.to_str().unwrap()).unwrap(), "shared");
         assert!(include("shared.txt").unwrap_err().contains("sub/shared.txt: "));
+        let opened: Vec<_> = includes.into_opened().into_iter().map(|(path, _)| path).collect();
+        let sub = folder.path().join("sub");
+        assert_eq!(opened, [sub.join("hosts.txt"), sub.join("../shared.txt"), shared]);
     }
 }

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod datagram;
 pub mod driver;
 pub mod files;
+pub mod fingerprint;
 pub mod frame;
 pub mod interface;
 pub mod netlink;

@@ -15,6 +15,7 @@ use heraldns::control::socket::{AdminSocket, BindError};
 use heraldns::control::status::{Advertiser, Peer, Pids, Queries, Service, State, Status, ZoneNumbers};
 use heraldns::control::{Command, Measurements, Operator, Reply, metrics, web};
 use insta::assert_snapshot;
+use serde_json::value::to_raw_value;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
@@ -24,7 +25,7 @@ struct Scripted(State);
 impl Operator for Scripted {
     fn submit(&self, command: Command, reply: oneshot::Sender<Reply>) {
         let answer = match command {
-            Command::Status => Ok(serde_json::to_value(status(self.0)).unwrap()),
+            Command::Status => Ok(to_raw_value(&status(self.0)).unwrap()),
             Command::Undrain => return,
             other => Err(format!("refused: {other:?}")),
         };

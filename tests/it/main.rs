@@ -8,6 +8,8 @@ mod control;
 mod dns;
 mod fuzz;
 mod protection;
+mod reload;
+mod running;
 mod serve;
 mod sim;
 mod tidy;

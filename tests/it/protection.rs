@@ -19,7 +19,7 @@ use hickory_proto::rr::{DNSClass, RecordType};
 use rustix::process::Signal;
 
 use crate::dns::{LIMITS, PATIENCE, Server, framed, query, read_framed};
-use crate::serve;
+use crate::running;
 
 const SECRET: [u8; 16] = [7; 16];
 const CLIENT_COOKIE: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
@@ -261,8 +261,8 @@ fn servers_with_one_secret_take_each_other_s_cookies() {
 }
 
 /// What the running program answers to this cookie.
-fn ask_program(server: &serve::Server, cookie: &[u8]) -> Message {
-    let address = SocketAddr::from(([127, 0, 0, 1], server.port));
+fn ask_program(server: &running::Server, cookie: &[u8]) -> Message {
+    let address = SocketAddr::from(([127, 0, 0, 1], server.address.port()));
     Client::of("127.0.0.1", address).ask(&ask_with_cookie("ns.example.com.", cookie))
 }
 
@@ -273,7 +273,7 @@ fn secrets_roll_over_without_a_restart() {
     let file = folder.path().join("cookies");
     let write = |text: &str| fs::write(&file, text).unwrap();
     write(old);
-    let mut server = serve::Server::start_with(folder.path(), "cookie-secret-file = \"cookies\"\ncookie-required = true\n");
+    let mut server = running::Server::start_with(folder.path(), "cookie-secret-file = \"cookies\"\ncookie-required = true\n");
     let of_old = cookie_of(&ask_program(&server, &CLIENT_COOKIE));
     assert_eq!(ask_program(&server, &of_old).metadata.response_code, ResponseCode::NoError);
 
@@ -287,13 +287,13 @@ fn secrets_roll_over_without_a_restart() {
     assert_ne!(of_new, of_old);
 
     write(&format!("{new}\n"));
-    assert_eq!(serve::ask(folder.path(), &["reload"]).status.code(), Some(0));
+    assert_eq!(running::ask(folder.path(), &["reload"]).status.code(), Some(0));
     assert_eq!(ask_program(&server, &of_old).metadata.response_code, ResponseCode::BADCOOKIE);
     assert_eq!(ask_program(&server, &of_new).metadata.response_code, ResponseCode::NoError);
 
     // A file with a mistake replaces nothing, and is told without what it holds.
     write(&new[1..]);
-    let reload = serve::ask(folder.path(), &["reload"]);
+    let reload = running::ask(folder.path(), &["reload"]);
     assert_eq!(reload.status.code(), Some(1));
     let said = String::from_utf8(reload.stderr).unwrap();
     assert!(
@@ -309,7 +309,7 @@ fn a_start_without_its_secrets_is_refused() {
     fs::write(folder.path().join("example.com.zone"), "").unwrap();
     let config = "[zones]\ndirectory = \".\"\n[dns]\nlisten = [\"127.0.0.1:5353\"]\ncookie-secret-file = \"cookies\"\n[control]\nsocket = \"c.sock\"\n";
     fs::write(folder.path().join("c.toml"), config).unwrap();
-    let run = || serve::heraldns(folder.path(), &["serve", "--config", "c.toml"]).output().unwrap();
+    let run = || running::heraldns(folder.path(), &["serve", "--config", "c.toml"]).output().unwrap();
     let missing = run();
     assert_eq!(missing.status.code(), Some(1));
     let said = String::from_utf8(missing.stderr).unwrap();
@@ -322,8 +322,8 @@ fn a_start_without_its_secrets_is_refused() {
 #[test]
 fn who_is_limited_is_told_once_and_counted() {
     let folder = tempfile::tempdir().unwrap();
-    let mut server = serve::Server::start_with(folder.path(), "rate-limit = 5\n");
-    let client = Client::of("127.0.0.1", SocketAddr::from(([127, 0, 0, 1], server.port)));
+    let mut server = running::Server::start_with(folder.path(), "rate-limit = 5\n");
+    let client = Client::of("127.0.0.1", SocketAddr::from(([127, 0, 0, 1], server.address.port())));
     client.0.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     let start = clock::now();
     let mut answers = 0;
@@ -335,7 +335,7 @@ fn who_is_limited_is_told_once_and_counted() {
     }
     server.read_until("answers to 127.0.0.0/24 are limited: too many NXDOMAIN below example.com. a second");
     assert_eq!(
-        serve::ask(folder.path(), &["status"]).status.code(),
+        running::ask(folder.path(), &["status"]).status.code(),
         Some(0),
         "the server's own probes still work"
     );

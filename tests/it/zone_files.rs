@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use heraldns::dns::name::Name;
 use heraldns::dns::zone::{self, Loaded, ZoneError};
-use heraldns::io::files;
+use heraldns::io::files::{self, Includes};
 use insta::assert_snapshot;
 
 const APEX: &str = "example.com.";
@@ -37,7 +37,8 @@ fn check(name: &str) -> (&'static str, Vec<ZoneError>) {
     let path = folder().join(format!("{name}.zone"));
     let text = files::read(&path).unwrap();
     let file = format!("{name}.zone");
-    match zone::load(&apex, &file, &text[..], &mut files::includes_of(&path)) {
+    let mut includes = Includes::of(&path);
+    match zone::load(&apex, &file, &text[..], &mut |name| includes.open(name)) {
         Err(errors) => ("error", errors),
         Ok(Loaded { zone, mut warnings }) => {
             warnings.extend(zone::check_signing(&zone, &file, NOW.parse().unwrap()));

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod memory;
 pub mod mmsg;
 pub mod packet;
 pub mod prefetch;

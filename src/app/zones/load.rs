@@ -1,0 +1,113 @@
+//! One zone file: whether it must be read, and reading it.
+//!
+//! A zone comes from its file and from those that it includes; it is read again when any of them has changed, or when that
+//! cannot be told.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::zones::ZoneFile;
+use crate::dns::zone::{self, Zone, ZoneError};
+use crate::io::files::{self, Includes};
+use crate::io::fingerprint::Fingerprint;
+
+/// So many errors of one file are written to the log; `check-zone` shows them all.
+const LOGGED_ERRORS: usize = 10;
+
+/// The files that a zone was read from, as they were then.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    file: Fingerprint,
+    included: Box<[(PathBuf, Fingerprint)]>,
+}
+
+impl Origin {
+    /// True if `file` is the zone's file, and it and all that it includes are as they were.
+    pub(super) fn is_still_that_of(&self, file: &Path) -> bool {
+        let are_as_they_were = || self.included.iter().all(|(path, before)| before.is_still_that_of(path));
+        self.file.is_still_that_of(file) && are_as_they_were()
+    }
+}
+
+/// A zone as its file has it.
+#[derive(Debug)]
+pub(super) struct Version {
+    pub(super) zone: Arc<Zone>,
+    /// None if a later change of the files might not be seen.
+    pub(super) origin: Option<Origin>,
+}
+
+/// Reads and checks one zone file; the log gets every warning and error, the caller the first error.
+pub(super) fn load(file: &ZoneFile) -> Result<Version, String> {
+    let opened = files::open(&file.file).map_err(|error| {
+        tracing::error!(zone = %file.name, "{error}");
+        error.to_string()
+    })?;
+    let mut includes = Includes::of(&file.file);
+    let loaded = zone::load(&file.name, &file.file.display().to_string(), opened.text, &mut |name| {
+        includes.open(name)
+    });
+    let loaded = loaded.map_err(|errors| complain(file, &errors))?;
+    for warning in loaded.warnings.iter().take(LOGGED_ERRORS) {
+        tracing::warn!(zone = %file.name, "{warning}");
+    }
+    tracing::debug!(zone = %file.name, serial = loaded.zone.serial(), records = loaded.zone.record_count(), "loaded");
+    Ok(Version {
+        zone: Arc::new(loaded.zone),
+        origin: opened.fingerprint.and_then(|fingerprint| origin(fingerprint, includes)),
+    })
+}
+
+fn origin(file: Fingerprint, includes: Includes<'_>) -> Option<Origin> {
+    let known = |(path, fingerprint): (PathBuf, Option<Fingerprint>)| Some((path, fingerprint?));
+    let included = includes.into_opened().into_iter().map(known).collect::<Option<_>>()?;
+    Some(Origin { file, included })
+}
+
+fn complain(file: &ZoneFile, errors: &[ZoneError]) -> String {
+    for error in errors.iter().take(LOGGED_ERRORS) {
+        tracing::error!(zone = %file.name, "{error}");
+    }
+    let first = errors.first().map_or_else(|| "unknown".to_owned(), ToString::to_string);
+    match errors.len().saturating_sub(1) {
+        0 => first,
+        more => format!("{first} (and {more} more: heraldns check-zone shows them)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn files_of_a_moment_ago_are_to_be_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = ZoneFile {
+            name: "example.".parse().unwrap(),
+            file: folder.path().join("example.zone"),
+        };
+        fs::write(&file.file, "@ 60 SOA . . 7 2 3 4 5\n@ 60 NS .\n").unwrap();
+        assert_eq!(load(&file).unwrap().origin, None);
+    }
+
+    #[test]
+    fn one_file_that_is_not_known_is_enough() {
+        // A file that this test was built from is older than the test.
+        let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let known = files::open(&old).unwrap().fingerprint.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let young = folder.path().join("young.txt");
+        fs::write(&young, "").unwrap();
+
+        let mut includes = Includes::of(&old);
+        includes.open(old.to_str().unwrap()).unwrap();
+        let both_old = origin(known, includes).unwrap();
+        assert!(both_old.is_still_that_of(&old) && !both_old.is_still_that_of(&young));
+
+        let mut includes = Includes::of(&old);
+        includes.open(young.to_str().unwrap()).unwrap();
+        assert_eq!(origin(known, includes), None);
+    }
+}
