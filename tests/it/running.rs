@@ -1,10 +1,13 @@
 //! A running server of the real binary, without privileges, for the tests that ask it something.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use heraldns::control::status::Status;
 use rustix::process::{Pid, Signal, kill_process};
@@ -12,12 +15,16 @@ use rustix::process::{Pid, Signal, kill_process};
 /// The zone `example.com.` of a server that is started without others.
 pub(crate) const ZONE: &str = "$TTL 300\n@ SOA ns hostmaster 7 3600 900 604800 300\n@ NS ns\nns AAAA 2001:db8::1\n";
 
+/// A server that is waited for says something within this time.
+const SILENCE: Duration = Duration::from_secs(60);
+
 /// A running server; it is told to stop when this is dropped.
 pub(crate) struct Server {
     pub(crate) process: Child,
     /// Where it answers queries.
     pub(crate) address: SocketAddr,
-    log: BufReader<ChildStderr>,
+    /// Its lines, as they come.
+    log: Receiver<String>,
 }
 
 impl Server {
@@ -39,18 +46,23 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let log = BufReader::new(process.stderr.take().unwrap());
+        let log = lines_of(process.stderr.take().unwrap());
         let address = (Ipv4Addr::LOCALHOST, port).into();
         let mut server = Self { process, address, log };
         server.read_until("standby (was starting)");
         server
     }
 
-    /// Reads the log up to a line with `text` in it, which is returned; the log's end is a failure.
+    /// Reads the log up to a line with `text` in it, which is returned; the log's end is a failure, and so is a long silence.
     pub(crate) fn read_until(&mut self, text: &str) -> String {
-        let mut lines = self.log.by_ref().lines().map(Result::unwrap);
-        let found = lines.find(|line| line.contains(text));
-        found.unwrap_or_else(|| panic!("the server ended before it said '{text}'"))
+        loop {
+            match self.log.recv_timeout(SILENCE) {
+                Ok(line) if line.contains(text) => return line,
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => panic!("the server does not say '{text}'"),
+                Err(RecvTimeoutError::Disconnected) => panic!("the server ended before it said '{text}'"),
+            }
+        }
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -66,6 +78,15 @@ impl Drop for Server {
             let _ = self.process.wait();
         }
     }
+}
+
+fn lines_of(log: ChildStderr) -> Receiver<String> {
+    let (lines, received) = mpsc::channel();
+    thread::spawn(move || {
+        let mut log = BufReader::new(log).lines().map_while(Result::ok);
+        log.try_for_each(|line| lines.send(line))
+    });
+    received
 }
 
 /// A port that was free a moment ago, for UDP and TCP.
