@@ -35,7 +35,7 @@ const LONGEST_SLEEP: Timespec = Timespec {
     tv_nsec: 100_000_000,
 };
 /// When nothing has come over a port for so long, what it waits for is lost.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the asker does while no answer is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
