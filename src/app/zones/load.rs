@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::zones::ZoneFile;
-use crate::dns::zone::{self, Zone, ZoneError};
+use crate::dns::name::Name;
+use crate::dns::zone::{self, Checks, Unchecked, Zone, ZoneError};
 use crate::io::files::{self, Includes};
 use crate::io::fingerprint::Fingerprint;
 
 /// So many errors of one file are written to the log; `check-zone` shows them all.
 const LOGGED_ERRORS: usize = 10;
+/// A zone with more records is published before it is checked for what is worth a warning.
+const LARGE: usize = 100_000;
 
 /// The files that a zone was read from, as they were then.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,25 +40,50 @@ pub(super) struct Version {
     pub(super) origin: Option<Origin>,
 }
 
-/// Reads and checks one zone file; the log gets every warning and error, the caller the first error.
-pub(super) fn load(file: &ZoneFile) -> Result<Version, String> {
+/// A large zone that is still to be looked at for oddities.
+#[derive(Debug)]
+pub(super) struct Pending {
+    name: Name,
+    zone: Arc<Zone>,
+    checks: Checks,
+}
+
+impl Pending {
+    /// Looks at the zone and writes what is odd to the log.
+    pub(super) fn check(self) {
+        warn(&self.name, &self.checks.run(&self.zone));
+    }
+}
+
+/// Reads one zone file; the log gets every error, the caller the first one. A small zone is checked at once; a large one is
+/// handed out to be checked when it is served.
+pub(super) fn load(file: &ZoneFile) -> Result<(Version, Option<Pending>), String> {
     let opened = files::open(&file.file).map_err(|error| {
         tracing::error!(zone = %file.name, "{error}");
         error.to_string()
     })?;
     let mut includes = Includes::of(&file.file);
-    let loaded = zone::load(&file.name, &file.file.display().to_string(), opened.text, &mut |name| {
+    let loaded = zone::load_unchecked(&file.name, &file.file.display().to_string(), opened.text, &mut |name| {
         includes.open(name)
     });
-    let loaded = loaded.map_err(|errors| complain(file, &errors))?;
-    for warning in loaded.warnings.iter().take(LOGGED_ERRORS) {
-        tracing::warn!(zone = %file.name, "{warning}");
+    let Unchecked { zone, checks } = loaded.map_err(|errors| complain(file, &errors))?;
+    tracing::debug!(zone = %file.name, serial = zone.serial(), records = zone.record_count(), "loaded");
+    let zone = Arc::new(zone);
+    let pending = if zone.record_count() > LARGE {
+        let (name, zone) = (file.name.clone(), Arc::clone(&zone));
+        Some(Pending { name, zone, checks })
+    } else {
+        warn(&file.name, &checks.run(&zone));
+        None
+    };
+    let origin = opened.fingerprint.and_then(|fingerprint| origin(fingerprint, includes));
+    Ok((Version { zone, origin }, pending))
+}
+
+fn warn(name: &Name, warnings: &[ZoneError]) {
+    for warning in warnings.iter().take(LOGGED_ERRORS) {
+        tracing::warn!(zone = %name, "{warning}");
     }
-    tracing::debug!(zone = %file.name, serial = loaded.zone.serial(), records = loaded.zone.record_count(), "loaded");
-    Ok(Version {
-        zone: Arc::new(loaded.zone),
-        origin: opened.fingerprint.and_then(|fingerprint| origin(fingerprint, includes)),
-    })
 }
 
 fn origin(file: Fingerprint, includes: Includes<'_>) -> Option<Origin> {
@@ -89,7 +117,7 @@ mod tests {
             file: folder.path().join("example.zone"),
         };
         fs::write(&file.file, "@ 60 SOA . . 7 2 3 4 5\n@ 60 NS .\n").unwrap();
-        assert_eq!(load(&file).unwrap().origin, None);
+        assert_eq!(load(&file).unwrap().0.origin, None);
     }
 
     #[test]

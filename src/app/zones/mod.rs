@@ -16,6 +16,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use self::books::{Book, Books, Outcome, Summary};
+use self::load::Pending;
 use self::parallel::in_parallel;
 use super::show::millis;
 use crate::config::zones::{FindError, ZoneFile, ZoneSources};
@@ -185,11 +186,19 @@ impl ZoneKeeper {
             Extent::Changed => files.iter().zip(books.find_all(&files)).collect(),
             Extent::Given => files.iter().map(|file| (file, None)).collect(),
         };
+        let unchecked = Mutex::new(Vec::new());
         let outcomes = in_parallel(&known, |(file, book)| {
             if book.is_some_and(|book| book.is_of(&file.file)) {
                 return Outcome::Unchanged;
             }
-            load::load(file).map_or_else(Outcome::Failed, Outcome::Loaded)
+            match load::load(file) {
+                Ok((version, pending)) => {
+                    let mut unchecked = unchecked.lock().unwrap_or_else(PoisonError::into_inner);
+                    unchecked.extend(pending);
+                    Outcome::Loaded(version)
+                }
+                Err(error) => Outcome::Failed(error),
+            }
         });
         drop(known);
         drop(books);
@@ -198,7 +207,8 @@ impl ZoneKeeper {
         });
         let outcomes = outcomes.collect();
         let reloaded = self.publish(files, outcomes, extent);
-        give_back_unused();
+        let unchecked = unchecked.into_inner().unwrap_or_else(PoisonError::into_inner);
+        finish_beside(unchecked);
         reloaded
     }
 
@@ -239,6 +249,20 @@ impl ZoneKeeper {
     fn summary(&self) -> MutexGuard<'_, Summary> {
         self.summary.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is left to be done when the zones are served, and keeps nobody waiting: large zones are checked for oddities, and
+/// memory goes back to the system.
+fn finish_beside(unchecked: Vec<Pending>) {
+    if unchecked.is_empty() {
+        return give_back_unused();
+    }
+    spawn(move || {
+        // As in a reload: those who answer go first.
+        let _ = process::give_way();
+        unchecked.into_iter().for_each(Pending::check);
+        give_back_unused();
+    });
 }
 
 /// Frees the zones that are not served any more, when no worker reads them: it would have to do it, before its next query.

@@ -35,7 +35,7 @@ pub use table::{Bucket, NameHash};
 use std::io::Read;
 
 use self::problem::Problems;
-use self::records::Gathered;
+use self::records::{Gathered, Sources};
 use super::name::Name;
 
 /// The longest TTL, in seconds (RFC 2181 §8).
@@ -53,35 +53,69 @@ pub struct Loaded {
     pub warnings: Vec<ZoneError>,
 }
 
+/// A zone that can be served, before anybody has looked for what is probably not as it was meant: that takes a sixth of
+/// the whole time, and the zone need not wait for it.
+#[derive(Debug)]
+pub struct Unchecked {
+    /// The zone.
+    pub zone: Zone,
+    /// What is left to be done.
+    pub checks: Checks,
+}
+
+/// The checks of a finished zone that are still to be made.
+#[derive(Debug)]
+pub struct Checks {
+    sources: Sources,
+    problems: Problems,
+}
+
+impl Checks {
+    /// Makes them over the zone with which they came; all warnings of the load, in the order of the file.
+    #[must_use]
+    pub fn run(mut self, zone: &Zone) -> Vec<ZoneError> {
+        checks::check(zone, &self.sources.records(&zone.arena), &mut self.problems);
+        self.problems.into_list()
+    }
+}
+
 /// Reads the master file `text` of the zone `apex`; `file_name` is what messages call it.
 ///
 /// # Errors
 /// All errors of the file and of the files it includes, with the warnings among them, in the order of the lines. Where
 /// lines could not be read, only those mistakes of the others are told that no missing line can explain.
-pub fn load(apex: &Name, file_name: &str, mut text: impl Read, include: &mut Include<'_>) -> Result<Loaded, Vec<ZoneError>> {
+pub fn load(apex: &Name, file_name: &str, text: impl Read, include: &mut Include<'_>) -> Result<Loaded, Vec<ZoneError>> {
+    let Unchecked { zone, checks } = load_unchecked(apex, file_name, text, include)?;
+    let warnings = checks.run(&zone);
+    Ok(Loaded { zone, warnings })
+}
+
+/// Reads as [`load`] does, and leaves the checks of the finished zone, none of which finds an error, to the caller.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn load_unchecked(apex: &Name, file_name: &str, mut text: impl Read, include: &mut Include<'_>) -> Result<Unchecked, Vec<ZoneError>> {
     load_by_pieces(apex, file_name, &mut text, PIECE, include)
 }
 
-/// Reads as [`load`] does, `piece` octets of each file at a time.
+/// Reads `piece` octets of each file at a time.
 fn load_by_pieces(
     apex: &Name,
     file_name: &str,
     text: &mut dyn Read,
     piece: usize,
     include: &mut Include<'_>,
-) -> Result<Loaded, Vec<ZoneError>> {
+) -> Result<Unchecked, Vec<ZoneError>> {
     let mut problems = Problems::default();
     let mut gathered = Gathered::new(apex.as_wire());
     scanner::scan(apex, file_name, text, piece, include, &mut gathered, &mut problems);
-    let Some((zone, sources)) = builder::build(apex, gathered, &mut problems) else {
-        return Err(problems.into_list());
-    };
-    checks::check(&zone, &sources.records(&zone.arena), &mut problems);
-    if problems.has_errors() {
-        return Err(problems.into_list());
+    match builder::build(apex, gathered, &mut problems) {
+        Some((zone, sources)) => Ok(Unchecked {
+            zone,
+            checks: Checks { sources, problems },
+        }),
+        None => Err(problems.into_list()),
     }
-    let warnings = problems.into_list();
-    Ok(Loaded { zone, warnings })
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ fn outcome(text: &mut dyn Read, piece: usize) -> Outcome {
     let apex: Name = "example.com.".parse().unwrap();
     let told = |problems: Vec<super::ZoneError>| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
     match load_by_pieces(&apex, "main", text, piece, include) {
-        Ok(loaded) => Ok((format!("{:?}", contents(&loaded.zone)), told(loaded.warnings))),
+        Ok(loaded) => Ok((format!("{:?}", contents(&loaded.zone)), told(loaded.checks.run(&loaded.zone)))),
         Err(problems) => Err(told(problems)),
     }
 }
