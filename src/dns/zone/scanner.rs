@@ -14,10 +14,24 @@ use crate::dns::types::{Class, RecordType};
 
 /// So many files may include one another; more are taken for a circle.
 const MAX_DEPTH: u32 = 16;
+/// So many octets of text, included ones counted each time: twice what a zone of the largest size takes when it is printed.
+const MAX_TEXT: u64 = 16 << 30;
 const DIRECTIVES: &str = "the directives are $ORIGIN, $TTL, $INCLUDE and $GENERATE";
 
 /// Reads the text of the zone `apex` and of all files it includes.
 pub(super) fn scan(apex: &Name, file_name: &str, text: &[u8], include: &mut Include<'_>, records: &mut Records, problems: &mut Problems) {
+    scan_at_most(MAX_TEXT, apex, file_name, text, include, records, problems);
+}
+
+fn scan_at_most(
+    most_text: u64,
+    apex: &Name,
+    file_name: &str,
+    text: &[u8],
+    include: &mut Include<'_>,
+    records: &mut Records,
+    problems: &mut Problems,
+) {
     let Some(file) = problems.add_file(file_name) else { return };
     let mut scanner = Scanner {
         records,
@@ -26,6 +40,7 @@ pub(super) fn scan(apex: &Name, file_name: &str, text: &[u8], include: &mut Incl
         default_ttl: None,
         last_ttl: None,
         generated_at: None,
+        text_left: most_text.saturating_sub(text.len() as u64),
         full: false,
     };
     let mut context = Context {
@@ -49,7 +64,9 @@ struct Scanner<'s, 'i> {
     last_ttl: Option<u32>,
     /// Inside `$GENERATE`: the place of that line, since generated text has none of its own.
     generated_at: Option<Place>,
-    /// The zone is larger than the store can hold.
+    /// Octets that may still be included.
+    text_left: u64,
+    /// The zone is larger than the store can hold, or its text too long.
     full: bool,
 }
 
@@ -170,8 +187,22 @@ impl Scanner<'_, '_> {
                 "write the path of a file that can be read",
             )
         })?;
+        let Some(left) = self.text_left.checked_sub(text.len() as u64) else {
+            self.full = true;
+            return Err(mistake(
+                path,
+                "the files are too long together",
+                "find the file that is included too often",
+            ));
+        };
+        self.text_left = left;
         let Some(file) = self.problems.add_file(name) else {
-            return Err(mistake(path, "more than 65535 files", "join some of them"));
+            self.full = true;
+            return Err(mistake(
+                path,
+                "more than 65535 included files",
+                "find the file that is included too often, or join some of them",
+            ));
         };
         let mut included = Context {
             file,
@@ -427,4 +458,64 @@ fn mistake(token: Token<'_>, message: impl Into<String>, cure: &str) -> Mistake 
 
 fn show(token: Token<'_>) -> String {
     rdata::quote(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOST: u64 = 1_000;
+
+    /// What is wrong with a file that includes the others; each of them is `included`.
+    fn scanned(text: &str, included: &str) -> (usize, Vec<String>) {
+        let (mut records, mut problems) = (Records::default(), Problems::default());
+        let mut include = |_: &str| Ok(included.as_bytes().to_vec());
+        scan_at_most(
+            MOST,
+            &Name::root(),
+            "main",
+            text.as_bytes(),
+            &mut include,
+            &mut records,
+            &mut problems,
+        );
+        let told = problems.into_list().iter().map(ToString::to_string).collect();
+        (records.len(), told)
+    }
+
+    #[test]
+    fn the_text_of_all_files_together_is_bounded() {
+        let include = "$INCLUDE a\n";
+        let included = format!("a 1 A 192.0.2.1\n;{}\n", "x".repeat(80));
+        let fitting = (MOST as usize - 4 * include.len()) / included.len();
+        assert!(fitting > 4, "four of them fit");
+        assert_eq!(scanned(&include.repeat(4), &included), (4, Vec::new()));
+        let (records, told) = scanned(&include.repeat(50), &included);
+        assert!(records < 10, "{records}");
+        assert_eq!(told.len(), 1, "nothing is read after that: {told:?}");
+        assert!(told[0].starts_with("main:"), "{told:?}");
+        assert!(
+            told[0].ends_with(":10: error: the files are too long together; find the file that is included too often"),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn a_file_that_doubles_itself_ends() {
+        let (_, told) = scanned("$INCLUDE a\n", "$INCLUDE a\n$INCLUDE a\n");
+        assert!(
+            told.iter()
+                .any(|line| line.contains("16 files include one another") || line.contains("too long together")),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn files_are_counted() {
+        let (_, told) = scanned(&"$INCLUDE a\n".repeat(66_000), "");
+        assert_eq!(
+            told,
+            ["main:65536:10: error: more than 65535 included files; find the file that is included too often, or join some of them"]
+        );
+    }
 }
