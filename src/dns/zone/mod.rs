@@ -36,6 +36,7 @@ use std::io::Read;
 
 use self::problem::Problems;
 use self::records::{Gathered, Sources};
+use self::scanner::Reading;
 use super::name::Name;
 
 /// The longest TTL, in seconds (RFC 2181 §8).
@@ -108,7 +109,8 @@ fn load_by_pieces(
 ) -> Result<Unchecked, Vec<ZoneError>> {
     let mut problems = Problems::default();
     let mut gathered = Gathered::new(apex.as_wire());
-    scanner::scan(apex, file_name, text, piece, include, &mut gathered, &mut problems);
+    let reading = Reading::by_pieces(piece);
+    scanner::scan(apex, file_name, text, reading, include, &mut gathered, &mut problems);
     match builder::build(apex, gathered, &mut problems) {
         Some((zone, sources)) => Ok(Unchecked {
             zone,

@@ -34,11 +34,11 @@ impl<'r> Pieces<'r> {
         }
     }
 
-    /// Reads on: the piece is what was left of the one before and more.
+    /// Reads on, and says how many octets: the piece is what was left of the one before and more.
     ///
     /// # Errors
     /// The source's, and an entry that has no end within reason.
-    pub(super) fn advance(&mut self) -> io::Result<()> {
+    pub(super) fn advance(&mut self) -> io::Result<usize> {
         self.octets.drain(..self.taken);
         self.taken = 0;
         let left = self.octets.len();
@@ -53,7 +53,7 @@ impl<'r> Pieces<'r> {
         if std::mem::take(&mut self.is_first) && self.octets.starts_with(BYTE_ORDER_MARK) {
             self.octets.drain(..BYTE_ORDER_MARK.len());
         }
-        Ok(())
+        Ok(read)
     }
 
     /// The piece.

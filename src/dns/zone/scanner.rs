@@ -17,15 +17,35 @@ use crate::dns::types::{Class, RecordType};
 
 /// So many files may include one another; more are taken for a circle.
 const MAX_DEPTH: u32 = 16;
+/// So many octets of text, included ones counted each time: twice what a zone of the largest size takes when it is printed.
+const MAX_TEXT: u64 = 16 << 30;
 const DIRECTIVES: &str = "the directives are $ORIGIN, $TTL, $INCLUDE and $GENERATE";
 
-/// Reads the text of the zone `apex` and of all files it includes, `piece` octets at a time: their number makes no
-/// difference to what is read.
+/// How text is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    /// So many octets at a time: their number makes no difference to what is read.
+    pub(super) piece: usize,
+    /// So many octets in all.
+    most_text: u64,
+}
+
+impl Reading {
+    /// So many octets at a time, and as many as any zone could need.
+    pub(super) const fn by_pieces(piece: usize) -> Self {
+        Self {
+            piece,
+            most_text: MAX_TEXT,
+        }
+    }
+}
+
+/// Reads the text of the zone `apex` and of all files it includes.
 pub(super) fn scan(
     apex: &Name,
     file_name: &str,
     text: &mut dyn Read,
-    piece: usize,
+    reading: Reading,
     include: &mut Include<'_>,
     gathered: &mut Gathered,
     problems: &mut Problems,
@@ -35,7 +55,7 @@ pub(super) fn scan(
         gathered,
         problems,
         include,
-        piece,
+        reading,
         rdata: Vec::new(),
         default_ttl: None,
         last_ttl: None,
@@ -57,8 +77,8 @@ struct Scanner<'s, 'i> {
     gathered: &'s mut Gathered,
     problems: &'s mut Problems,
     include: &'s mut Include<'i>,
-    /// So many octets of a file are read at a time.
-    piece: usize,
+    /// How text is read; what may still be is taken off.
+    reading: Reading,
     /// The data of the record at hand.
     rdata: Vec<u8>,
     /// What `$TTL` says.
@@ -67,7 +87,7 @@ struct Scanner<'s, 'i> {
     last_ttl: Option<u32>,
     /// Inside `$GENERATE`: the place of that line, since generated text has none of its own.
     generated_at: Option<Place>,
-    /// The zone is larger than the store can hold.
+    /// The zone is larger than the store can hold, or its text too long.
     full: bool,
 }
 
@@ -96,15 +116,21 @@ type Mistake = Refusal;
 
 impl Scanner<'_, '_> {
     fn text(&mut self, text: &mut dyn Read, context: &mut Context) {
-        let mut pieces = Pieces::new(text, self.piece);
+        let mut pieces = Pieces::new(text, self.reading.piece);
         let mut line = 1;
         while !self.full && !pieces.is_last() {
-            if let Err(error) = pieces.advance() {
-                let file = context.file;
-                let place = Place { file, line, column: 0 };
-                self.problems.error(place, format!("cannot read on: {error}"), "");
-                return;
-            }
+            let file = context.file;
+            let place = Place { file, line, column: 0 };
+            let read = match pieces.advance() {
+                Ok(read) => read as u64,
+                Err(error) => return self.problems.error(place, format!("cannot read on: {error}"), ""),
+            };
+            let Some(left) = self.reading.most_text.checked_sub(read) else {
+                self.full = true;
+                let cure = "find the file that is included too often";
+                return self.problems.error(place, "the files are too long together", cure);
+            };
+            self.reading.most_text = left;
             let (taken, next_line) = self.piece(pieces.octets(), line, !pieces.is_last(), context);
             pieces.take(taken);
             line = next_line;
@@ -208,7 +234,12 @@ impl Scanner<'_, '_> {
             )
         })?;
         let Some(file) = self.problems.add_file(name) else {
-            return Err(mistake(path, "more than 65535 files", "join some of them"));
+            self.full = true;
+            return Err(mistake(
+                path,
+                "more than 65535 included files",
+                "find the file that is included too often, or join some of them",
+            ));
         };
         let mut included = Context {
             file,
@@ -453,4 +484,84 @@ fn mistake(token: Token<'_>, message: impl Into<String>, cure: &str) -> Mistake 
 
 fn show(token: Token<'_>) -> String {
     rdata::quote(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOST: u64 = 1_000;
+
+    /// How many records there are and what is wrong in a file that includes another one, which is `included` each time.
+    fn scanned(text: &str, included: &str) -> (usize, Vec<String>) {
+        let (mut gathered, mut problems) = (Gathered::new(&[0]), Problems::default());
+        let reading = Reading {
+            piece: 64,
+            most_text: MOST,
+        };
+        let included = included.as_bytes().to_vec();
+        let mut include = |_: &str| Ok(Box::new(std::io::Cursor::new(included.clone())) as Box<dyn Read>);
+        scan(
+            &Name::root(),
+            "main",
+            &mut text.as_bytes(),
+            reading,
+            &mut include,
+            &mut gathered,
+            &mut problems,
+        );
+        gathered.end_run(&mut problems).unwrap();
+        let told = problems.into_list().iter().map(ToString::to_string).collect();
+        (gathered.record_count, told)
+    }
+
+    #[test]
+    fn the_text_of_all_files_together_is_bounded() {
+        let include = "$INCLUDE a\n";
+        let included = format!("a 1 A 192.0.2.1\n;{}\n", "x".repeat(80));
+        let fitting = (MOST as usize - 4 * include.len()) / included.len();
+        assert!(fitting > 4, "four of them fit");
+        let (_, told) = scanned(&include.repeat(4), &included);
+        assert_eq!(told.iter().filter(|line| line.contains("error")).count(), 0, "{told:?}");
+        let (records, told) = scanned(&include.repeat(50), &included);
+        assert!(records < 10, "{records}");
+        assert_eq!(
+            told.iter().filter(|line| line.contains("error")).count(),
+            1,
+            "nothing is read after that: {told:?}"
+        );
+        assert!(
+            told.iter()
+                .any(|line| line.ends_with("error: the files are too long together; find the file that is included too often")),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn a_file_that_doubles_itself_ends() {
+        let (_, told) = scanned("$INCLUDE a\n", "$INCLUDE a\n$INCLUDE a\n");
+        let is_end = |line: &String| line.contains("16 files include one another") || line.contains("too long together");
+        assert!(told.iter().any(is_end), "{told:?}");
+    }
+
+    #[test]
+    fn files_are_counted() {
+        let (mut gathered, mut problems) = (Gathered::new(&[0]), Problems::default());
+        let text = "$INCLUDE a\n".repeat(66_000);
+        let reading = Reading::by_pieces(1 << 20);
+        let mut include = |_: &str| Ok(Box::new(std::io::empty()) as Box<dyn Read>);
+        scan(
+            &Name::root(),
+            "main",
+            &mut text.as_bytes(),
+            reading,
+            &mut include,
+            &mut gathered,
+            &mut problems,
+        );
+        let told: Vec<String> = problems.into_list().iter().map(ToString::to_string).collect();
+        let expected =
+            "main:65536:10: error: more than 65535 included files; find the file that is included too often, or join some of them";
+        assert_eq!(told, [expected]);
+    }
 }
