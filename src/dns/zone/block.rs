@@ -130,20 +130,21 @@ impl<'a> BlockWriter<'a> {
         let of_records = octets(&mut records.clone());
         let of_signatures = octets(&mut signatures.clone());
         self.rrsets += 1;
-        self.put(&record_type.0.to_be_bytes());
-        self.put(&(records.clone().count() as u16).to_be_bytes());
-        self.put(&ttl.to_be_bytes());
-        match (u16::try_from(of_records), u16::try_from(of_signatures)) {
-            (Ok(of_records), Ok(of_signatures)) if of_records != WIDE => {
-                self.put(&of_records.to_be_bytes());
-                self.put(&of_signatures.to_be_bytes());
-            }
-            _ => {
-                self.put(&WIDE.to_be_bytes());
-                self.put(&[0; 2]);
-                self.put(&of_records.to_be_bytes());
-                self.put(&of_signatures.to_be_bytes());
-            }
+        let narrow = match (u16::try_from(of_records), u16::try_from(of_signatures)) {
+            (Ok(of_records), Ok(of_signatures)) if of_records != WIDE => Some([of_records, of_signatures]),
+            _ => None,
+        };
+        let [of_records_or_wide, of_signatures_or_none] = narrow.unwrap_or([WIDE, 0]).map(u16::to_be_bytes);
+        let mut head = [0; RRSET_HEAD];
+        head[..2].copy_from_slice(&record_type.0.to_be_bytes());
+        head[2..4].copy_from_slice(&(records.clone().count() as u16).to_be_bytes());
+        head[4..8].copy_from_slice(&ttl.to_be_bytes());
+        head[8..10].copy_from_slice(&of_records_or_wide);
+        head[10..].copy_from_slice(&of_signatures_or_none);
+        self.put(&head);
+        if narrow.is_none() {
+            self.put(&of_records.to_be_bytes());
+            self.put(&of_signatures.to_be_bytes());
         }
         for rdata in records.chain(signatures) {
             self.put(&(rdata.len() as u16).to_be_bytes());

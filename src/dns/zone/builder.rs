@@ -24,15 +24,16 @@ pub(super) fn build(apex: &Name, mut gathered: Gathered, problems: &mut Problems
     let complete = !problems.has_errors();
     let outcome = gathered.end_run(problems).and_then(|()| join_runs(&mut gathered, problems));
     let mut builder = Builder {
-        apex: apex.as_wire(),
+        origin: apex.as_wire(),
         gathered,
         problems,
         complete,
         order: Vec::new(),
         hashed: Vec::new(),
         wildcards: Vec::new(),
-        previous: apex.as_wire().to_vec(),
-        apex_types: None,
+        previous: None,
+        apex: None,
+        apex_hides_nothing: false,
         occluder: None,
     };
     let outcome = outcome.and_then(|()| builder.nodes());
@@ -57,13 +58,11 @@ fn join_runs(gathered: &mut Gathered, problems: &mut Problems) -> Result<(), Ful
     let arena = &gathered.arena;
     let name_of = |run: &Run| Block::at(arena, run.at).name();
     let is_same = |one: &Run, other: &Run| one.prefix() == other.prefix() && name::equal(name_of(one), name_of(other));
-    runs.sort_unstable_by(|one, other| {
-        let names = || name::canonical_order(name_of(one), name_of(other));
-        one.prefix()
-            .cmp(&other.prefix())
-            .then_with(names)
-            .then_with(|| one.at.cmp(&other.at))
-    });
+    // most names differ in their beginnings, which are compared without a look at the names
+    runs.sort_unstable_by_key(Run::prefix);
+    for same in runs.chunk_by_mut(|one, other| one.prefix() == other.prefix()) {
+        same.sort_unstable_by(|one, other| name::canonical_order(name_of(one), name_of(other)).then_with(|| one.at.cmp(&other.at)));
+    }
     if gathered.has_orphans || !runs.is_sorted_by(|one, other| !is_same(one, other)) {
         let ends: Vec<usize> = runs
             .chunk_by(is_same)
@@ -98,7 +97,7 @@ fn join_runs(gathered: &mut Gathered, problems: &mut Problems) -> Result<(), Ful
 }
 
 struct Builder<'p> {
-    apex: &'p [u8],
+    origin: &'p [u8],
     gathered: Gathered,
     problems: &'p mut Problems,
     /// All lines could be read.
@@ -109,9 +108,11 @@ struct Builder<'p> {
     hashed: Vec<u32>,
     /// Those of the names that are wildcards.
     wildcards: Vec<u32>,
-    /// The owner of the last node.
-    previous: Vec<u8>,
-    apex_types: Option<Types>,
+    /// The block of the last node.
+    previous: Option<u32>,
+    apex: Option<Run>,
+    /// False while the apex is not seen, and if it has a DNAME.
+    apex_hides_nothing: bool,
     /// The last name that hides what is below it: a zone cut, or, if true, a DNAME.
     occluder: Option<(Run, bool)>,
 }
@@ -127,14 +128,20 @@ impl Builder<'_> {
 
     /// Enters the node of a run, and the empty non-terminals above it.
     fn node(&mut self, run: Run) -> Result<(), Full> {
+        if run.is_plain_child() && self.apex_hides_nothing {
+            self.occluder = run.types().have_ns().then_some((run, false));
+            self.previous = Some(run.at);
+            self.order.push(run.at);
+            return Ok(());
+        }
         let block = Block::at(&self.gathered.arena, run.at);
         let types = run.types();
         let mut buffer = [0; MAX_NAME];
         let owner = &mut buffer[..block.name().len()];
         owner.copy_from_slice(block.name());
-        if !name::is_subdomain(owner, self.apex) {
+        if !name::is_subdomain(owner, self.origin) {
             if self.complete {
-                let (apex, owner) = (name::display(self.apex), name::display(owner));
+                let (apex, owner) = (name::display(self.origin), name::display(owner));
                 let message = format!("{owner} is not in the zone {apex} and is left out");
                 self.problems
                     .warning(self.first_place(run), message, "remove the record, or mend $ORIGIN");
@@ -142,19 +149,19 @@ impl Builder<'_> {
             self.gathered.drop_run(run);
             return Ok(());
         }
-        if types.are_nsec3() && name::parent(owner).is_some_and(|parent| name::equal(parent, self.apex)) {
+        if types.are_nsec3() && name::parent(owner).is_some_and(|parent| name::equal(parent, self.origin)) {
             block::set(&mut self.gathered.arena, run.at, Trait::Hashed);
             self.hashed.push(run.at);
             return Ok(());
         }
         self.check_doubled_apex(owner, run);
         self.empty_non_terminals(owner)?;
-        self.previous.clear();
-        self.previous.extend_from_slice(owner);
-        if name::equal(owner, self.apex) {
-            self.apex_types = Some(types);
-        }
+        self.previous = Some(run.at);
         let kind = self.kind(owner, types, run);
+        if name::equal(owner, self.origin) {
+            self.apex = Some(run);
+            self.apex_hides_nothing = self.occluder.is_none();
+        }
         block::set_kind(&mut self.gathered.arena, run.at, kind);
         self.check_companions(types, kind, run);
         if owner.starts_with(b"\x01*") {
@@ -168,7 +175,8 @@ impl Builder<'_> {
     fn empty_non_terminals(&mut self, owner: &[u8]) -> Result<(), Full> {
         let mut missing = Vec::new();
         let mut ancestor = name::parent(owner);
-        while let Some(name) = ancestor.filter(|name| !name::is_subdomain(&self.previous, name)) {
+        let previous = self.previous.map_or(self.origin, |at| Block::at(&self.gathered.arena, at).name());
+        while let Some(name) = ancestor.filter(|name| !name::is_subdomain(previous, name)) {
             missing.push(name);
             ancestor = name::parent(name);
         }
@@ -197,8 +205,9 @@ impl Builder<'_> {
         if self.is_occluded(owner) {
             return NodeKind::Occluded;
         }
-        let is_cut = types.have_ns() && !name::equal(owner, self.apex);
-        self.occluder = (is_cut || types.have_dname()).then_some((run, !is_cut));
+        let is_cut = types.have_ns() && !name::equal(owner, self.origin);
+        let has_dname = || types.may_have_dname() && self.has(run, RecordType::DNAME);
+        self.occluder = (is_cut || has_dname()).then_some((run, !is_cut));
         if is_cut { NodeKind::Delegation } else { NodeKind::Authoritative }
     }
 
@@ -215,21 +224,25 @@ impl Builder<'_> {
             is_dname,
             place: place_of(gathered, run, if is_dname { RecordType::DNAME } else { RecordType::NS }),
         });
-        companions::check(self.apex, &records, kind, occluder, self.complete, self.problems);
+        companions::check(self.origin, &records, kind, occluder, self.complete, self.problems);
+    }
+
+    fn has(&self, run: Run, record_type: RecordType) -> bool {
+        let mut rrsets = Block::at(&self.gathered.arena, run.at).rrsets();
+        rrsets.any(|rrset| rrset.record_type() == record_type)
     }
 
     /// What every zone must have.
     fn check_apex(&mut self) {
-        let apex = name::display(self.apex);
-        let types = self.apex_types.unwrap_or(Types::NONE);
-        if !types.have_soa() {
+        let apex = name::display(self.origin);
+        if !self.apex.is_some_and(|run| self.has(run, RecordType::SOA)) {
             self.problems.error(
                 Place::default(),
                 format!("no SOA record of {apex}"),
                 "begin the zone with '@ SOA primary mailbox serial refresh retry expire minimum'",
             );
         }
-        if !types.have_ns() {
+        if !self.apex.is_some_and(|run| self.has(run, RecordType::NS)) {
             self.problems.error(
                 Place::default(),
                 format!("no NS record of {apex}"),
@@ -240,7 +253,7 @@ impl Builder<'_> {
 
     /// `www.example.com` without its last dot, in the zone `example.com.`
     fn check_doubled_apex(&mut self, owner: &[u8], run: Run) {
-        if self.complete && is_doubled(owner, self.apex) {
+        if self.complete && is_doubled(owner, self.origin) {
             let message = format!("{} has the zone's name twice", name::display(owner));
             self.problems
                 .warning(self.first_place(run), message, "end an absolute name with a dot");

@@ -15,19 +15,18 @@ pub(super) struct Occluder<'r> {
     pub(super) place: Place,
 }
 
-/// Which records a name has, as far as it matters for what may stand beside them.
+/// Which records a name has, as far as it matters for what may stand beside them, in seven bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Types(u8);
 
 impl Types {
     const NS: u8 = 1;
     const DS: u8 = 1 << 1;
-    const SOA: u8 = 1 << 2;
-    const ALIAS: u8 = 1 << 3;
-    const DNAME: u8 = 1 << 4;
-    const OTHER_THAN_NS: u8 = 1 << 5;
-    const OTHER_THAN_GLUE: u8 = 1 << 6;
-    const OTHER_THAN_NSEC3: u8 = 1 << 7;
+    /// SOA, CNAME or DNAME.
+    const SPECIAL: u8 = 1 << 2;
+    const OTHER_THAN_NS: u8 = 1 << 3;
+    const OTHER_THAN_GLUE: u8 = 1 << 4;
+    const OTHER_THAN_NSEC3: u8 = 1 << 5;
 
     /// No RRset at all.
     pub(super) const NONE: Self = Self(0);
@@ -36,15 +35,16 @@ impl Types {
     pub(super) fn with(self, record_type: RecordType) -> Self {
         let itself = match record_type {
             RecordType::NS => Self::NS | Self::OTHER_THAN_GLUE | Self::OTHER_THAN_NSEC3,
-            RecordType::DS => Self::DS | Self::OTHER_THAN_GLUE | Self::OTHER_THAN_NS | Self::OTHER_THAN_NSEC3,
-            RecordType::SOA => Self::SOA | Self::OTHER_THAN_GLUE | Self::OTHER_THAN_NS | Self::OTHER_THAN_NSEC3,
-            RecordType::CNAME => Self::ALIAS | Self::OTHER_THAN_GLUE | Self::OTHER_THAN_NS | Self::OTHER_THAN_NSEC3,
-            RecordType::DNAME => Self::DNAME | Self::OTHER_THAN_GLUE | Self::OTHER_THAN_NS | Self::OTHER_THAN_NSEC3,
             RecordType::NSEC3 => Self::OTHER_THAN_GLUE | Self::OTHER_THAN_NS,
             _ if is_glue(record_type) => Self::OTHER_THAN_NS | Self::OTHER_THAN_NSEC3,
             _ => Self::OTHER_THAN_GLUE | Self::OTHER_THAN_NS | Self::OTHER_THAN_NSEC3,
         };
-        Self(self.0 | itself)
+        let more = match record_type {
+            RecordType::DS => Self::DS,
+            RecordType::SOA | RecordType::CNAME | RecordType::DNAME => Self::SPECIAL,
+            _ => 0,
+        };
+        Self(self.0 | itself | more)
     }
 
     fn have(self, any: u8) -> bool {
@@ -55,12 +55,9 @@ impl Types {
         self.have(Self::NS)
     }
 
-    pub(super) fn have_soa(self) -> bool {
-        self.have(Self::SOA)
-    }
-
-    pub(super) fn have_dname(self) -> bool {
-        self.have(Self::DNAME)
+    /// True if there may be a DNAME.
+    pub(super) fn may_have_dname(self) -> bool {
+        self.have(Self::SPECIAL)
     }
 
     /// No other RRsets than NSEC3.
@@ -76,13 +73,14 @@ impl Types {
             NodeKind::Occluded if is_below_dname => return false,
             NodeKind::Occluded => Self::OTHER_THAN_GLUE,
         };
-        !self.have(special | Self::SOA | Self::ALIAS | Self::DNAME)
+        !self.have(special | Self::SPECIAL)
     }
 }
 
 impl From<u8> for Types {
+    /// The bits above the seventh do not count.
     fn from(octet: u8) -> Self {
-        Self(octet)
+        Self(octet & 0x7f)
     }
 }
 

@@ -10,6 +10,7 @@ use super::block::{self, Block, BlockWriter, Rrset, Rrsets, Trait};
 use super::companions::Types;
 use super::places::{self, ListId, Places};
 use super::problem::{Place, Problems};
+use super::store::NodeKind;
 use crate::dns::name;
 use crate::dns::types::RecordType;
 
@@ -31,12 +32,15 @@ pub(super) struct Record<'r> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
     /// In its upper seven octets the beginning of the owner's place in canonical order (see [`order_prefix`]), in the last
-    /// one the types: zones have many runs.
+    /// one the types and [`PLAIN_CHILD`]: zones have many runs.
     key: u64,
     /// Where its block is.
     pub(super) at: u32,
     places: ListId,
 }
+
+/// The bit of a [`Run`]'s key that says that it is a plain child.
+const PLAIN_CHILD: u64 = 0x80;
 
 impl Run {
     /// Never larger than that of a name that comes later in canonical order.
@@ -47,6 +51,12 @@ impl Run {
     /// The types of its RRsets.
     pub(super) fn types(&self) -> Types {
         Types::from(self.key as u8)
+    }
+
+    /// Its owner is right below the apex, no wildcard and not odd, and what it has may stand together, unless something is
+    /// wrong with the apex; the kind in its block is right. The block need not be looked at.
+    pub(super) fn is_plain_child(&self) -> bool {
+        self.key & PLAIN_CHILD != 0
     }
 }
 
@@ -154,11 +164,21 @@ impl Gathered {
             self.has_orphans |= self.current.check(orphans, problems);
         }
         self.record_count += self.current.records.len();
-        let run = Run {
-            key: order_prefix(&self.current.owner, &self.apex) & !0xff | u64::from(u8::from(self.current.types())),
+        let types = self.current.types();
+        let mut run = Run {
+            key: order_prefix(&self.current.owner, &self.apex) & !0xff | u64::from(u8::from(types)),
             at: self.current.write(&mut self.arena)?,
             places: self.add_places()?,
         };
+        let kind = if types.have_ns() {
+            NodeKind::Delegation
+        } else {
+            NodeKind::Authoritative
+        };
+        if self.current.is_ordinary_child(&self.apex) && types.are_plain(kind, false) && !types.are_nsec3() {
+            block::set_kind(&mut self.arena, run.at, kind);
+            run.key |= PLAIN_CHILD;
+        }
         Ok(run)
     }
 
@@ -231,6 +251,14 @@ impl Current {
     /// True for one record that is no signature: there is nothing to be sorted and nothing to be wrong among them.
     fn is_single(&self) -> bool {
         matches!(&self.records[..], [record] if !record.is_signature())
+    }
+
+    /// The owner is one label below the apex, and neither a wildcard nor the apex twice.
+    fn is_ordinary_child(&self, apex: &[u8]) -> bool {
+        let Some((label, above)) = self.owner.split_at_checked(1 + usize::from(self.owner[0])) else {
+            return false;
+        };
+        name::equal(above, apex) && label != b"\x01*" && !apex.split_last().is_some_and(|(_, labels)| name::equal(label, labels))
     }
 
     fn types(&self) -> Types {
