@@ -99,7 +99,7 @@ impl Query {
             Some(ResponseCode::NOT_IMP)
         } else if malformed.is_some() {
             Some(ResponseCode::FORM_ERR)
-        } else if query.edns.is_some_and(|edns| edns.version != EDNS_VERSION) {
+        } else if query.edns.as_ref().is_some_and(|edns| edns.version != EDNS_VERSION) {
             Some(ResponseCode::BAD_VERS)
         } else {
             None
@@ -122,13 +122,13 @@ impl Query {
     /// The client wants DNSSEC records.
     #[must_use]
     pub fn dnssec_ok(&self) -> bool {
-        self.edns.is_some_and(|edns| edns.dnssec_ok)
+        self.edns.as_ref().is_some_and(|edns| edns.dnssec_ok)
     }
 
     /// The most octets of an answer over UDP, when this server sends no more than `server_payload`.
     #[must_use]
     pub fn udp_limit(&self, server_payload: u16) -> u16 {
-        let offered = self.edns.map_or(PLAIN_UDP_PAYLOAD, |edns| edns.udp_payload);
+        let offered = self.edns.as_ref().map_or(PLAIN_UDP_PAYLOAD, |edns| edns.udp_payload);
         offered.min(server_payload).max(PLAIN_UDP_PAYLOAD)
     }
 
@@ -153,15 +153,15 @@ impl Query {
             }
             self.edns = Some(Edns::read(record.class, record.ttl, record.rdata)?);
         }
-        let cookie = self.edns.is_some_and(|edns| edns.cookie.is_some());
-        let malformed_cookie = self.edns.is_some_and(|edns| edns.malformed_cookie);
-        // Without a question there is nothing to ask for but a server cookie (RFC 7873 §5.4).
-        let asks_something = self.question.is_some() || cookie;
-        let ends_here = reader.at == reader.octets.len();
-        if asks_something && ends_here && !malformed_cookie {
-            Ok(())
-        } else {
-            Err(Malformed)
+        if reader.at != reader.octets.len() {
+            return Err(Malformed);
+        }
+        match &self.edns {
+            Some(edns) if edns.malformed_cookie => Err(Malformed),
+            // Without a question there is nothing to ask for but a server cookie (RFC 7873 §5.4).
+            Some(edns) if edns.cookie.is_some() => Ok(()),
+            _ if self.question.is_some() => Ok(()),
+            _ => Err(Malformed),
         }
     }
 }

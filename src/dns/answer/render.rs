@@ -179,7 +179,7 @@ impl<'m, 'b> Render<'m, 'b> {
 
 /// Our side of EDNS, for a client that has it. To other versions than ours nothing is said but which one that is.
 fn opt_record<'m>(query: &Query, host: &Host<'m>, client: &'m Client) -> Option<OptRecord<'m>> {
-    let edns = query.edns?;
+    let edns = query.edns.as_ref()?;
     let speaks_ours = edns.version == EDNS_VERSION;
     Some(OptRecord {
         udp_payload: host.udp_payload,
