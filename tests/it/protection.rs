@@ -8,10 +8,11 @@ use std::num::NonZeroU32;
 use std::thread;
 use std::time::Duration;
 
+use heraldns::base::time::Timestamp;
 use heraldns::dns::counters::{Drop, Tally};
 use heraldns::dns::protect::Protection;
 use heraldns::dns::protect::cookie::{Secrets, Standing};
-use heraldns::dns::protect::rate_limit::{Limits as RateLimits, RateLimiter};
+use heraldns::dns::protect::rate_limit::{Kind, Limits as RateLimits, RateLimiter, Verdict};
 use heraldns::io::clock;
 use hickory_proto::op::{Edns, Message, ResponseCode};
 use hickory_proto::rr::rdata::opt::EdnsOption;
@@ -78,7 +79,8 @@ impl Client {
         Message::from_vec(&buffer[..length]).unwrap()
     }
 
-    /// Sends all of these, as many at a time as buffers hold, and takes what comes back; the server counts what it sends.
+    /// Sends all of these, as many at a time as buffers hold, and takes what comes back: as much as the server counts as sent.
+    /// What was asked before is counted already.
     fn flood(&self, server: &Server, queries: impl IntoIterator<Item = Vec<u8>>) -> Received {
         let mut received = Received::default();
         let queries: Vec<_> = queries.into_iter().collect();
@@ -176,6 +178,27 @@ fn made_up_names_share_one_limit_over_all_workers() {
 }
 
 #[test]
+fn workers_at_one_bucket_give_its_credit_away_once() {
+    let limiter = RateLimiter::new(limits(1_000), &SECRET);
+    let judge = || limiter.judge([192, 0, 2, 1].into(), Kind::Answer, b"\x03www\0", Timestamp::from_secs(1));
+    let count = |verdict| {
+        let verdicts = (0..2_500).map(|_| judge()).collect::<Vec<_>>();
+        verdicts.into_iter().filter(|seen| verdict == *seen).count()
+    };
+    // Four threads at the same word, at one moment: whatever they do to each other, the first thousand are sent.
+    let all = thread::scope(|scope| {
+        let workers: Vec<_> = (0..4).map(|_| scope.spawn(|| count(Verdict::Send))).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).sum::<usize>()
+    });
+    assert_eq!(all, 1_000);
+    let slipped = thread::scope(|scope| {
+        let workers: Vec<_> = (0..4).map(|_| scope.spawn(|| count(Verdict::Slip))).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).sum::<usize>()
+    });
+    assert_eq!(slipped, 5_000, "every other one, over all of them");
+}
+
+#[test]
 fn other_prefixes_names_and_connections_are_not_limited() {
     let server = limited(limits(1));
     let client = Client::of("127.0.0.1", server.address);
@@ -220,6 +243,7 @@ fn a_client_with_a_valid_cookie_is_not_limited() {
     let server = limited(limits(5));
     let client = Client::of("127.0.0.1", server.address);
     let first = client.ask(&ask_with_cookie("www.example.", &CLIENT_COOKIE));
+    server.wait_for("the first to be counted", |total| total.accepted == 1);
     let cookie = cookie_of(&first);
     assert_eq!((cookie.len(), &cookie[..8]), (24, &CLIENT_COOKIE[..]));
     let received = client.flood(&server, vec![ask_with_cookie("www.example.", &cookie); 500]);

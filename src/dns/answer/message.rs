@@ -181,16 +181,15 @@ impl Query {
             }
             self.edns = Some(Edns::read(record.class, record.ttl, record.rdata)?);
         }
-        let edns = self.edns.as_ref();
-        let cookie = edns.is_some_and(|edns| edns.cookie.is_some());
-        let malformed_cookie = edns.is_some_and(|edns| edns.malformed_cookie);
-        // Without a question there is nothing to ask for but a server cookie (RFC 7873 §5.4).
-        let asks_something = self.question.is_some() || cookie;
-        let ends_here = reader.at == reader.octets.len();
-        if asks_something && ends_here && !malformed_cookie {
-            Ok(())
-        } else {
-            Err(Malformed)
+        if reader.at != reader.octets.len() {
+            return Err(Malformed);
+        }
+        match &self.edns {
+            Some(edns) if edns.malformed_cookie => Err(Malformed),
+            // Without a question there is nothing to ask for but a server cookie (RFC 7873 §5.4).
+            Some(edns) if edns.cookie.is_some() => Ok(()),
+            _ if self.question.is_some() => Ok(()),
+            _ => Err(Malformed),
         }
     }
 }

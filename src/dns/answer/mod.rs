@@ -101,6 +101,16 @@ pub struct Reply {
     pub account: Option<Account>,
 }
 
+impl Reply {
+    /// Says what it counts as, where its client is to be told.
+    fn counted_for(self, client: &Client, account: impl FnOnce() -> Account) -> Self {
+        Self {
+            account: client.is_accounted.then(account),
+            ..self
+        }
+    }
+}
+
 /// Writes the answer to `query`, which was parsed from `message`, to the start of `buffer`.
 ///
 /// The buffer must have room for what the transport may need: [`Host::udp_payload`] octets, or [`MAX_MESSAGE`] for TCP.
@@ -126,17 +136,31 @@ pub fn respond_located(
     buffer: &mut [u8],
 ) -> Reply {
     let mut render = Render::begin(query, host, client, message, within_limit(host, client, query, buffer));
-    let (reply, account) = if let Some((response_code, error)) = refusal(client, query) {
-        (render.refuse(response_code, error), Account::ERROR)
-    } else if let Some(question) = &query.question {
-        answer_question(zones, located, host, client, question, &mut render)
-    } else {
-        (render.refuse(ResponseCode::NO_ERROR, None), Account::of_question(Kind::Answer))
-    };
-    Reply {
-        account: client.is_accounted.then_some(account),
-        ..reply
+    if let Some((response_code, error)) = refusal(client, query) {
+        return render.refuse(response_code, error).counted_for(client, || Account::ERROR);
     }
+    let Some(question) = &query.question else {
+        let reply = render.refuse(ResponseCode::NO_ERROR, None);
+        return reply.counted_for(client, || Account::of_question(Kind::Answer));
+    };
+    let error = match question.class {
+        Class::IN | Class::ANY => {
+            let mut plan = Plan::empty(ResponseCode::REFUSED);
+            decide::answer_located(zones, located, question, query.dnssec_ok(), &mut plan);
+            match (plan.response_code, question.record_type) {
+                (ResponseCode::REFUSED, RecordType::AXFR | RecordType::IXFR) => ExtendedError::NotSupported,
+                (ResponseCode::REFUSED, _) => ExtendedError::NotAuthoritative,
+                _ => return render.plan(zones, &plan).counted_for(client, || Account::of_plan(question, &plan)),
+            }
+        }
+        Class::CH => match chaos_text(host, question) {
+            Some(text) => return render.chaos_text(text).counted_for(client, || Account::of_question(Kind::Answer)),
+            None => ExtendedError::NotAuthoritative,
+        },
+        _ => ExtendedError::NotSupported,
+    };
+    let reply = render.refuse(ResponseCode::REFUSED, Some(error));
+    reply.counted_for(client, || Account::ERROR)
 }
 
 /// Writes what goes out in place of an answer with this response code, for a client that must show that it receives at its
@@ -187,47 +211,6 @@ fn refusal(client: &Client, query: &Query) -> Option<(ResponseCode, Option<Exten
         (None, Some(Standing::Invalid)) => Some((ResponseCode::BAD_COOKIE, None)),
         (None, None) => Some((ResponseCode::FORM_ERR, None)),
         _ => None,
-    }
-}
-
-fn answer_question(
-    zones: &ZoneSet,
-    located: Option<Located<'_>>,
-    host: &Host<'_>,
-    client: &Client,
-    question: &Question,
-    render: &mut Render<'_, '_>,
-) -> (Reply, Account) {
-    match question.class {
-        Class::IN | Class::ANY => {
-            let mut plan = Plan::empty(ResponseCode::REFUSED);
-            decide::answer_located(zones, located, question, render.dnssec_ok(), &mut plan);
-            if plan.response_code == ResponseCode::REFUSED {
-                let error = if matches!(question.record_type, RecordType::AXFR | RecordType::IXFR) {
-                    ExtendedError::NotSupported
-                } else {
-                    ExtendedError::NotAuthoritative
-                };
-                return (render.refuse(plan.response_code, Some(error)), Account::ERROR);
-            }
-            let account = if client.is_accounted {
-                Account::of_plan(question, &plan)
-            } else {
-                Account::ERROR
-            };
-            (render.plan(zones, &plan), account)
-        }
-        Class::CH => match chaos_text(host, question) {
-            Some(text) => (render.chaos_text(text), Account::of_question(Kind::Answer)),
-            None => (
-                render.refuse(ResponseCode::REFUSED, Some(ExtendedError::NotAuthoritative)),
-                Account::ERROR,
-            ),
-        },
-        _ => (
-            render.refuse(ResponseCode::REFUSED, Some(ExtendedError::NotSupported)),
-            Account::ERROR,
-        ),
     }
 }
 

@@ -38,11 +38,6 @@ impl<'m, 'b> Render<'m, 'b> {
         }
     }
 
-    /// The client wants DNSSEC records.
-    pub(super) fn dnssec_ok(&self) -> bool {
-        self.query.dnssec_ok()
-    }
-
     /// Ends an answer without records; says why to clients with EDNS.
     pub(super) fn refuse(&mut self, response_code: ResponseCode, error: Option<ExtendedError>) -> Reply {
         if let Some(record) = &mut self.opt {
@@ -202,7 +197,7 @@ impl<'m, 'b> Render<'m, 'b> {
 
 /// Our side of EDNS, for a client that has it. To other versions than ours nothing is said but which one that is.
 fn opt_record<'m>(query: &Query, host: &Host<'m>, client: &'m Client) -> Option<OptRecord<'m>> {
-    let edns = query.edns?;
+    let edns = query.edns.as_ref()?;
     let speaks_ours = edns.version == EDNS_VERSION;
     Some(OptRecord {
         udp_payload: host.udp_payload,

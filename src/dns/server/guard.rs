@@ -48,13 +48,13 @@ impl<'p> Guard<'p> {
     /// What is known of the client that sent `query`; `source` is asked for its address only where that matters.
     pub(super) fn meet(&self, query: &Query, source: impl FnOnce() -> Option<IpAddr>, tally: &mut Tally) -> Guest {
         let mut client = Client::from(self.transport);
-        let cookie = query.edns.and_then(|edns| edns.cookie);
+        let cookie = query.edns.as_ref().and_then(|edns| edns.cookie.as_ref());
         client.is_accounted = self.protection.limiter.is_some() && self.transport == Transport::Udp;
         if cookie.is_none() && !client.is_accounted {
             return Guest { client, source: None };
         }
         let source = source();
-        if let (Some(cookie), Some(source)) = (&cookie, source) {
+        if let (Some(cookie), Some(source)) = (cookie, source) {
             let exchange = self.exchange(cookie, source);
             tally.count_cookie(exchange.standing);
             client.cookie = Some(exchange);
@@ -82,8 +82,8 @@ impl<'p> Guard<'p> {
     }
 
     /// The monitor asks who answers, from the address that it asks. Were it limited, the server would take itself for faulty;
-    /// and no packet from the network gets in with a source of this host.
+    /// and an answer to that address leaves this host for nobody, whoever has forged the query.
     fn is_own_probe(&self, query: &Query, source: IpAddr) -> bool {
-        source == self.address && query.question.is_some_and(|question| question.class == Class::CH)
+        source == self.address && query.question.as_ref().is_some_and(|question| question.class == Class::CH)
     }
 }

@@ -1,8 +1,5 @@
 //! The rate limit: what a bucket lets through at any times of arrival, who shares one, and what a flood does to others.
 
-use std::sync::atomic::AtomicU32;
-use std::thread;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -147,26 +144,6 @@ fn a_worker_whose_clock_reading_is_older_gives_no_new_credit() {
     assert_eq!(sent_at(&limiter, 5_000_000, 20), 10);
     assert_eq!(sent_at(&limiter, 4_990_000, 20), 0);
     assert_eq!(sent_at(&limiter, 3_000_000, 20), 0);
-}
-
-#[test]
-fn workers_share_one_credit() {
-    let limiter = limiter(1_000, 2);
-    let (sent, slipped) = (AtomicU32::new(0), AtomicU32::new(0));
-    thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                for _ in 0..2_500 {
-                    match judge_at(&limiter, 1) {
-                        Verdict::Send => sent.fetch_add(1, Relaxed),
-                        Verdict::Slip => slipped.fetch_add(1, Relaxed),
-                        Verdict::Drop => 0,
-                    };
-                }
-            });
-        }
-    });
-    assert_eq!((sent.into_inner(), slipped.into_inner()), (1_000, 4_500));
 }
 
 /// A flood from one prefix with ever new names, then one answer each to many others: how many of these were limited.
