@@ -1,6 +1,6 @@
 //! The zone as it is served: immutable, in one arena, found by hash and walked in canonical order.
 //!
-//! Each name has a [`block`](super::block) in the arena: the name and its RRsets, so that a lookup touches one line of the
+//! Each name has a block (`block.rs`) in the arena: the name and its RRsets, so that a lookup touches one line of the
 //! hash table and one run of memory. Blocks lie as the file had them; `order` says where they are in canonical order
 //! (RFC 4034 §6.1), empty non-terminals included, and after all of them, in an order of their own, the owners of NSEC3
 //! records, which are no names that a question could ask for (RFC 5155 §7.2.8). Nothing here checks a zone: that is the

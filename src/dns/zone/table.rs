@@ -24,7 +24,7 @@ pub(super) struct NameTable {
     buckets: Box<[Bucket]>,
 }
 
-/// A cache line of a [`NameTable`].
+/// A cache line of a hash table of names.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(align(64))]
 pub struct Bucket {
