@@ -17,6 +17,7 @@ use super::zones::ZoneKeeper;
 use crate::base::peer::Peer;
 use crate::control::status::{self, DrainReceipt};
 use crate::control::{Command, Measurements, Operator, Reply};
+use crate::dns::server::encrypted::Certificates;
 use crate::io::clock;
 use crate::monitor::observation::Order;
 
@@ -27,6 +28,7 @@ const LAST_DECISIONS: usize = 20;
 pub(super) struct Desk {
     pub(super) inbox: Inbox,
     pub(super) zones: Arc<ZoneKeeper>,
+    pub(super) certificates: Option<Arc<Certificates>>,
 }
 
 impl Operator for Desk {
@@ -38,8 +40,11 @@ impl Operator for Desk {
             }
             Command::Reload { zone } => {
                 let zones = Arc::clone(&self.zones);
+                let certificates = self.certificates.clone().filter(|_| zone.is_none());
                 let load = move || {
-                    let _ = reply.send(zones.reload(zone.as_deref()).and_then(|loaded| to_json(&loaded)));
+                    let loaded = zones.reload(zone.as_deref());
+                    let renewed = certificates.map_or(Ok(()), |certificates| renew(&certificates));
+                    let _ = reply.send(loaded.and_then(|loaded| renewed.and_then(|()| to_json(&loaded))));
                 };
                 if let Err(error) = thread::Builder::new().name("reload".to_owned()).spawn(load) {
                     tracing::error!(%error, "no thread for the reload");
@@ -54,6 +59,11 @@ impl Operator for Desk {
     fn measure(&self, reply: oneshot::Sender<Measurements>) {
         self.inbox.put(Message::Measure(reply));
     }
+}
+
+fn renew(certificates: &Certificates) -> Result<(), String> {
+    let renewed = certificates.renew().map(|_renewal| ());
+    renewed.map_err(|error| format!("{error}; the certificate in use stays (the zones have been loaded: `heraldns zones` shows them)"))
 }
 
 fn to_json<T: Serialize>(value: &T) -> Reply {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::encryption;
 use super::guardian::Watcher;
 use super::line::Line;
 use super::message::Message;
@@ -23,6 +24,7 @@ use crate::base::machine::{ChannelId, Event, Input, Machine, Outbox, Output, Sev
 use crate::base::peer::PeerState;
 use crate::base::time::{Timestamp, earliest};
 use crate::control::Reply;
+use crate::dns::server::encrypted::Certificates;
 use crate::io::clock;
 use crate::io::driver::{Driver, Handle, Ready, Token};
 use crate::io::interface::InterfaceMonitor;
@@ -59,6 +61,7 @@ pub(super) struct Parts {
     pub(super) link: Option<InterfaceMonitor>,
     pub(super) monitor: Monitor,
     pub(super) zones: Arc<ZoneKeeper>,
+    pub(super) certificates: Option<Arc<Certificates>>,
     pub(super) policy: Policy,
     pub(super) drain_timeout: Duration,
     pub(super) identity: Identity,
@@ -359,7 +362,10 @@ impl Herald {
                     self.drain = Some(Drain::begin(clock::now(), self.parts.drain_timeout, self.tally()));
                     self.look_now();
                 }
-                Ok(Some(Asked::Reload)) => self.parts.zones.reload_beside(),
+                Ok(Some(Asked::Reload)) => {
+                    self.parts.zones.reload_beside();
+                    encryption::renew_beside(self.parts.certificates.as_ref());
+                }
                 Ok(Some(Asked::ChildEnded | Asked::Ready)) => {}
                 Ok(None) => return,
                 Err(error) => {

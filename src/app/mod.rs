@@ -1,10 +1,11 @@
 //! Composition: the two processes, and how the parts of the second one are put together.
 //!
 //! [`serve`] is the guardian, [`main_process`] everything else: `server` builds the parts, `herald` drives them, `desk`
-//! answers the operator, `zones` keeps the zones, `shutdown` knows when a drain is over.
+//! answers the operator, `zones` keeps the zones, `encryption` the certificate, `shutdown` knows when a drain is over.
 
 mod boot;
 mod desk;
+mod encryption;
 mod guardian;
 mod herald;
 mod line;

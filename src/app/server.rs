@@ -14,6 +14,7 @@ use tokio::runtime::Runtime;
 
 use super::boot;
 use super::desk::Desk;
+use super::encryption;
 use super::guardian::Watcher;
 use super::herald::{Herald, Parts};
 use super::line::Line;
@@ -32,6 +33,7 @@ use crate::config::{AdvertiserConfig, Settings};
 use crate::control::socket::AdminSocket;
 use crate::control::{self, Operator};
 use crate::dns::counters::Counters;
+use crate::dns::server::encrypted::{self, CertificateError, Certificates};
 use crate::dns::server::{Limits, Listener, ServeError, Service, Shared};
 use crate::dns::zone::ZoneSet;
 use crate::io::capability::{Capability, missing};
@@ -69,6 +71,8 @@ pub(super) enum ServerError {
     Channel(#[from] OpenError),
     #[error(transparent)]
     Link(#[from] NetlinkError),
+    #[error("[dns] certificate-file, key-file: {0}")]
+    Certificate(#[from] CertificateError),
     #[error("[peers] key-file: {0}")]
     Key(#[from] FileError),
     #[error(transparent)]
@@ -209,13 +213,14 @@ fn start(
 ) -> Result<Running, ServerError> {
     let counters = Arc::new(Counters::new());
     let limits = Limits::of(&settings.dns);
-    let service = Service::start(
+    let mut service = Service::start(
         &listeners(settings),
         shared,
         Arc::clone(&counters),
         limits,
         runtime.handle().clone(),
     )?;
+    let certificates = encryption::open(settings, &mut service)?;
     let addresses: Vec<SocketAddr> = service.addresses().collect();
     let probe = Probe::start(&addresses, settings.identity.clone())?;
     let capacity = settings.service.as_ref().and_then(|service| service.capacity);
@@ -231,6 +236,7 @@ fn start(
         link: None,
         monitor: Monitor::new(counters, probe.record(), capacity, std::process::id()),
         zones: Arc::clone(&zones),
+        certificates: certificates.clone(),
         policy: Policy {
             standby_after: settings.scheduler.standby_after,
             hold: settings.scheduler.hold,
@@ -241,7 +247,13 @@ fn start(
     if let Some(service) = &settings.service {
         put_on_the_link(&mut parts, settings, service)?;
     }
-    let control = open_control(settings, runtime, socket, &Arc::new(Desk { inbox, zones }))?;
+    let desk = Arc::new(Desk {
+        inbox,
+        zones,
+        certificates: certificates.clone(),
+    });
+    let mut control = open_control(settings, runtime, socket, &desk)?;
+    control.0.extend(watch(runtime, certificates));
     announce(settings, &addresses, &parts);
     parts.guardian.tell_ready();
     Ok(Running {
@@ -380,7 +392,7 @@ fn peers(settings: &Settings, service: &ServiceSettings) -> Result<Peers, Server
     }))
 }
 
-/// What of the control part lives as long as the loop: dropping it closes the admin socket and the web part.
+/// Tasks that live as long as the loop: dropping it closes the admin socket and the web part.
 struct Control(Vec<tokio::task::JoinHandle<()>>);
 
 impl Drop for Control {
@@ -401,6 +413,11 @@ fn open_control(settings: &Settings, runtime: &Runtime, socket: AdminSocket, des
         }));
     }
     Ok(Control(tasks))
+}
+
+/// Who renews the certificate need not tell this server.
+fn watch(runtime: &Runtime, certificates: Option<Arc<Certificates>>) -> Option<tokio::task::JoinHandle<()>> {
+    Some(runtime.spawn(certificates?.watch(encrypted::LOOK)))
 }
 
 fn version() -> String {

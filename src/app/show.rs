@@ -68,7 +68,10 @@ impl Herald {
             .into_iter()
             .filter_map(|zone| Some(format!("zone {}: {}", zone.name, zone.error?)));
         let conflicts = self.conflicts().map(show_conflict);
-        zones.chain(conflicts).collect()
+        let certificates = self.parts.certificates.as_ref();
+        let fault = certificates.and_then(|certificates| certificates.fault());
+        let certificate = fault.map(|fault| format!("{fault}; the certificate in use stays"));
+        zones.chain(conflicts).chain(certificate).collect()
     }
 
     /// The numbers of `/metrics`.
@@ -96,10 +99,12 @@ impl Herald {
 }
 
 fn show_listener(listener: &crate::dns::counters::ListenerSnapshot) -> Listener {
+    let sum = |count: fn(&Tally) -> u64| listener.workers.iter().map(|worker| count(&worker.tally)).sum();
     Listener {
         address: listener.address,
         transport: Transport::name(listener.transport),
-        queries: listener.workers.iter().map(|worker| worker.tally.queries).sum(),
+        queries: sum(|tally| tally.queries),
+        receive_errors: sum(|tally| tally.receive_errors),
     }
 }
 

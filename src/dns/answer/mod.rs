@@ -57,7 +57,7 @@ pub struct Reply {
 
 /// Writes the answer to `query`, which was parsed from `message`, to the start of `buffer`.
 ///
-/// The buffer must have room for what the transport may need: [`Host::udp_payload`] octets, or [`MAX_MESSAGE`] for TCP.
+/// The buffer must have room for what the transport may need: [`Host::udp_payload`] octets, or [`MAX_MESSAGE`] for all others.
 /// The answer is never longer than the buffer or the transport's limit.
 ///
 /// # Panics
@@ -66,7 +66,7 @@ pub struct Reply {
 pub fn respond(zones: &ZoneSet, host: &Host<'_>, transport: Transport, query: &Query, message: &[u8], buffer: &mut [u8]) -> Reply {
     let limit = match transport {
         Transport::Udp => usize::from(query.udp_limit(host.udp_payload)),
-        Transport::Tcp => MAX_MESSAGE,
+        Transport::Tcp | Transport::Tls | Transport::Https | Transport::Quic => MAX_MESSAGE,
     };
     let limit = limit.min(buffer.len());
     assert!(

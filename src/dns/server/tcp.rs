@@ -1,4 +1,5 @@
 //! TCP: an accept loop that nothing ends but its phase, and a task per connection (RFC 7766, RFC 1035 §4.2.2).
+//! The encrypted transports on TCP stand on the same loop; they differ in what is spoken on a connection.
 //!
 //! Queries may be pipelined; all that have arrived are answered before the answers are written together. A connection is
 //! closed when no whole query came for the idle time, when its client does not take its answers, or when it sends what
@@ -13,16 +14,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::libc;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{self, Instant};
+use tokio_rustls::TlsAcceptor;
 
+use super::encrypted::Relay;
 use super::udp::is_from_others;
 use super::{HEARTBEAT, Phase, Shared};
 use crate::dns::answer::{self, MAX_MESSAGE, Query};
-use crate::dns::counters::{self, Drop, Tally, Transport};
+use crate::dns::counters::{self, Drop, Tally};
 use crate::io::clock;
 
 /// Read buffer of a connection at its start, in octets; it grows to the longest query that is announced.
@@ -30,12 +33,23 @@ const READ: usize = 1024;
 /// Answers are written when there are so many octets of them, even if more queries wait.
 const WRITE: usize = 64 * 1024;
 /// A connection that is silent for so long is closed while draining.
-const DRAINING_IDLE: Duration = Duration::from_millis(200);
+pub(super) const DRAINING_IDLE: Duration = Duration::from_millis(200);
 /// How long the client has to close its side after we closed ours; without it, unread queries would destroy our answers.
 const LINGER: Duration = Duration::from_millis(500);
 
 thread_local! {
     static ANSWER: RefCell<Box<[u8]>> = RefCell::new(vec![0; MAX_MESSAGE].into());
+}
+
+/// What is spoken on a connection.
+#[derive(Clone)]
+pub(super) enum Speech {
+    /// Messages, each after its length.
+    Plain,
+    /// The same within TLS (RFC 7858).
+    Tls(TlsAcceptor),
+    /// HTTP within TLS (RFC 8484): carried to hickory's server.
+    Https(Arc<Relay>),
 }
 
 /// Accepts the connections of one listener.
@@ -46,6 +60,7 @@ pub(super) struct Acceptor {
     pub(super) connections: Arc<Connections>,
     pub(super) idle: Duration,
     pub(super) phases: watch::Receiver<Phase>,
+    pub(super) speech: Speech,
 }
 
 impl Acceptor {
@@ -82,7 +97,7 @@ impl Acceptor {
         let mut tally = Tally::default();
         match accepted {
             Ok((stream, client)) => match self.connections.admit(client.ip()) {
-                Some(admission) => drop(tasks.spawn(self.clone().converse(stream, client, admission))),
+                Some(admission) => drop(tasks.spawn(self.clone().serve(stream, client, admission))),
                 None => tally.count_drop(Drop::ConnectionLimit),
             },
             Err(error) => {
@@ -100,13 +115,35 @@ impl Acceptor {
             let mut tally = Tally::default();
             tally.count_drop(Drop::Panic);
             self.counters.workers[0].add(&mut tally);
-            tracing::error!(address = %self.counters.address, "a TCP connection has panicked and is closed");
+            let (address, transport) = (self.counters.address, self.counters.transport.name());
+            tracing::error!(%address, "a {transport} connection has panicked and is closed");
         }
     }
 
-    async fn converse(mut self, mut stream: TcpStream, client: SocketAddr, _admission: Admission) {
+    async fn serve(mut self, stream: TcpStream, client: SocketAddr, _admission: Admission) {
         // Without it the last answers of a pipeline would wait for an acknowledgement.
         let _ = stream.set_nodelay(true);
+        match self.speech.clone() {
+            Speech::Plain => self.converse(stream, client).await,
+            Speech::Tls(tls) => {
+                let handshake = time::timeout(self.idle, tls.accept(stream));
+                if let Some(Ok(Ok(stream))) = until_stopped(&mut self.phases, handshake).await {
+                    self.converse(stream, client).await;
+                }
+            }
+            Speech::Https(relay) => {
+                if let Err(_unreached) = relay.carry(stream, client, self.idle, self.phases.clone()).await {
+                    let mut tally = Tally {
+                        receive_errors: 1,
+                        ..Tally::default()
+                    };
+                    self.counters.workers[0].add(&mut tally);
+                }
+            }
+        }
+    }
+
+    async fn converse(mut self, mut stream: impl AsyncRead + AsyncWrite + Unpin, client: SocketAddr) {
         let mut queries = Vec::with_capacity(READ);
         let mut answers = Vec::new();
         let mut last_query = Instant::now();
@@ -132,7 +169,7 @@ impl Acceptor {
     }
 
     /// Reads more; false when the connection is to be closed.
-    async fn read(&mut self, stream: &mut TcpStream, queries: &mut Vec<u8>, last_query: Instant) -> bool {
+    async fn read(&mut self, stream: &mut (impl AsyncRead + Unpin), queries: &mut Vec<u8>, last_query: Instant) -> bool {
         loop {
             let deadline = match *self.phases.borrow_and_update() {
                 Phase::Serve => last_query + self.idle,
@@ -152,7 +189,7 @@ impl Acceptor {
         let mut verdict = Verdict::Read;
         while let Some(message) = first_frame(&queries[taken..]) {
             taken += 2 + message.len();
-            if let Err(cause) = self.answer(message, client, &mut tally, answers) {
+            if let Err(cause) = answer(&self.shared, &self.counters, message, client, &mut tally, answers) {
                 tally.count_drop(cause);
                 verdict = Verdict::Close;
                 break;
@@ -169,30 +206,14 @@ impl Acceptor {
         (taken, verdict)
     }
 
-    fn answer(&self, message: &[u8], client: SocketAddr, tally: &mut Tally, answers: &mut Vec<u8>) -> Result<(), Drop> {
-        let query = Query::parse(message)?;
-        tally.count_query(query.question.map(|question| question.record_type.0));
-        tally.from_others += u64::from(is_from_others(&self.counters, client.ip()));
-        ANSWER.with_borrow_mut(|buffer| {
-            let reply = answer::respond(
-                &self.shared.zones.load(),
-                &self.shared.host(),
-                Transport::Tcp,
-                &query,
-                message,
-                buffer,
-            );
-            tally.count_answer(reply.response_code.0, reply.truncated);
-            answers.extend_from_slice(&(reply.octets as u16).to_be_bytes());
-            answers.extend_from_slice(&buffer[..reply.octets]);
-        });
-        Ok(())
-    }
-
     /// Writes all answers; false when the client does not take them.
-    async fn write(&self, stream: &mut TcpStream, answers: &mut Vec<u8>) -> bool {
+    async fn write(&self, stream: &mut (impl AsyncWrite + Unpin), answers: &mut Vec<u8>) -> bool {
         let count = count_frames(answers);
-        let written = time::timeout(self.idle, stream.write_all(answers)).await;
+        let writing = async {
+            stream.write_all(answers).await?;
+            stream.flush().await
+        };
+        let written = time::timeout(self.idle, writing).await;
         let accepted = matches!(written, Ok(Ok(())));
         let mut tally = Tally::default();
         if accepted {
@@ -206,6 +227,31 @@ impl Acceptor {
     }
 }
 
+/// Answers one message that came over a stream: the answer goes to the end of `answers`, after its length.
+///
+/// # Errors
+/// Why it gets no answer.
+pub(super) fn answer(
+    shared: &Shared,
+    counters: &counters::Listener,
+    message: &[u8],
+    client: SocketAddr,
+    tally: &mut Tally,
+    answers: &mut Vec<u8>,
+) -> Result<(), Drop> {
+    let query = Query::parse(message)?;
+    tally.count_query(query.question.map(|question| question.record_type.0));
+    tally.from_others += u64::from(is_from_others(counters, client.ip()));
+    ANSWER.with_borrow_mut(|buffer| {
+        let transport = counters.transport;
+        let reply = answer::respond(&shared.zones.load(), &shared.host(), transport, &query, message, buffer);
+        tally.count_answer(reply.response_code.0, reply.truncated);
+        answers.extend_from_slice(&(reply.octets as u16).to_be_bytes());
+        answers.extend_from_slice(&buffer[..reply.octets]);
+    });
+    Ok(())
+}
+
 /// What follows when the queries at hand are answered.
 enum Verdict {
     /// There are more of them.
@@ -217,13 +263,21 @@ enum Verdict {
 }
 
 /// Closes our side, then waits a moment for the client's.
-async fn close(mut stream: TcpStream) {
+pub(super) async fn close(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     if stream.shutdown().await.is_err() {
         return;
     }
     let mut rest = [0; READ];
     let until_closed = async { while matches!(stream.read(&mut rest).await, Ok(1..)) {} };
     let _ = time::timeout(LINGER, until_closed).await;
+}
+
+/// Waits for `future`, but not beyond the order to stop.
+pub(super) async fn until_stopped<F: Future>(phases: &mut watch::Receiver<Phase>, future: F) -> Option<F::Output> {
+    tokio::select! {
+        output = future => Some(output),
+        _ = phases.wait_for(|phase| *phase == Phase::Stop) => None,
+    }
 }
 
 /// The first message, if all of it is there: two octets of length go before it.
@@ -324,6 +378,7 @@ mod tests {
     use arc_swap::ArcSwap;
 
     use crate::base::time::Timestamp;
+    use crate::dns::counters::Transport;
     use crate::dns::zone::ZoneSet;
 
     use super::*;
@@ -341,6 +396,7 @@ mod tests {
             connections: Arc::new(Connections::new(1, 1)),
             idle: Duration::from_secs(1),
             phases: watch::channel(Phase::Serve).1,
+            speech: Speech::Plain,
         }
     }
 
