@@ -54,14 +54,9 @@ impl Handler {
             return Err(Drop::MessageId);
         }
         let mut answer = Vec::new();
-        // Unwind-safe: nothing outlives the call but the counts, each of which is whole.
-        let answered = panic::catch_unwind(AssertUnwindSafe(|| {
+        guard(&self.counters, || {
             tcp::answer(&self.shared, &self.counters, request.as_slice(), client, tally, &mut answer)?;
             Parts::of(&answer[LENGTH..]).map_err(|error| panic!("an answer of ours cannot be read: {error}"))
-        }));
-        answered.unwrap_or_else(|_panic| {
-            tracing::error!(address = %self.counters.address, "a {} request has panicked and gets no answer", self.counters.transport.name());
-            Err(Drop::Panic)
         })
     }
 
@@ -83,7 +78,7 @@ impl RequestHandler for Handler {
         tally.count_busy(start, clock::now());
         let sent = match answered {
             Ok(mut parts) => {
-                parts.fit();
+                tally.truncated += u64::from(parts.cut_to_fit());
                 out.send_response(parts.response()).await.map_err(|_unsent| Drop::ClientGone)
             }
             Err(cause) => Err(cause),
@@ -97,10 +92,104 @@ impl RequestHandler for Handler {
     }
 }
 
+/// A request that panics ends alone: hickory would not notice.
+fn guard<T>(counters: &counters::Listener, answer: impl FnOnce() -> Result<T, Drop>) -> Result<T, Drop> {
+    // Unwind-safe: nothing outlives the call but counts, each of which is whole.
+    panic::catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_panic| {
+        let (address, transport) = (counters.address, counters.transport.name());
+        tracing::error!(%address, "a {transport} request has panicked and gets no answer");
+        Err(Drop::Panic)
+    })
+}
+
 /// What hickory wants to know of a request that got no answer; it does nothing with it.
 fn unanswered(request: &Request) -> ResponseInfo {
     ResponseInfo::from(Header {
         metadata: Metadata::response_from_request(&request.metadata),
         counts: HeaderCounts::default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use arc_swap::ArcSwap;
+    use hickory_proto::rr::Record;
+    use hickory_server::net::NetError;
+    use hickory_server::net::runtime::TokioTime;
+    use hickory_server::zone_handler::MessageResponse;
+
+    use super::*;
+    use crate::dns::counters::{Counters, Transport};
+    use crate::dns::zone::ZoneSet;
+
+    /// Keeps the flags of what it was to send.
+    #[derive(Clone, Default)]
+    struct Recorder(Arc<Mutex<Vec<Metadata>>>);
+
+    #[async_trait::async_trait]
+    impl ResponseHandler for Recorder {
+        async fn send_response<'a>(
+            &mut self,
+            response: MessageResponse<
+                '_,
+                'a,
+                impl Iterator<Item = &'a Record> + Send + 'a,
+                impl Iterator<Item = &'a Record> + Send + 'a,
+                impl Iterator<Item = &'a Record> + Send + 'a,
+                impl Iterator<Item = &'a Record> + Send + 'a,
+            >,
+        ) -> Result<ResponseInfo, NetError> {
+            self.0.lock().unwrap().push(*response.metadata());
+            let counts = HeaderCounts::default();
+            Ok(ResponseInfo::from(Header {
+                metadata: *response.metadata(),
+                counts,
+            }))
+        }
+    }
+
+    fn handler(counters: &Counters, clients: Clients) -> Handler {
+        let shared = Shared {
+            zones: ArcSwap::from_pointee(ZoneSet::default()),
+            identity: String::new(),
+            version: String::new(),
+            udp_payload: 1232,
+        };
+        let address = "[::1]:443".parse().unwrap();
+        let listener = counters.add_listener(address, Transport::Https, false, 1, Timestamp::ZERO);
+        Handler::new(Arc::new(shared), listener, clients)
+    }
+
+    async fn ask(handler: &Handler, source: &str) -> Vec<Metadata> {
+        let query = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x07example\0\0\x01\0\x01".to_vec();
+        let request = Request::from_bytes(query, source.parse().unwrap(), Protocol::Https).unwrap();
+        let recorder = Recorder::default();
+        handler.handle_request::<_, TokioTime>(&request, recorder.clone()).await;
+        recorder.0.lock().unwrap().clone()
+    }
+
+    #[tokio::test]
+    async fn only_who_was_carried_is_answered() {
+        let (counters, clients) = (Counters::new(), Clients::default());
+        let handler = handler(&counters, clients.clone());
+        let carried = clients.introduce("127.0.0.1:4000".parse().unwrap(), "192.0.2.1:5000".parse().unwrap());
+        let answers = ask(&handler, "127.0.0.1:4000").await;
+        assert_eq!((answers.len(), answers[0].id), (1, 0x1234));
+        assert!(ask(&handler, "127.0.0.1:4001").await.is_empty(), "a stranger on this host");
+        drop(carried);
+        assert!(ask(&handler, "127.0.0.1:4000").await.is_empty(), "its client is gone");
+        let total = counters.snapshot().total();
+        assert_eq!((total.queries, total.accepted, total.drops[Drop::ClientGone as usize]), (1, 1, 2));
+        assert!(handler.last_request() > Timestamp::ZERO);
+    }
+
+    #[test]
+    fn a_request_that_panics_gets_no_answer() {
+        let counters = Counters::new();
+        let handler = handler(&counters, Clients::default());
+        let answered: Result<(), Drop> = guard(&handler.counters, || panic!("a query that nobody has thought of"));
+        assert_eq!(answered, Err(Drop::Panic));
+    }
 }

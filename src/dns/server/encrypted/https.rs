@@ -37,7 +37,7 @@ impl Clients {
         self.known().get(&carrier).copied()
     }
 
-    fn introduce(&self, carrier: SocketAddr, client: SocketAddr) -> Introduction {
+    pub(super) fn introduce(&self, carrier: SocketAddr, client: SocketAddr) -> Introduction {
         self.known().insert(carrier, client);
         Introduction {
             clients: self.clone(),
@@ -51,7 +51,7 @@ impl Clients {
 }
 
 /// A client is known until this is dropped.
-struct Introduction {
+pub(super) struct Introduction {
     clients: Clients,
     carrier: SocketAddr,
 }

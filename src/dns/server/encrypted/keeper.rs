@@ -56,3 +56,61 @@ impl Keeper {
         server.block_until_done().await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    use arc_swap::ArcSwap;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::base::time::Timestamp;
+    use crate::dns::counters::{Counters, Transport};
+    use crate::dns::server::Shared;
+    use crate::dns::server::encrypted::https::Clients;
+    use crate::dns::zone::ZoneSet;
+
+    /// A keeper of a TCP server on `socket` that is told to shut down as soon as it has started, the first `deaths` times.
+    fn keeper(socket: TcpListener, counters: &Counters, deaths: usize) -> Keeper {
+        let shared = Arc::new(Shared {
+            zones: ArcSwap::from_pointee(ZoneSet::default()),
+            identity: String::new(),
+            version: String::new(),
+            udp_payload: 1232,
+        });
+        let counters = counters.add_listener(socket.local_addr().unwrap(), Transport::Tcp, false, 1, Timestamp::ZERO);
+        let started = AtomicUsize::new(0);
+        socket.set_nonblocking(true).unwrap();
+        Keeper {
+            handler: Handler::new(shared, Arc::clone(&counters), Clients::default()),
+            counters,
+            register: Box::new(move |server| {
+                let listener = tokio::net::TcpListener::from_std(socket.try_clone()?)?;
+                if started.fetch_add(1, SeqCst) < deaths {
+                    server.shutdown_token().cancel();
+                }
+                // So soon is a silent client closed: that is how the test sees that it was accepted.
+                server.register_listener(listener, Duration::from_millis(1), 1);
+                Ok(())
+            }),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_has_ended_is_started_again_and_loses_no_connection() {
+        let counters = Counters::new();
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let keeper = keeper(socket, &counters, 3);
+        let mut waiting = TcpStream::connect(address).await.unwrap();
+        let closed = async { waiting.read(&mut [0; 1]).await.unwrap() };
+        tokio::select! {
+            () = keeper.keep() => {}
+            closed = time::timeout(Duration::from_secs(10), closed) => assert_eq!(closed, Ok(0), "not accepted"),
+        }
+        assert_eq!(counters.snapshot().total().receive_errors, 3);
+    }
+}

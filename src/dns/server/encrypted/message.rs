@@ -8,7 +8,7 @@ use hickory_proto::op::{Edns, Header, Metadata, ResponseCode};
 use hickory_proto::rr::rdata::NULL;
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption, OPT};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
-use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, BinEncoder, DecodeError};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError};
 use hickory_server::zone_handler::{MessageResponse, MessageResponseBuilder, Queries};
 
 use crate::dns::answer::MAX_MESSAGE;
@@ -75,37 +75,30 @@ impl Parts {
         builder.build(self.metadata, &self.answers, &self.authorities, &[], &self.additionals)
     }
 
-    /// Hickory compresses less than we do. What does not fit a message because of that loses all its records and gets the
-    /// TC bit, rather than half an RRset.
-    pub(super) fn fit(&mut self) {
-        if self.longest() <= MAX_MESSAGE {
-            return;
-        }
-        let mut octets = Vec::new();
-        let mut encoder = BinEncoder::new(&mut octets);
-        encoder.set_max_size(u16::MAX);
-        let is_whole = self
-            .response()
-            .destructive_emit(&mut encoder)
-            .is_ok_and(|sent| sent.truncation == self.metadata.truncation);
-        if !is_whole {
+    /// Hickory compresses the first 120 names of a message and no more. An answer that might not fit because of that loses
+    /// all its records and gets the TC bit, rather than half an RRset. Says whether that was done.
+    pub(super) fn cut_to_fit(&mut self) -> bool {
+        let fits = self.longest() <= MAX_MESSAGE;
+        if !fits {
             self.metadata.truncation = true;
             for section in [&mut self.answers, &mut self.authorities, &mut self.additionals] {
                 section.clear();
             }
         }
+        !fits
     }
 
-    /// Octets of the message without any compression, the OPT record apart, which has at most a few hundred.
+    /// The most octets that the message can have: as if no name were compressed.
     fn longest(&self) -> usize {
-        const OPT_AND_HEADER: usize = 1024;
+        /// Header, question and OPT record; the identity in it has at most 200.
+        const APART_FROM_RECORDS: usize = 1024;
         const FIXED: usize = 10;
         let records = self.answers.iter().chain(&self.authorities).chain(&self.additionals);
         let octets = records.map(|record| match &record.data {
             RData::Unknown { rdata, .. } => record.name.len() + FIXED + rdata.anything.len(),
             _ => 0,
         });
-        OPT_AND_HEADER + octets.sum::<usize>()
+        APART_FROM_RECORDS + octets.sum::<usize>()
     }
 }
 
@@ -174,4 +167,82 @@ fn read_edns(payload: u16, ttl: u32, options: &[u8]) -> Result<Edns, DecodeError
 
 fn u16_of(decoder: &mut BinDecoder<'_>) -> Result<u16, DecodeError> {
     Ok(decoder.read_u16()?.unverified(/* any is good */))
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::serialize::binary::BinEncoder;
+
+    use super::*;
+
+    /// An answer with so many address records, each with a pointer to the question for its name, and an OPT record.
+    fn answer(records: u16) -> Vec<u8> {
+        let mut octets = b"\0\0\x84\0\0\x01".to_vec();
+        octets.extend(records.to_be_bytes());
+        octets.extend(b"\0\0\0\x01\x03WwW\x07example\0\0\x01\0\x01");
+        for number in 0..records {
+            octets.extend(b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\x0c");
+            octets.extend(number.to_be_bytes());
+        }
+        octets.extend(b"\0\0\x29\x04\xd0\x01\0\x80\0\0\x06\xfd\xe9\0\x02hi");
+        octets
+    }
+
+    fn written(message: &[u8]) -> Vec<u8> {
+        let mut parts = Parts::of(message).unwrap();
+        parts.cut_to_fit();
+        let mut octets = Vec::new();
+        let mut encoder = BinEncoder::new(&mut octets);
+        encoder.set_max_size(u16::MAX);
+        parts.response().destructive_emit(&mut encoder).unwrap();
+        octets
+    }
+
+    #[test]
+    fn nothing_is_lost_but_compression() {
+        let octets = written(&answer(2));
+        let mut expected = answer(2);
+        // Hickory never points into a question; the second name points to the first.
+        let first = b"\x03WwW\x07example\0".to_vec();
+        let at = 12 + first.len() + 4;
+        expected.splice(at..at + 2, first);
+        assert_eq!(octets[..expected.len() - 19 - 16], expected[..expected.len() - 19 - 16]);
+        assert!(
+            octets.ends_with(b"\xc0\x0c\0\x01\0\0\x29\x04\xd0\x01\0\x80\0\0\x06\xfd\xe9\0\x02hi"),
+            "{}",
+            octets.escape_ascii()
+        );
+        let metadata = Parts::of(&octets).unwrap().metadata;
+        assert_eq!(u16::from(metadata.response_code), 16, "the upper half is in the OPT record");
+    }
+
+    #[test]
+    fn what_hickory_cannot_fit_is_cut_as_a_whole() {
+        let fits = written(&answer(2300));
+        assert_eq!((&fits[2..4], &fits[6..8]), (&b"\x84\0"[..], &2300_u16.to_be_bytes()[..]));
+        assert!((60_000..MAX_MESSAGE).contains(&fits.len()), "{}", fits.len());
+        let cut = written(&answer(2500));
+        assert_eq!((&cut[2..4], &cut[6..8]), (&b"\x86\0"[..], &[0, 0][..]));
+        assert!(cut.ends_with(b"hi"));
+    }
+
+    #[test]
+    fn rdata_is_octets_but_for_compressed_names() {
+        // A mail exchange whose name is a pointer, and a text that looks like one.
+        let octets = b"\0\0\x84\0\0\x01\0\x02\0\0\0\0\x01X\0\0\xff\0\x01\
+            \xc0\x0c\0\x0f\0\x01\0\0\0\0\0\x06\0\x0a\x01y\xc0\x0c\
+            \xc0\x0c\0\x10\0\x01\0\0\0\0\0\x03\x02\xc0\x0c";
+        let parts = Parts::of(octets).unwrap();
+        let rdata = parts.answers.iter().map(|record| match &record.data {
+            RData::Unknown { rdata, .. } => rdata.anything.clone(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(rdata.collect::<Vec<_>>(), [&b"\0\x0a\x01y\x01X\0"[..], b"\x02\xc0\x0c"]);
+    }
+
+    #[test]
+    fn what_is_cut_off_is_an_error() {
+        let octets = answer(2);
+        assert!((0..octets.len()).all(|length| Parts::of(&octets[..length]).is_err()));
+    }
 }
