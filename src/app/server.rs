@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 
 use super::boot;
 use super::desk::Desk;
+use super::encryption;
 use super::guardian::Watcher;
 use super::herald::{Herald, Parts};
 use super::line::Line;
@@ -35,6 +36,7 @@ use crate::config::{AdvertiserConfig, Settings};
 use crate::control::socket::AdminSocket;
 use crate::control::{self, Operator};
 use crate::dns::counters::Counters;
+use crate::dns::server::encrypted::{self, CertificateError, Certificates};
 use crate::dns::server::{Limits, Listener, ServeError, Service, Shared};
 use crate::dns::zone::ZoneSet;
 use crate::io::capability::{Capability, missing};
@@ -72,6 +74,8 @@ pub(super) enum ServerError {
     Channel(#[from] OpenError),
     #[error(transparent)]
     Link(#[from] NetlinkError),
+    #[error("[dns] certificate-file, key-file: {0}")]
+    Certificate(#[from] CertificateError),
     #[error("[peers] key-file: {0}")]
     Key(#[from] FileError),
     #[error(transparent)]
@@ -218,18 +222,21 @@ fn start(
 ) -> Result<Running, ServerError> {
     let counters = Arc::new(Counters::new());
     let limits = Limits::of(&settings.dns);
-    let reload = Arc::new(Reload {
-        zones: Arc::clone(&zones),
-        secrets: SecretKeeper::new(settings, Arc::clone(&shared)),
-    });
+    let secrets = SecretKeeper::new(settings, Arc::clone(&shared));
     let telling = protection::tell(Arc::clone(&shared));
-    let service = Service::start(
+    let mut service = Service::start(
         &listeners(settings),
         shared,
         Arc::clone(&counters),
         limits,
         runtime.handle().clone(),
     )?;
+    let certificates = encryption::open(settings, &mut service)?;
+    let reload = Arc::new(Reload {
+        zones: Arc::clone(&zones),
+        secrets,
+        certificates: certificates.clone(),
+    });
     let addresses: Vec<SocketAddr> = service.addresses().collect();
     let probe = Probe::start(&addresses, settings.identity.clone())?;
     let capacity = settings.service.as_ref().and_then(|service| service.capacity);
@@ -246,6 +253,7 @@ fn start(
         monitor: Monitor::new(counters, probe.record(), capacity, std::process::id()),
         zones,
         reload: Arc::clone(&reload),
+        certificates: certificates.clone(),
         policy: Policy {
             standby_after: settings.scheduler.standby_after,
             hold: settings.scheduler.hold,
@@ -258,6 +266,7 @@ fn start(
     }
     let mut control = open_control(settings, runtime, socket, &Arc::new(Desk { inbox, reload }))?;
     control.0.push(runtime.spawn(telling));
+    control.0.extend(watch(runtime, certificates));
     announce(settings, &addresses, &parts);
     parts.guardian.tell_ready();
     Ok(Running {
@@ -396,8 +405,8 @@ fn peers(settings: &Settings, service: &ServiceSettings) -> Result<Peers, Server
     }))
 }
 
-/// What of the control part lives as long as the loop: dropping it closes the admin socket and the web part, and ends the
-/// telling of who is limited.
+/// Tasks that live as long as the loop: dropping it closes the admin socket and the web part, and ends the telling of who is
+/// limited and the look after the certificate.
 struct Control(Vec<tokio::task::JoinHandle<()>>);
 
 impl Drop for Control {
@@ -418,6 +427,11 @@ fn open_control(settings: &Settings, runtime: &Runtime, socket: AdminSocket, des
         }));
     }
     Ok(Control(tasks))
+}
+
+/// Who renews the certificate need not tell this server.
+fn watch(runtime: &Runtime, certificates: Option<Arc<Certificates>>) -> Option<tokio::task::JoinHandle<()>> {
+    Some(runtime.spawn(certificates?.watch(encrypted::LOOK)))
 }
 
 fn version() -> String {
