@@ -174,7 +174,10 @@ fn aborted_accepts() {
         errors.iter().all(|count| *count > QUERIES / 4),
         "not injected often enough: {errors:?}"
     );
-    assert!(answered > QUERIES / 2, "{answered} of {QUERIES} answered over HTTPS; errors: {errors:?}");
+    assert!(
+        answered > QUERIES / 2,
+        "{answered} of {QUERIES} answered over HTTPS; errors: {errors:?}"
+    );
     server.read_until("hickory's HTTPS server has ended (unexpected close of socket) and is started again");
     assert!(ask(quic));
 }

@@ -49,7 +49,10 @@ impl Parts {
         for _ in 0..counts.additionals {
             let record = read_record(&mut decoder)?;
             match record.data {
-                RData::Unknown { code, rdata } if code == RecordType::OPT => {
+                RData::Unknown {
+                    code: RecordType::OPT,
+                    rdata,
+                } => {
                     let edns = read_edns(record.dns_class.into(), record.ttl, &rdata.anything)?;
                     parts.metadata.response_code = ResponseCode::from(edns.rcode_high(), metadata.response_code.low());
                     parts.edns = Some(edns);
@@ -124,7 +127,8 @@ fn read_record(decoder: &mut BinDecoder<'_>) -> Result<Record, DecodeError> {
 }
 
 /// Octets before the first name, and names, in the rdata of the types whose names we compress (RFC 3597 §4).
-const fn names_in(record_type: Type) -> Option<(usize, usize)> {
+fn names_in(record_type: Type) -> Option<(usize, usize)> {
+    if record_type == Type::MR { return None; }
     match record_type {
         Type::NS | Type::CNAME | Type::PTR | Type::MD | Type::MF | Type::MB | Type::MG | Type::MR => Some((0, 1)),
         Type::SOA | Type::MINFO => Some((0, 2)),
