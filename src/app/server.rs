@@ -45,7 +45,7 @@ use crate::io::driver::{Driver, OpenError, Token};
 use crate::io::files::{self, FileError};
 use crate::io::interface::{AddressHolder, InterfaceMonitor, Origin, PlaceError, is_forwarding};
 use crate::io::netlink::NetlinkError;
-use crate::io::process::{Asked, Signals};
+use crate::io::process::{Asked, Signals, raise_descriptor_limit};
 use crate::monitor::Monitor;
 use crate::monitor::probe::Probe;
 use crate::scheduler::Policy;
@@ -54,8 +54,12 @@ use crate::scheduler::Policy;
 const EMPTYING: Duration = Duration::from_secs(2);
 /// While zones are read, signals are looked for at least so often.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// Threads for TCP, the admin socket and the web part.
+/// Threads for TCP and the encrypted transports, the admin socket and the web part.
 const RUNTIME_THREADS: usize = 2;
+/// Descriptors of a connection, at most: HTTPS has one of the client's and two on the way to hickory's server.
+const DESCRIPTORS_PER_CONNECTION: u64 = 3;
+/// Descriptors for everything else.
+const OTHER_DESCRIPTORS: u64 = 256;
 
 /// Why the server does not start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +113,7 @@ pub(super) fn run(settings: &Settings) -> Result<(), ServerError> {
     if let Some(service) = &settings.service {
         check_privileges(service)?;
     }
+    allow_descriptors(settings);
     let shared = Arc::new(Shared {
         zones: ArcSwap::from_pointee(ZoneSet::default()),
         identity: settings.identity.clone(),
@@ -304,6 +309,18 @@ fn identity(settings: &Settings) -> Identity {
         interface: service.map_or_else(String::new, |service| service.interface.clone()),
         weight: service.map_or(0, |service| service.weight.get()),
         capacity: service.and_then(|service| service.capacity).unwrap_or(0),
+    }
+}
+
+/// As many descriptors as all connections together need, if the system allows it.
+fn allow_descriptors(settings: &Settings) {
+    let needed = settings.dns.tcp_connections as u64 * DESCRIPTORS_PER_CONNECTION + OTHER_DESCRIPTORS;
+    match raise_descriptor_limit() {
+        Ok(Some(most)) if most < needed => tracing::warn!(
+            "{most} descriptors are allowed, and all connections may need {needed}: raise LimitNOFILE= (systemd) or ulimit -n, or lower [dns] tcp-connections"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit of descriptors stays as it is"),
     }
 }
 

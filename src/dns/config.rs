@@ -219,19 +219,20 @@ impl Config {
     fn check_encryption(&self, problems: &mut Vec<Problem>) {
         let lists = self.encrypted_lists();
         if let Some((list, _)) = lists.iter().find(|(_, addresses)| !addresses.is_empty()) {
-            let files = [
-                (
-                    "dns.certificate-file",
-                    &self.certificate_file,
-                    "a PEM file with the server's certificate first, then those that signed it",
-                ),
-                ("dns.key-file", &self.key_file, "a PEM file with the certificate's private key"),
-            ];
-            for (key, file, cure) in files {
-                if file.as_os_str().is_empty() {
-                    let what = format!("dns.{list} has addresses, and there is nothing to encrypt with");
-                    problems.push(Problem::new(key, what, format!("name {cure}, or empty the list")));
-                }
+            let missing = |key: &str, what: &str, problems: &mut Vec<Problem>| {
+                let reason = format!("{key} is missing, and dns.{list} needs it");
+                problems.push(Problem::new(
+                    format!("dns.{key}"),
+                    reason,
+                    format!("name {what}, or empty the list"),
+                ));
+            };
+            if self.certificate_file.as_os_str().is_empty() {
+                let what = "a PEM file with the server's certificate first, then those that signed it";
+                missing("certificate-file", what, problems);
+            }
+            if self.key_file.as_os_str().is_empty() {
+                missing("key-file", "a PEM file with the certificate's private key", problems);
             }
         }
         let is_path =

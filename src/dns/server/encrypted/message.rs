@@ -49,7 +49,10 @@ impl Parts {
         for _ in 0..counts.additionals {
             let record = read_record(&mut decoder)?;
             match record.data {
-                RData::Unknown { code, rdata } if code == RecordType::OPT => {
+                RData::Unknown {
+                    code: RecordType::OPT,
+                    rdata,
+                } => {
                     let edns = read_edns(record.dns_class.into(), record.ttl, &rdata.anything)?;
                     parts.metadata.response_code = ResponseCode::from(edns.rcode_high(), metadata.response_code.low());
                     parts.edns = Some(edns);
