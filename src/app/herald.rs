@@ -24,6 +24,7 @@ use crate::base::machine::{ChannelId, Event, Input, Machine, Outbox, Output, Sev
 use crate::base::peer::PeerState;
 use crate::base::time::{Timestamp, earliest};
 use crate::control::Reply;
+use crate::dns::server::encrypted::Certificates;
 use crate::io::clock;
 use crate::io::driver::{Driver, Handle, Ready, Token};
 use crate::io::interface::InterfaceMonitor;
@@ -61,6 +62,7 @@ pub(super) struct Parts {
     pub(super) monitor: Monitor,
     pub(super) zones: Arc<ZoneKeeper>,
     pub(super) reload: Arc<Reload>,
+    pub(super) certificates: Option<Arc<Certificates>>,
     pub(super) policy: Policy,
     pub(super) drain_timeout: Duration,
     pub(super) identity: Identity,

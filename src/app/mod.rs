@@ -1,11 +1,12 @@
 //! Composition: the two processes, and how the parts of the second one are put together.
 //!
 //! [`serve`] is the guardian, [`main_process`] everything else: `server` builds the parts, `herald` drives them, `desk`
-//! answers the operator, `zones` keeps the zones, `protection` the cookie secrets, `reload` reads both again, `shutdown`
-//! knows when a drain is over.
+//! answers the operator, `zones` keeps the zones, `protection` the cookie secrets, `encryption` the certificate, `reload` reads
+//! all of them again, `shutdown` knows when a drain is over.
 
 mod boot;
 mod desk;
+mod encryption;
 mod guardian;
 mod herald;
 mod line;

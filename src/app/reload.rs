@@ -1,4 +1,4 @@
-//! A reload: what was read from files at the start is read again, the zones and the cookie secrets.
+//! A reload: what was read from files at the start is read again, the zones, the cookie secrets, the certificate.
 //!
 //! Nothing is replaced by a file with an error. The work is done beside the herald loop.
 
@@ -8,11 +8,14 @@ use std::thread;
 use super::protection::SecretKeeper;
 use super::zones::ZoneKeeper;
 use crate::control::status::Reloaded;
+use crate::dns::server::encrypted::Certificates;
 
 /// Everything that can be read again.
 pub(super) struct Reload {
     pub(super) zones: Arc<ZoneKeeper>,
     pub(super) secrets: SecretKeeper,
+    /// None without an encrypted transport.
+    pub(super) certificates: Option<Arc<Certificates>>,
 }
 
 impl Reload {
@@ -21,11 +24,8 @@ impl Reload {
         let reload = Arc::clone(self);
         let is_all = only.is_none();
         self.zones.reload_beside(only, move |zones| {
-            let secrets = if is_all { reload.secrets.reload() } else { Ok(()) };
-            tell(match (zones, secrets) {
-                (Ok(_), Err(error)) => Err(format!("{error}; the zones were read again, the secrets are those of before")),
-                (zones, _) => zones,
-            });
+            let rest = if is_all { reload.read_secrets_and_certificate() } else { Ok(()) };
+            tell(zones.and_then(|zones| rest.map(|()| zones)));
         });
     }
 
@@ -33,7 +33,7 @@ impl Reload {
     pub(super) fn hang_up(self: &Arc<Self>) {
         let reload = Arc::clone(self);
         let read = move || {
-            if let Err(error) = reload.secrets.reload() {
+            if let Err(error) = reload.read_secrets_and_certificate() {
                 tracing::error!("reload: {error}");
             }
             reload.zones.hang_up();
@@ -41,5 +41,16 @@ impl Reload {
         if let Err(error) = thread::Builder::new().name("reload".to_owned()).spawn(read) {
             tracing::error!(%error, "no thread for the reload");
         }
+    }
+
+    /// What cannot be read again stays as it was; everything else is read all the same.
+    fn read_secrets_and_certificate(&self) -> Result<(), String> {
+        let secrets = self.secrets.reload();
+        let secrets = secrets.map_err(|error| format!("{error}; the zones were read again, the secrets are those of before"));
+        let certificate = self.certificates.as_ref().map_or(Ok(()), |certificates| {
+            let renewed = certificates.renew().map(|_renewal| ());
+            renewed.map_err(|error| format!("{error}; the zones were read again, the certificate in use stays"))
+        });
+        secrets.and(certificate)
     }
 }

@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 
 use super::boot;
 use super::desk::Desk;
+use super::encryption;
 use super::guardian::Watcher;
 use super::herald::{Herald, Parts};
 use super::line::Line;
@@ -35,6 +36,7 @@ use crate::config::{AdvertiserConfig, Settings};
 use crate::control::socket::AdminSocket;
 use crate::control::{self, Operator};
 use crate::dns::counters::Counters;
+use crate::dns::server::encrypted::{self, CertificateError, Certificates};
 use crate::dns::server::{Limits, Listener, ServeError, Service, Shared};
 use crate::dns::zone::ZoneSet;
 use crate::io::capability::{Capability, missing};
@@ -43,7 +45,7 @@ use crate::io::driver::{Driver, OpenError, Token};
 use crate::io::files::{self, FileError};
 use crate::io::interface::{AddressHolder, InterfaceMonitor, Origin, PlaceError, is_forwarding};
 use crate::io::netlink::NetlinkError;
-use crate::io::process::{Asked, Signals};
+use crate::io::process::{Asked, Signals, raise_descriptor_limit};
 use crate::monitor::Monitor;
 use crate::monitor::probe::Probe;
 use crate::scheduler::Policy;
@@ -52,8 +54,12 @@ use crate::scheduler::Policy;
 const EMPTYING: Duration = Duration::from_secs(2);
 /// While zones are read, signals are looked for at least so often.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// Threads for TCP, the admin socket and the web part.
+/// Threads for TCP and the encrypted transports, the admin socket and the web part.
 const RUNTIME_THREADS: usize = 2;
+/// Descriptors of a connection, at most: HTTPS has one of the client's and two on the way to hickory's server.
+const DESCRIPTORS_PER_CONNECTION: u64 = 3;
+/// Descriptors for everything else.
+const OTHER_DESCRIPTORS: u64 = 256;
 
 /// Why the server does not start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +78,8 @@ pub(super) enum ServerError {
     Channel(#[from] OpenError),
     #[error(transparent)]
     Link(#[from] NetlinkError),
+    #[error("[dns] certificate-file, key-file: {0}")]
+    Certificate(#[from] CertificateError),
     #[error("[peers] key-file: {0}")]
     Key(#[from] FileError),
     #[error(transparent)]
@@ -105,6 +113,7 @@ pub(super) fn run(settings: &Settings) -> Result<(), ServerError> {
     if let Some(service) = &settings.service {
         check_privileges(service)?;
     }
+    allow_descriptors(settings);
     let shared = Arc::new(Shared {
         zones: ArcSwap::from_pointee(ZoneSet::default()),
         identity: settings.identity.clone(),
@@ -218,18 +227,21 @@ fn start(
 ) -> Result<Running, ServerError> {
     let counters = Arc::new(Counters::new());
     let limits = Limits::of(&settings.dns);
-    let reload = Arc::new(Reload {
-        zones: Arc::clone(&zones),
-        secrets: SecretKeeper::new(settings, Arc::clone(&shared)),
-    });
+    let secrets = SecretKeeper::new(settings, Arc::clone(&shared));
     let telling = protection::tell(Arc::clone(&shared));
-    let service = Service::start(
+    let mut service = Service::start(
         &listeners(settings),
         shared,
         Arc::clone(&counters),
         limits,
         runtime.handle().clone(),
     )?;
+    let certificates = encryption::open(settings, &mut service)?;
+    let reload = Arc::new(Reload {
+        zones: Arc::clone(&zones),
+        secrets,
+        certificates: certificates.clone(),
+    });
     let addresses: Vec<SocketAddr> = service.addresses().collect();
     let probe = Probe::start(&addresses, settings.identity.clone())?;
     let capacity = settings.service.as_ref().and_then(|service| service.capacity);
@@ -246,6 +258,7 @@ fn start(
         monitor: Monitor::new(counters, probe.record(), capacity, std::process::id()),
         zones,
         reload: Arc::clone(&reload),
+        certificates: certificates.clone(),
         policy: Policy {
             standby_after: settings.scheduler.standby_after,
             hold: settings.scheduler.hold,
@@ -258,6 +271,7 @@ fn start(
     }
     let mut control = open_control(settings, runtime, socket, &Arc::new(Desk { inbox, reload }))?;
     control.0.push(runtime.spawn(telling));
+    control.0.extend(watch(runtime, certificates));
     announce(settings, &addresses, &parts);
     parts.guardian.tell_ready();
     Ok(Running {
@@ -295,6 +309,18 @@ fn identity(settings: &Settings) -> Identity {
         interface: service.map_or_else(String::new, |service| service.interface.clone()),
         weight: service.map_or(0, |service| service.weight.get()),
         capacity: service.and_then(|service| service.capacity).unwrap_or(0),
+    }
+}
+
+/// As many descriptors as all connections together need, if the system allows it.
+fn allow_descriptors(settings: &Settings) {
+    let needed = settings.dns.tcp_connections as u64 * DESCRIPTORS_PER_CONNECTION + OTHER_DESCRIPTORS;
+    match raise_descriptor_limit() {
+        Ok(Some(most)) if most < needed => tracing::warn!(
+            "{most} descriptors are allowed, and all connections may need {needed}: raise LimitNOFILE= (systemd) or ulimit -n, or lower [dns] tcp-connections"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit of descriptors stays as it is"),
     }
 }
 
@@ -396,8 +422,8 @@ fn peers(settings: &Settings, service: &ServiceSettings) -> Result<Peers, Server
     }))
 }
 
-/// What of the control part lives as long as the loop: dropping it closes the admin socket and the web part, and ends the
-/// telling of who is limited.
+/// Tasks that live as long as the loop: dropping it closes the admin socket and the web part, and ends the telling of who is
+/// limited and the look after the certificate.
 struct Control(Vec<tokio::task::JoinHandle<()>>);
 
 impl Drop for Control {
@@ -418,6 +444,11 @@ fn open_control(settings: &Settings, runtime: &Runtime, socket: AdminSocket, des
         }));
     }
     Ok(Control(tasks))
+}
+
+/// Who renews the certificate need not tell this server.
+fn watch(runtime: &Runtime, certificates: Option<Arc<Certificates>>) -> Option<tokio::task::JoinHandle<()>> {
+    Some(runtime.spawn(certificates?.watch(encrypted::LOOK)))
 }
 
 fn version() -> String {

@@ -64,6 +64,9 @@ impl Herald {
     fn problems(&self) -> Vec<String> {
         let mut problems = self.parts.zones.complaints();
         problems.extend(self.conflicts().map(show_conflict));
+        let certificates = self.parts.certificates.as_ref();
+        let fault = certificates.and_then(|certificates| certificates.fault());
+        problems.extend(fault.map(|fault| format!("{fault}; the certificate in use stays")));
         problems
     }
 
@@ -94,10 +97,12 @@ impl Herald {
 }
 
 fn show_listener(listener: &crate::dns::counters::ListenerSnapshot) -> Listener {
+    let sum = |count: fn(&Tally) -> u64| listener.workers.iter().map(|worker| count(&worker.tally)).sum();
     Listener {
         address: listener.address,
         transport: Transport::name(listener.transport),
-        queries: listener.workers.iter().map(|worker| worker.tally.queries).sum(),
+        queries: sum(|tally| tally.queries),
+        receive_errors: sum(|tally| tally.receive_errors),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::advertiser::peers;
 use crate::base::address::ServiceAddress;
 use crate::base::peer::{LONGEST_IDENTITY, is_identity};
 use crate::base::problem::Problem;
+use crate::dns::server::encrypted::{CertificateFiles, Certificates};
 use crate::{dns, scheduler};
 
 /// A checked configuration.
@@ -52,15 +53,19 @@ pub(super) fn check(config: &Config, base: &Path, problems: &mut Vec<Problem>) -
     }
     let web = config.web.check(problems);
     check_together(config, problems);
+    let dns = dns::config::Config {
+        cookie_secret_file: base_if_any(base, &config.dns.cookie_secret_file),
+        certificate_file: base_if_any(base, &config.dns.certificate_file),
+        key_file: base_if_any(base, &config.dns.key_file),
+        ..config.dns.clone()
+    };
+    check_certificate(&dns, problems);
     if !problems.is_empty() {
         return None;
     }
     Some(Settings {
         identity: identity?,
-        dns: dns::config::Config {
-            cookie_secret_file: base_if_any(base, &config.dns.cookie_secret_file),
-            ..config.dns.clone()
-        },
+        dns,
         zones,
         service: service.flatten(),
         scheduler: config.scheduler.clone(),
@@ -127,6 +132,28 @@ fn check_listens(config: &Config, problems: &mut Vec<Problem>) {
             let what = format!("{} is a service address, and those listen by themselves", listen.ip());
             problems.push(Problem::new(format!("dns.listen[{index}]"), what, "remove it here"));
         }
+    }
+    check_encrypted_listens(&config.dns, service, problems);
+}
+
+/// Of an encrypted transport only the port can clash with what a service address does by itself.
+fn check_encrypted_listens(dns: &dns::config::Config, service: &super::service::Config, problems: &mut Vec<Problem>) {
+    for (list, addresses) in dns.encrypted_lists() {
+        for (index, listen) in addresses.iter().enumerate() {
+            if listen.port() == service.port && is_service_address(service, listen.ip()) {
+                let what = format!("{listen} is a service address and its port, which listens by itself");
+                let cure = "choose another port: 853 is usual for TLS and QUIC, 443 for HTTPS";
+                problems.push(Problem::new(format!("dns.{list}[{index}]"), what, cure));
+            }
+        }
+    }
+}
+
+/// Reads the files, so that what is wrong with them is told before the server starts.
+fn check_certificate(dns: &dns::config::Config, problems: &mut Vec<Problem>) {
+    let Some(files) = CertificateFiles::of(dns) else { return };
+    if let Err(error) = Certificates::load(files) {
+        problems.push(Problem::new(error.key(), error.to_string(), error.cure()));
     }
 }
 

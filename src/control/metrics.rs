@@ -60,6 +60,8 @@ pub struct Listener {
     pub transport: &'static str,
     /// Queries that were read there.
     pub queries: u64,
+    /// How often receiving or accepting failed there.
+    pub receive_errors: u64,
 }
 
 /// The names of the states that an advertiser can be in.
@@ -97,14 +99,25 @@ fn write_server(page: &mut Page, measured: &Measurements) {
 }
 
 fn write_queries(page: &mut Page, measured: &Measurements) {
-    let listeners = measured.listeners.iter().map(|listener| {
-        let labels = vec![
-            ("address", listener.address.to_string()),
-            ("transport", listener.transport.to_owned()),
-        ];
-        (labels, listener.queries)
-    });
-    page.counters("queries", "Queries read, by listener, the server's own probes included", listeners);
+    let by_listener = |count: fn(&Listener) -> u64| {
+        measured.listeners.iter().map(move |listener| {
+            let labels = vec![
+                ("address", listener.address.to_string()),
+                ("transport", listener.transport.to_owned()),
+            ];
+            (labels, count(listener))
+        })
+    };
+    page.counters(
+        "queries",
+        "Queries read, by listener, the server's own probes included",
+        by_listener(|listener| listener.queries),
+    );
+    page.counters(
+        "receive_errors",
+        "How often receiving or accepting failed, by listener",
+        by_listener(|listener| listener.receive_errors),
+    );
     page.counters(
         "queries_by_type",
         "Queries by type, the server's own probes included",

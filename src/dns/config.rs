@@ -27,6 +27,18 @@ const MOST_WORKERS: usize = 1024;
 pub struct Config {
     /// Unicast addresses, UDP and TCP; may be empty.
     pub listen: Vec<SocketAddr>,
+    /// Addresses for DNS over TLS (RFC 7858); service addresses may be among them.
+    pub tls_listen: Vec<SocketAddr>,
+    /// Addresses for DNS over HTTPS (RFC 8484); service addresses may be among them.
+    pub https_listen: Vec<SocketAddr>,
+    /// Addresses for DNS over QUIC (RFC 9250); service addresses may be among them.
+    pub quic_listen: Vec<SocketAddr>,
+    /// The chain of certificates for these, in PEM.
+    pub certificate_file: PathBuf,
+    /// The private key of its first certificate, in PEM.
+    pub key_file: PathBuf,
+    /// The path of HTTPS requests.
+    pub https_path: String,
     /// UDP workers per listening address; `None`: one per core.
     pub workers: Option<usize>,
     /// The most octets of an answer over UDP, whatever the client offers.
@@ -63,6 +75,12 @@ impl Default for Config {
                 SocketAddr::from(([127, 0, 0, 1], 5300)),
                 SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 5300)),
             ],
+            tls_listen: Vec::new(),
+            https_listen: Vec::new(),
+            quic_listen: Vec::new(),
+            certificate_file: PathBuf::new(),
+            key_file: PathBuf::new(),
+            https_path: "/dns-query".to_owned(),
             workers: None,
             udp_payload: 1232,
             rate_limit: 0,
@@ -83,9 +101,8 @@ impl Default for Config {
 impl Config {
     /// Adds everything that is wrong with these values to `problems`.
     pub fn check(&self, problems: &mut Vec<Problem>) {
-        for (index, address) in self.listen.iter().enumerate() {
-            self.check_address(index, *address, problems);
-        }
+        self.check_addresses(problems);
+        self.check_encryption(problems);
         if let Some(workers) = self.workers.filter(|workers| *workers == 0 || *workers > MOST_WORKERS) {
             problems.push(Problem::new(
                 "dns.workers",
@@ -148,26 +165,111 @@ impl Config {
         })
     }
 
-    fn check_address(&self, index: usize, address: SocketAddr, problems: &mut Vec<Problem>) {
-        let key = format!("dns.listen[{index}]");
-        if address.ip().is_unspecified() {
-            let cure = "list the addresses of this host one by one: an answer must come from the address that was asked";
-            problems.push(Problem::new(key, format!("{address} is no address of its own"), cure));
-        } else if address.ip().is_multicast() {
-            problems.push(Problem::new(
-                key,
-                format!("{address} is a multicast address"),
-                "write a unicast address",
-            ));
-        } else if address.port() == 0 {
-            problems.push(Problem::new(
-                key,
-                format!("{address} has no port"),
-                "write a port, as in \"[::1]:5300\"",
-            ));
-        } else if self.listen[..index].contains(&address) {
-            problems.push(Problem::new(key, format!("{address} is listed twice"), "remove one of them"));
+    fn check_addresses(&self, problems: &mut Vec<Problem>) {
+        let mut taken = Vec::new();
+        for (list, protocols, addresses) in self.listens() {
+            for (index, address) in addresses.iter().enumerate() {
+                let key = format!("dns.{list}[{index}]");
+                let clashes = |(_, others, other): &&(String, Protocols, SocketAddr)| other == address && others.clash(protocols);
+                if let Some((what, cure)) = refuse_address(*address) {
+                    problems.push(Problem::new(key, what, cure));
+                } else if let Some((earlier, ..)) = taken.iter().find(clashes) {
+                    let what = if earlier.starts_with(&format!("dns.{list}[")) {
+                        format!("{address} is listed twice")
+                    } else {
+                        let port = if protocols.tcp { "TCP" } else { "UDP" };
+                        format!("{earlier} has the {port} port of {address} already")
+                    };
+                    problems.push(Problem::new(key, what, "remove one of them, or choose another port"));
+                } else {
+                    taken.push((key, protocols, *address));
+                }
+            }
         }
+    }
+
+    /// All lists of addresses, with what is used below DNS there.
+    fn listens(&self) -> [(&'static str, Protocols, &[SocketAddr]); 4] {
+        let (both, tcp, udp) = (
+            Protocols { udp: true, tcp: true },
+            Protocols { udp: false, tcp: true },
+            Protocols { udp: true, tcp: false },
+        );
+        [
+            ("listen", both, &self.listen),
+            ("tls-listen", tcp, &self.tls_listen),
+            ("https-listen", tcp, &self.https_listen),
+            ("quic-listen", udp, &self.quic_listen),
+        ]
+    }
+
+    /// The lists of addresses that are to be listened on with encryption, by the names of their keys.
+    #[must_use]
+    pub fn encrypted_lists(&self) -> [(&'static str, &[SocketAddr]); 3] {
+        let [_, encrypted @ ..] = self.listens();
+        encrypted.map(|(list, _, addresses)| (list, addresses))
+    }
+
+    /// Something is to be listened on with encryption.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.encrypted_lists().iter().any(|(_, addresses)| !addresses.is_empty())
+    }
+
+    fn check_encryption(&self, problems: &mut Vec<Problem>) {
+        let lists = self.encrypted_lists();
+        if let Some((list, _)) = lists.iter().find(|(_, addresses)| !addresses.is_empty()) {
+            let missing = |key: &str, what: &str, problems: &mut Vec<Problem>| {
+                let reason = format!("{key} is missing, and dns.{list} needs it");
+                problems.push(Problem::new(
+                    format!("dns.{key}"),
+                    reason,
+                    format!("name {what}, or empty the list"),
+                ));
+            };
+            if self.certificate_file.as_os_str().is_empty() {
+                let what = "a PEM file with the server's certificate first, then those that signed it";
+                missing("certificate-file", what, problems);
+            }
+            if self.key_file.as_os_str().is_empty() {
+                missing("key-file", "a PEM file with the certificate's private key", problems);
+            }
+        }
+        let is_path =
+            |path: &str| path.starts_with('/') && path.bytes().all(|octet| octet.is_ascii_graphic() && !b"?#{}%\"".contains(&octet));
+        if !is_path(&self.https_path) {
+            problems.push(Problem::new(
+                "dns.https-path",
+                format!("'{}' cannot be the path of a URL", self.https_path),
+                "write a path that begins with /, as in \"/dns-query\", without a variable",
+            ));
+        }
+    }
+}
+
+/// What is used below DNS.
+#[derive(Clone, Copy)]
+struct Protocols {
+    udp: bool,
+    tcp: bool,
+}
+
+impl Protocols {
+    const fn clash(self, other: Self) -> bool {
+        self.udp && other.udp || self.tcp && other.tcp
+    }
+}
+
+fn refuse_address(address: SocketAddr) -> Option<(String, &'static str)> {
+    if address.ip().is_unspecified() {
+        let cure = "list the addresses of this host one by one: an answer must come from the address that was asked";
+        Some((format!("{address} is no address of its own"), cure))
+    } else if address.ip().is_multicast() {
+        Some((format!("{address} is a multicast address"), "write a unicast address"))
+    } else if address.port() == 0 {
+        Some((format!("{address} has no port"), "write a port, as in \"[::1]:5300\""))
+    } else {
+        None
     }
 }
 
@@ -217,6 +319,12 @@ mod tests {
                 address("[ff02::1]:53"),
                 address("192.0.2.1:0"),
             ],
+            tls_listen: vec![address("192.0.2.1:53"), address("192.0.2.2:853")],
+            https_listen: vec![address("192.0.2.2:853")],
+            quic_listen: vec![address("192.0.2.2:853"), address("192.0.2.1:53")],
+            certificate_file: PathBuf::new(),
+            key_file: PathBuf::new(),
+            https_path: "dns-query{?dns}".to_owned(),
             workers: Some(0),
             udp_payload: 100,
             rate_limit: MOST_RATE + 1,
@@ -233,6 +341,12 @@ mod tests {
             "dns.listen[2]",
             "dns.listen[3]",
             "dns.listen[4]",
+            "dns.tls-listen[0]",
+            "dns.https-listen[0]",
+            "dns.quic-listen[1]",
+            "dns.certificate-file",
+            "dns.key-file",
+            "dns.https-path",
             "dns.workers",
             "dns.udp-payload",
             "dns.rate-limit",

@@ -66,8 +66,10 @@ pub enum Drop {
     ConnectionLimit,
     /// The answer cannot get to where it was to go. The source may be forged: it says nothing of this server.
     Unreachable,
-    /// Its TCP client was gone, or did not take the answer in time. Any client can do that at will: it says nothing of this server.
+    /// The client of its connection was gone, or did not take the answer in time. Any client can do that at will: it says nothing of this server.
     ClientGone,
+    /// A query over QUIC whose message id is not 0 (RFC 9250 §4.2.1).
+    MessageId,
     /// A UDP batch or a TCP connection that ended in a panic, counted as one.
     Panic,
     /// Its answer was one too many for its prefix and name.
@@ -76,7 +78,7 @@ pub enum Drop {
 
 impl Drop {
     /// All causes, in the order of [`Tally::drops`].
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Short,
         Self::Response,
         Self::Oversized,
@@ -84,6 +86,7 @@ impl Drop {
         Self::ConnectionLimit,
         Self::Unreachable,
         Self::ClientGone,
+        Self::MessageId,
         Self::Panic,
         Self::RateLimit,
     ];
@@ -99,6 +102,7 @@ impl Drop {
             Self::ConnectionLimit => "connection-limit",
             Self::Unreachable => "unreachable",
             Self::ClientGone => "client-gone",
+            Self::MessageId => "message-id",
             Self::Panic => "panic",
             Self::RateLimit => "rate-limit",
         }
@@ -112,6 +116,12 @@ pub enum Transport {
     Udp,
     /// Connections.
     Tcp,
+    /// Connections with TLS (RFC 7858).
+    Tls,
+    /// HTTP requests with TLS (RFC 8484).
+    Https,
+    /// Streams of QUIC connections (RFC 9250).
+    Quic,
 }
 
 impl Transport {
@@ -121,6 +131,9 @@ impl Transport {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+            Self::Https => "HTTPS",
+            Self::Quic => "QUIC",
         }
     }
 }

@@ -11,7 +11,9 @@ use std::process::{Command, ExitStatus};
 use nix::sys::signal::{SigSet, Signal as Number};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 pub use rustix::process::{Pid, Signal};
-use rustix::process::{PidfdFlags, WaitOptions, getpid, getppid, nice, pidfd_open, pidfd_send_signal};
+use rustix::process::{
+    PidfdFlags, Resource, Rlimit, WaitOptions, getpid, getppid, getrlimit, nice, pidfd_open, pidfd_send_signal, setrlimit,
+};
 
 /// The running program, even when its file has been replaced since.
 const THIS_PROGRAM: &str = "/proc/self/exe";
@@ -134,6 +136,23 @@ pub fn spawn_again<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, vari
     })
 }
 
+/// Raises the number of descriptors that this process may have to the most that it is allowed, and returns that: `None` is
+/// without limit. The usual 1,024 are for programs that use `select`, which we do not.
+///
+/// # Errors
+/// The kernel's.
+pub fn raise_descriptor_limit() -> io::Result<Option<u64>> {
+    let most = getrlimit(Resource::Nofile).maximum;
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: most,
+            maximum: most,
+        },
+    )?;
+    Ok(most)
+}
+
 /// Our own id.
 #[must_use]
 pub fn own_pid() -> Pid {
@@ -232,6 +251,13 @@ mod tests {
         assert!(child.process().has_ended().unwrap());
         assert!(child.try_wait().unwrap().unwrap().success());
         assert!(child.process().signal(Signal::TERM).is_err());
+    }
+
+    #[test]
+    fn as_many_descriptors_as_allowed() {
+        let most = raise_descriptor_limit().unwrap();
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!((limit.current, limit.maximum), (most, most));
     }
 
     #[test]

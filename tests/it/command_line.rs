@@ -112,7 +112,7 @@ fn check_config_says_ok_or_every_error() {
     bad.toml:4:11: error: 0 is no possible number of workers
       help: write 1 to 1024, or leave it out for one per core
     bad.toml:5:1: error: unknown key 'port' in [dns]
-      help: known here: listen, workers, udp-payload, rate-limit, rate-limit-slip, rate-limit-exempt, rate-limit-ipv4-prefix, rate-limit-ipv6-prefix, cookie-secret-file, cookie-required, tcp-idle, tcp-connections, tcp-connections-per-client, tcp-queries
+      help: known here: listen, tls-listen, https-listen, quic-listen, certificate-file, key-file, https-path, workers, udp-payload, rate-limit, rate-limit-slip, rate-limit-exempt, rate-limit-ipv4-prefix, rate-limit-ipv6-prefix, cookie-secret-file, cookie-required, tcp-idle, tcp-connections, tcp-connections-per-client, tcp-queries
     ");
 }
 

@@ -63,6 +63,12 @@ fn the_example_is_right() {
 const DEFAULTS: &str = r#"
 [dns]
 listen = ["127.0.0.1:5300", "[::1]:5300"]
+tls-listen = []
+https-listen = []
+quic-listen = []
+certificate-file = ""
+key-file = ""
+https-path = "/dns-query"
 udp-payload = 1232
 rate-limit = 0
 rate-limit-slip = 2
@@ -379,4 +385,65 @@ fn the_protection_is_read_and_checked() {
     c.toml:14:26: error: 33 is out of range
       help: write 1 to 32; 24 is usual
     "#);
+}
+
+#[test]
+fn encryption_needs_addresses_a_certificate_and_its_key() {
+    assert_snapshot!(faults_of(&with("[zones]", r#"[dns]
+tls-listen = ["[::1]:5300", "[2001:db8:5::53]:53", "[2001:db8:5::53]:853"]
+https-listen = ["[2001:db8:5::53]:853"]
+quic-listen = ["[2001:db8:5::53]:853"]
+https-path = "dns-query"
+[zones]"#)), @r#"
+    c.toml:3:1: error: certificate-file is missing, and dns.tls-listen needs it
+      help: name a PEM file with the server's certificate first, then those that signed it, or empty the list
+    c.toml:3:1: error: key-file is missing, and dns.tls-listen needs it
+      help: name a PEM file with the certificate's private key, or empty the list
+    c.toml:4:15: error: dns.listen[1] has the TCP port of [::1]:5300 already
+      help: remove one of them, or choose another port
+    c.toml:4:29: error: [2001:db8:5::53]:53 is a service address and its port, which listens by itself
+      help: choose another port: 853 is usual for TLS and QUIC, 443 for HTTPS
+    c.toml:5:17: error: dns.tls-listen[2] has the TCP port of [2001:db8:5::53]:853 already
+      help: remove one of them, or choose another port
+    c.toml:7:14: error: 'dns-query' cannot be the path of a URL
+      help: write a path that begins with /, as in "/dns-query", without a variable
+    "#);
+}
+
+#[test]
+fn certificate_and_key_are_read_and_must_fit() {
+    let folder = folder();
+    let text = with(
+        "[zones]",
+        "[dns]\nquic-listen = [\"[::1]:853\"]\ncertificate-file = \"cert.pem\"\nkey-file = \"key.pem\"\n[zones]",
+    );
+    let faults = || {
+        let refused = check(&folder, &text, &[]).expect_err("a mistake");
+        refused.to_string().replace(&format!("{}/", folder.path().display()), "")
+    };
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    assert_snapshot!(faults(), @"
+    c.toml:5:20: error: cert.pem: No such file or directory (os error 2)
+      help: name a file that exists and that this user may read
+    ");
+    let [one, other] = [(); 2].map(|()| rcgen::generate_simple_self_signed(vec!["ns.example".to_owned()]).unwrap());
+    write("cert.pem", "");
+    write("key.pem", &one.cert.pem());
+    assert_snapshot!(faults(), @"
+    c.toml:5:20: error: cert.pem holds no certificate in PEM: no items found
+      help: name a PEM file with the server's certificate first, then those that signed it
+    ");
+    write("cert.pem", &one.cert.pem());
+    assert_snapshot!(faults(), @"
+    c.toml:6:12: error: key.pem holds no private key in PEM: no items found
+      help: name a PEM file with the certificate's private key (PKCS #8, PKCS #1 or SEC 1)
+    ");
+    write("key.pem", &other.signing_key.serialize_pem());
+    assert_snapshot!(faults(), @"
+    c.toml:6:12: error: the key in key.pem is not that of the certificate in cert.pem
+      help: name the key with which this certificate was made
+    ");
+    write("key.pem", &one.signing_key.serialize_pem());
+    let settings = check(&folder, &text, &[]).unwrap();
+    assert_eq!(settings.dns.certificate_file, folder.path().join("cert.pem"));
 }

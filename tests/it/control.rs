@@ -90,6 +90,7 @@ fn measurements(state: State) -> Measurements {
             address: "[::1]:5300".parse().unwrap(),
             transport: "udp",
             queries: 7,
+            receive_errors: 2,
         }],
         queries_by_type: vec![("AAAA", 6), ("other", 1)],
         answers_by_code: vec![("NOERROR", 5), ("REFUSED", 2)],
@@ -321,6 +322,7 @@ fn metrics_begin_with_the_program_s_name() {
     heraldns_queries_total{address="[::1]:5300",transport="udp"} 7
     heraldns_rate_limited_total{action="dropped"} 3
     heraldns_rate_limited_total{action="slipped"} 2
+    heraldns_receive_errors_total{address="[::1]:5300",transport="udp"} 2
     heraldns_resident_memory_bytes 1048576
     heraldns_service_advertised{address="2001:db8:5::53"} 1.0
     heraldns_service_holder{address="2001:db8:5::53"} 1.0

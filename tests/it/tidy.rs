@@ -37,6 +37,8 @@ const OUTSIDE: &[&str] = &[
     "netlink_sys",
     "sysinfo",
     "hickory_server",
+    "rustls",
+    "tokio_rustls",
     "axum",
     "std::fs",
     "std::thread",

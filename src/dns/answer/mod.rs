@@ -113,7 +113,7 @@ impl Reply {
 
 /// Writes the answer to `query`, which was parsed from `message`, to the start of `buffer`.
 ///
-/// The buffer must have room for what the transport may need: [`Host::udp_payload`] octets, or [`MAX_MESSAGE`] for TCP.
+/// The buffer must have room for what the transport may need: [`Host::udp_payload`] octets, or [`MAX_MESSAGE`] for all others.
 /// The answer is never longer than the buffer or the transport's limit.
 ///
 /// # Panics
@@ -187,7 +187,7 @@ pub fn slip(host: &Host<'_>, client: &Client, query: &Query, response_code: Resp
 fn within_limit<'b>(host: &Host<'_>, client: &Client, query: &Query, buffer: &'b mut [u8]) -> &'b mut [u8] {
     let limit = match client.transport {
         Transport::Udp => usize::from(query.udp_limit(host.udp_payload)),
-        Transport::Tcp => MAX_MESSAGE,
+        Transport::Tcp | Transport::Tls | Transport::Https | Transport::Quic => MAX_MESSAGE,
     };
     let limit = limit.min(buffer.len());
     assert!(

@@ -1,4 +1,5 @@
-//! Opens the sockets of a listener: one TCP socket, and one UDP socket per worker that share the address by SO_REUSEPORT.
+//! Opens the sockets of a listener: one TCP socket, and one UDP socket per worker that share the address by SO_REUSEPORT;
+//! for an encrypted transport one socket.
 //!
 //! Sockets are bound to one address each, never to all, so that every answer comes from the address that was asked.
 
@@ -85,7 +86,27 @@ pub(super) fn open(address: SocketAddr, workers: usize, udp_payload: u16) -> Res
     Ok(Sockets { address, udp, tcp })
 }
 
-fn open_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+/// Opens the socket of an encrypted transport on TCP; gives its address too.
+pub(super) fn open_stream(address: SocketAddr, transport: Transport) -> Result<(SocketAddr, TcpListener), ServeError> {
+    let socket = open_tcp(address).map_err(|error| explain(address, transport, error))?;
+    let address = socket.local_addr().map_err(|error| ServeError::Other { address, error })?;
+    Ok((address, socket))
+}
+
+/// Opens the one socket of a QUIC listener; gives its address too. The port is not shared: a second server is noticed.
+pub(super) fn open_quic(address: SocketAddr) -> Result<(SocketAddr, UdpSocket), ServeError> {
+    let open = || {
+        let socket = open_datagram(address)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&SockAddr::from(address))?;
+        Ok(UdpSocket::from(socket))
+    };
+    let socket = open().map_err(|error| explain(address, Transport::Quic, error))?;
+    let address = socket.local_addr().map_err(|error| ServeError::Other { address, error })?;
+    Ok((address, socket))
+}
+
+pub(super) fn open_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = open_socket(address, Type::STREAM, Protocol::TCP)?;
     socket.set_reuse_address(true)?;
     socket.bind(&SockAddr::from(address))?;
@@ -95,11 +116,8 @@ fn open_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 fn open_udp(address: SocketAddr, udp_payload: u16) -> io::Result<UdpSocket> {
-    let socket = open_socket(address, Type::DGRAM, Protocol::UDP)?;
+    let socket = open_datagram(address)?;
     socket.set_reuse_port(true)?;
-    // A smaller buffer than asked for is no reason not to serve.
-    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
-    let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
     socket.set_read_timeout(Some(HEARTBEAT))?;
     if udp_payload <= WHOLE_PAYLOAD {
         forbid_fragments(&socket, address)?;
@@ -117,6 +135,14 @@ fn forbid_fragments(socket: &Socket, address: SocketAddr) -> io::Result<()> {
         sockopt::set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::PROBE)?;
     }
     Ok(())
+}
+
+fn open_datagram(address: SocketAddr) -> io::Result<Socket> {
+    let socket = open_socket(address, Type::DGRAM, Protocol::UDP)?;
+    // A smaller buffer than asked for is no reason not to serve.
+    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
+    let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+    Ok(socket)
 }
 
 fn open_socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {

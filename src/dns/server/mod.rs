@@ -1,10 +1,12 @@
 //! Transports of the service process (300): they carry octets and count them; what is answered is decided in `answer`.
 //!
-//! A [`Service`] has listeners, each one address with UDP and TCP. UDP is answered by threads of its own (`udp`), TCP
-//! by tasks on the caller's runtime (`tcp`). All read the zones through one atomic pointer, so that a reload never
-//! stops them. Sockets are opened in [`Service::start`] and [`Service::add_listener`] and nowhere else.
+//! A [`Service`] has listeners, each one address with UDP and TCP, or with one encrypted transport. UDP is answered by
+//! threads of its own (`udp`), TCP by tasks on the caller's runtime (`tcp`), the rest by tasks there too (`encrypted`).
+//! All read the zones through one atomic pointer, so that a reload never stops them. Sockets are opened in
+//! [`Service::start`], [`Service::add_listener`] and [`Service::add_encrypted`] and nowhere else.
 
 mod connections;
+pub mod encrypted;
 mod guard;
 mod listen;
 mod tcp;
@@ -127,7 +129,7 @@ struct Running {
     phase: watch::Sender<Phase>,
     /// Nothing is ever sent: it is closed when the last worker has ended.
     ended: Receiver<()>,
-    counters: [Arc<counters::Listener>; 2],
+    counters: Vec<Arc<counters::Listener>>,
 }
 
 impl Service {
@@ -173,16 +175,10 @@ impl Service {
             address,
             phase,
             ended,
-            counters: counters.clone(),
+            counters: counters.to_vec(),
         };
         let [udp_counters, tcp_counters] = counters;
-        let acceptor = tcp::Acceptor {
-            shared: Arc::clone(&self.shared),
-            counters: tcp_counters,
-            connections: Arc::clone(&self.connections),
-            most_queries: self.limits.tcp_queries,
-            phases: phases.clone(),
-        };
+        let acceptor = self.acceptor(tcp_counters, phases.clone(), tcp::Speech::Plain);
         let started = self.start_udp(sockets.udp, &udp_counters, &phases, &ending);
         let started = started.and_then(|()| {
             let _entered = self.runtime.enter();
@@ -200,14 +196,18 @@ impl Service {
         Ok(address)
     }
 
-    /// The addresses listened on.
+    /// The addresses listened on by UDP and TCP.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        self.running.iter().map(|running| running.address)
+        self.running
+            .iter()
+            .filter(|running| running.is_plain())
+            .map(|running| running.address)
     }
 
-    /// Closes one listener at once; waits until it is closed. Says whether there was one.
+    /// Closes the UDP and TCP of one address at once; waits until it is closed. Says whether there was one.
     pub fn close(&mut self, address: SocketAddr) -> bool {
-        let Some(position) = self.running.iter().position(|running| running.address == address) else {
+        let is_meant = |running: &Running| running.is_plain() && running.address == address;
+        let Some(position) = self.running.iter().position(is_meant) else {
             return false;
         };
         let running = self.running.swap_remove(position);
@@ -238,6 +238,17 @@ impl Service {
             self.finish(&running);
         }
         all_empty
+    }
+
+    fn acceptor(&self, counters: Arc<counters::Listener>, phases: watch::Receiver<Phase>, speech: tcp::Speech) -> tcp::Acceptor {
+        tcp::Acceptor {
+            shared: Arc::clone(&self.shared),
+            counters,
+            connections: Arc::clone(&self.connections),
+            most_queries: self.limits.tcp_queries,
+            phases,
+            speech,
+        }
     }
 
     fn start_udp(
@@ -284,6 +295,10 @@ impl Drop for Service {
 }
 
 impl Running {
+    fn is_plain(&self) -> bool {
+        self.counters.iter().any(|counters| counters.transport == Transport::Udp)
+    }
+
     fn has_ended_within(&self, limit: Duration) -> bool {
         self.ended.recv_timeout(limit) == Err(RecvTimeoutError::Disconnected)
     }

@@ -1,4 +1,5 @@
 //! TCP: an accept loop that nothing ends but its phase, and a task per connection (RFC 7766, RFC 1035 §4.2.2).
+//! The encrypted transports on TCP stand on the same loop; they differ in what is spoken on a connection.
 //!
 //! Queries may be pipelined; all that have arrived are answered before the answers are written together. A connection is
 //! closed when no whole query came for the idle time, when its client does not take its answers, when it has had as many
@@ -14,18 +15,21 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use nix::libc;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{self, Instant};
+use tokio_rustls::TlsAcceptor;
 
 use super::connections::{Admission, Connections};
+use super::encrypted::Relay;
 use super::guard::Guard;
 use super::udp::is_from_others;
 use super::{HEARTBEAT, Phase, Shared};
+use crate::base::time::Timestamp;
 use crate::dns::answer::{self, Client, MAX_MESSAGE, Query};
-use crate::dns::counters::{self, Drop, Tally, Transport};
+use crate::dns::counters::{self, Drop, Tally};
 use crate::io::clock;
 
 /// Read buffer of a connection at its start, in octets; it grows to the longest query that is announced.
@@ -37,12 +41,23 @@ const KEPT: usize = 16 * 1024;
 /// The idle time gets shorter while connections become many: how often a waiting one looks at it.
 const LOOK: Duration = Duration::from_secs(1);
 /// A connection that is silent for so long is closed while draining.
-const DRAINING_IDLE: Duration = Duration::from_millis(200);
+pub(super) const DRAINING_IDLE: Duration = Duration::from_millis(200);
 /// How long the client has to close its side after we closed ours; without it, unread queries would destroy our answers.
 const LINGER: Duration = Duration::from_millis(500);
 
 thread_local! {
     static ANSWER: RefCell<Box<[u8]>> = RefCell::new(vec![0; MAX_MESSAGE].into());
+}
+
+/// What is spoken on a connection.
+#[derive(Clone)]
+pub(super) enum Speech {
+    /// Messages, each after its length.
+    Plain,
+    /// The same within TLS (RFC 7858).
+    Tls(TlsAcceptor),
+    /// HTTP within TLS (RFC 8484): carried to hickory's server.
+    Https(Arc<Relay>),
 }
 
 /// Accepts the connections of one listener.
@@ -53,6 +68,7 @@ pub(super) struct Acceptor {
     pub(super) connections: Arc<Connections>,
     pub(super) most_queries: Option<NonZeroU64>,
     pub(super) phases: watch::Receiver<Phase>,
+    pub(super) speech: Speech,
 }
 
 impl Acceptor {
@@ -89,7 +105,7 @@ impl Acceptor {
         let mut tally = Tally::default();
         match accepted {
             Ok((stream, client)) => match self.connections.admit(client.ip()) {
-                Some(admission) => drop(tasks.spawn(self.clone().converse(stream, client, admission))),
+                Some(admission) => drop(tasks.spawn(self.clone().serve(stream, client, admission))),
                 None => tally.count_drop(Drop::ConnectionLimit),
             },
             Err(error) => {
@@ -107,13 +123,35 @@ impl Acceptor {
             let mut tally = Tally::default();
             tally.count_drop(Drop::Panic);
             self.counters.workers[0].add(&mut tally);
-            tracing::error!(address = %self.counters.address, "a TCP connection has panicked and is closed");
+            let (address, transport) = (self.counters.address, self.counters.transport.name());
+            tracing::error!(%address, "a {transport} connection has panicked and is closed");
         }
     }
 
-    async fn converse(mut self, mut stream: TcpStream, client: SocketAddr, _admission: Admission) {
+    async fn serve(mut self, stream: TcpStream, client: SocketAddr, _admission: Admission) {
         // Without it the last answers of a pipeline would wait for an acknowledgement.
         let _ = stream.set_nodelay(true);
+        match self.speech.clone() {
+            Speech::Plain => self.converse(stream, client).await,
+            Speech::Tls(tls) => {
+                let handshake = time::timeout(self.connections.idle(), tls.accept(stream));
+                if let Some(Ok(Ok(stream))) = until_stopped(&mut self.phases, handshake).await {
+                    self.converse(stream, client).await;
+                }
+            }
+            Speech::Https(relay) => {
+                if let Err(_unreached) = relay.carry(stream, client, self.connections.idle(), self.phases.clone()).await {
+                    let mut tally = Tally {
+                        receive_errors: 1,
+                        ..Tally::default()
+                    };
+                    self.counters.workers[0].add(&mut tally);
+                }
+            }
+        }
+    }
+
+    async fn converse(mut self, mut stream: impl AsyncRead + AsyncWrite + Unpin, client: SocketAddr) {
         let mut queries = Vec::with_capacity(READ);
         let mut answers = Vec::new();
         let mut last_query = Instant::now();
@@ -140,7 +178,7 @@ impl Acceptor {
     }
 
     /// Reads more; false when the connection is to be closed.
-    async fn read(&mut self, stream: &mut TcpStream, queries: &mut Vec<u8>, last_query: Instant) -> bool {
+    async fn read(&mut self, stream: &mut (impl AsyncRead + Unpin), queries: &mut Vec<u8>, last_query: Instant) -> bool {
         loop {
             let deadline = match *self.phases.borrow_and_update() {
                 Phase::Serve => last_query + self.connections.idle(),
@@ -163,11 +201,17 @@ impl Acceptor {
     /// and what is next.
     fn answer_frames(&self, queries: &[u8], client: SocketAddr, left: &mut u64, answers: &mut Vec<u8>) -> (usize, Verdict) {
         let (start, mut tally, mut taken) = (clock::now(), Tally::default(), 0);
-        let guard = Guard::new(&self.shared.protection, Transport::Tcp, self.counters.address.ip(), start);
         let mut verdict = Verdict::Read;
         while let Some(message) = first_frame(&queries[taken..]) {
             taken += 2 + message.len();
-            if let Err(cause) = self.answer(message, client, &guard, &mut tally, answers) {
+            let idle = Some(self.connections.idle());
+            let asked = Asked {
+                message,
+                client,
+                idle,
+                now: start,
+            };
+            if let Err(cause) = answer(&self.shared, &self.counters, &asked, &mut tally, answers) {
                 tally.count_drop(cause);
                 verdict = Verdict::Close;
                 break;
@@ -189,27 +233,14 @@ impl Acceptor {
         (taken, verdict)
     }
 
-    fn answer(&self, message: &[u8], client: SocketAddr, guard: &Guard<'_>, tally: &mut Tally, answers: &mut Vec<u8>) -> Result<(), Drop> {
-        let query = Query::parse(message)?;
-        tally.count_query(query.question.map(|question| question.record_type.0));
-        tally.from_others += u64::from(is_from_others(&self.counters, client.ip()));
-        let client = Client {
-            keepalive: Some(self.connections.idle()),
-            ..guard.meet(&query, || Some(client.ip()), tally).client
-        };
-        ANSWER.with_borrow_mut(|buffer| {
-            let reply = answer::respond(&self.shared.zones.load(), &self.shared.host(), &client, &query, message, buffer);
-            tally.count_answer(reply.response_code.0, reply.truncated);
-            answers.extend_from_slice(&(reply.octets as u16).to_be_bytes());
-            answers.extend_from_slice(&buffer[..reply.octets]);
-        });
-        Ok(())
-    }
-
     /// Writes all answers; false when the client does not take them.
-    async fn write(&self, stream: &mut TcpStream, answers: &mut Vec<u8>) -> bool {
+    async fn write(&self, stream: &mut (impl AsyncWrite + Unpin), answers: &mut Vec<u8>) -> bool {
         let count = count_frames(answers);
-        let written = time::timeout(self.connections.idle(), stream.write_all(answers)).await;
+        let writing = async {
+            stream.write_all(answers).await?;
+            stream.flush().await
+        };
+        let written = time::timeout(self.connections.idle(), writing).await;
         let accepted = matches!(written, Ok(Ok(())));
         let mut tally = Tally::default();
         if accepted {
@@ -223,6 +254,44 @@ impl Acceptor {
     }
 }
 
+/// A message that came over a stream.
+pub(super) struct Asked<'a> {
+    pub(super) message: &'a [u8],
+    pub(super) client: SocketAddr,
+    /// How long its connection may be idle, where that is for EDNS to say (RFC 7828).
+    pub(super) idle: Option<Duration>,
+    /// When it is answered.
+    pub(super) now: Timestamp,
+}
+
+/// Answers one message that came over a stream: the answer goes to the end of `answers`, after its length.
+///
+/// # Errors
+/// Why it gets no answer.
+pub(super) fn answer(
+    shared: &Shared,
+    counters: &counters::Listener,
+    asked: &Asked<'_>,
+    tally: &mut Tally,
+    answers: &mut Vec<u8>,
+) -> Result<(), Drop> {
+    let query = Query::parse(asked.message)?;
+    tally.count_query(query.question.as_ref().map(|question| question.record_type.0));
+    tally.from_others += u64::from(is_from_others(counters, asked.client.ip()));
+    let guard = Guard::new(&shared.protection, counters.transport, counters.address.ip(), asked.now);
+    let client = Client {
+        keepalive: asked.idle,
+        ..guard.meet(&query, || Some(asked.client.ip()), tally).client
+    };
+    ANSWER.with_borrow_mut(|buffer| {
+        let reply = answer::respond(&shared.zones.load(), &shared.host(), &client, &query, asked.message, buffer);
+        tally.count_answer(reply.response_code.0, reply.truncated);
+        answers.extend_from_slice(&(reply.octets as u16).to_be_bytes());
+        answers.extend_from_slice(&buffer[..reply.octets]);
+    });
+    Ok(())
+}
+
 /// What follows when the queries at hand are answered.
 enum Verdict {
     /// There are more of them.
@@ -234,13 +303,21 @@ enum Verdict {
 }
 
 /// Closes our side, then waits a moment for the client's.
-async fn close(mut stream: TcpStream) {
+pub(super) async fn close(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     if stream.shutdown().await.is_err() {
         return;
     }
     let mut rest = [0; READ];
     let until_closed = async { while matches!(stream.read(&mut rest).await, Ok(1..)) {} };
     let _ = time::timeout(LINGER, until_closed).await;
+}
+
+/// Waits for `future`, but not beyond the order to stop.
+pub(super) async fn until_stopped<F: Future>(phases: &mut watch::Receiver<Phase>, future: F) -> Option<F::Output> {
+    tokio::select! {
+        output = future => Some(output),
+        _ = phases.wait_for(|phase| *phase == Phase::Stop) => None,
+    }
 }
 
 /// The first message, if all of it is there: two octets of length go before it.
@@ -280,7 +357,7 @@ fn is_exhaustion(error: &io::Error) -> bool {
 mod tests {
     use arc_swap::ArcSwap;
 
-    use crate::base::time::Timestamp;
+    use crate::dns::counters::Transport;
     use crate::dns::protect::Protection;
     use crate::dns::protect::cookie::Secrets;
     use crate::dns::server::Limits;
@@ -302,6 +379,7 @@ mod tests {
             connections: Arc::new(Connections::new(&Limits::of(&crate::dns::config::Config::default()))),
             most_queries: None,
             phases: watch::channel(Phase::Serve).1,
+            speech: Speech::Plain,
         }
     }
 
