@@ -308,7 +308,12 @@ impl RecordType {
     /// Reads a mnemonic or `TYPEnnn`, without regard to case.
     #[must_use]
     pub fn from_text(text: &[u8]) -> Option<Self> {
-        // those that large zones are full of, as they are mostly written
+        Self::frequent(text).or_else(|| find_mnemonic(Self::KNOWN, text).or_else(|| generic_number(text, b"TYPE").map(Self)))
+    }
+
+    /// Reads the mnemonics that large zones are full of, as they are mostly written.
+    #[must_use]
+    pub fn frequent(text: &[u8]) -> Option<Self> {
         Some(match text {
             b"A" => Self::A,
             b"NS" => Self::NS,
@@ -321,7 +326,7 @@ impl RecordType {
             b"MX" => Self::MX,
             b"TXT" => Self::TXT,
             b"PTR" => Self::PTR,
-            _ => return find_mnemonic(Self::KNOWN, text).or_else(|| generic_number(text, b"TYPE").map(Self)),
+            _ => return None,
         })
     }
 

@@ -319,16 +319,29 @@ fn place_of(gathered: &Gathered, run: Run, record_type: RecordType) -> Place {
 }
 
 /// Enters all names into the hash table: in the order in which they lie in the arena, which is read once and from end to end.
+///
+/// Some names at a time: the places of all of them in the table are read before the first one is written, so that the
+/// processor waits for memory once.
 fn fill_table(zone: &mut Zone) {
+    const AT_A_TIME: usize = 16;
     let apex = zone.apex.as_wire().len();
     let mut buffer = [0; MAX_NAME];
-    for (at, block) in block::all(&zone.arena) {
-        if block.has(Trait::Hashed) || block.has(Trait::Waste) {
-            continue;
+    let mut some: [(NameHash, u32); AT_A_TIME] = [(NameHash::ROOT, 0); AT_A_TIME];
+    let mut names = block::all(&zone.arena).filter(|(_, block)| !block.has(Trait::Hashed) && !block.has(Trait::Waste));
+    loop {
+        let mut count = 0;
+        for (slot, (at, block)) in some.iter_mut().zip(&mut names) {
+            let name = block.name();
+            let labels = name::lower_into(&name[..name.len() - apex], &mut buffer);
+            let hash = NameHash::below(zone.apex_hash, labels);
+            zone.table.touch(hash);
+            *slot = (hash, at);
+            count += 1;
         }
-        let name = block.name();
-        let labels = name::lower_into(&name[..name.len() - apex], &mut buffer);
-        zone.table.insert(NameHash::below(zone.apex_hash, labels), at);
+        some[..count].iter().for_each(|(hash, at)| zone.table.insert(*hash, *at));
+        if count < AT_A_TIME {
+            return;
+        }
     }
 }
 

@@ -360,7 +360,7 @@ impl<'t> Header<'t> {
             let word = if token.quoted { b"" } else { token.text };
             if ttl.is_none() && word.first().is_some_and(u8::is_ascii_digit) && parse_period(word).is_some() {
                 ttl = Some((read_ttl(*token)?, *token));
-            } else if let Some(found) = Class::from_text(word).filter(|found| class.is_none() && *found != Class::ANY) {
+            } else if let Some(found) = read_class(word).filter(|found| class.is_none() && *found != Class::ANY) {
                 class = Some(found);
                 if found != Class::IN {
                     return Err(mistake(
@@ -383,6 +383,14 @@ impl<'t> Header<'t> {
             "a record type is missing",
             "write a name, then TTL and class if you like, a type such as A, and its data",
         ))
+    }
+}
+
+/// Most words that could be a class are a type: those are known at once.
+fn read_class(word: &[u8]) -> Option<Class> {
+    match RecordType::frequent(word) {
+        Some(_) => None,
+        None => Class::from_text(word),
     }
 }
 

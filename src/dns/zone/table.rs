@@ -111,6 +111,11 @@ impl NameTable {
         }
     }
 
+    /// Reads the cache line that [`Self::insert`] will read first, and does not wait for it.
+    pub(super) fn touch(&self, hash: NameHash) {
+        std::hint::black_box(self.bucket(hash).map(|bucket| bucket.tags[0]));
+    }
+
     /// The number under `hash` for which `is_it` says yes.
     pub(super) fn find(&self, hash: NameHash, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         if self.buckets.is_empty() {
