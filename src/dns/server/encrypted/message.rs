@@ -127,8 +127,7 @@ fn read_record(decoder: &mut BinDecoder<'_>) -> Result<Record, DecodeError> {
 }
 
 /// Octets before the first name, and names, in the rdata of the types whose names we compress (RFC 3597 §4).
-fn names_in(record_type: Type) -> Option<(usize, usize)> {
-    if record_type == Type::MR { return None; }
+const fn names_in(record_type: Type) -> Option<(usize, usize)> {
     match record_type {
         Type::NS | Type::CNAME | Type::PTR | Type::MD | Type::MF | Type::MB | Type::MG | Type::MR => Some((0, 1)),
         Type::SOA | Type::MINFO => Some((0, 2)),
