@@ -11,6 +11,7 @@ pub(crate) fn heraldns(zone: &Zone, folder: &Path, port: u16) -> String {
 [dns]
 listen = [\"127.0.0.1:{port}\"]
 workers = 1
+rate-limit = 0
 [control]
 socket = \"{0}/control.sock\"
 [state]
