@@ -38,10 +38,13 @@ pub(super) fn answer_located<'z>(
     plan: &mut Plan<'z>,
 ) {
     plan.dnssec_ok = dnssec_ok;
-    if let Some(located) = located
-        && !matches!(question.record_type, RecordType::AXFR | RecordType::IXFR)
-    {
-        Search::new(zones, question, plan).run(located);
+    let is_transfer = matches!(question.record_type, RecordType::AXFR | RecordType::IXFR);
+    match located {
+        Some(located) if !is_transfer => Search::new(zones, question, plan).run(located),
+        Some(located) if located.zone.apex().as_wire().len() == question.name().len() => {}
+        // no zone has this name, whoever asks for it (RFC 5936 §2.2.1)
+        _ if is_transfer => plan.response_code = ResponseCode::NOT_AUTH,
+        _ => {}
     }
 }
 

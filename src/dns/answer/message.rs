@@ -93,7 +93,7 @@ impl Query {
         refusal: None,
     };
 
-    /// Reads a message. `octets` is all of it: anything after its last record makes it malformed.
+    /// Reads a message. What follows its last record is not looked at.
     ///
     /// # Errors
     /// Why it gets no answer at all.
@@ -115,12 +115,13 @@ impl Query {
         }
         (self.id, self.flags, self.edns) = (header.id, header.flags, None);
         let malformed = self.read_sections(&header, &mut reader).is_err();
-        self.refusal = if self.opcode() != Opcode::QUERY {
+        // A version comes first: what a message of another one means is not known (RFC 6891 §6.1.3).
+        self.refusal = if self.edns.as_ref().is_some_and(|edns| edns.version != EDNS_VERSION) {
+            Some(ResponseCode::BAD_VERS)
+        } else if self.opcode() != Opcode::QUERY {
             Some(ResponseCode::NOT_IMP)
         } else if malformed {
             Some(ResponseCode::FORM_ERR)
-        } else if self.edns.as_ref().is_some_and(|edns| edns.version != EDNS_VERSION) {
-            Some(ResponseCode::BAD_VERS)
         } else {
             None
         };
@@ -180,9 +181,6 @@ impl Query {
                 return Err(Malformed);
             }
             self.edns = Some(Edns::read(record.class, record.ttl, record.rdata)?);
-        }
-        if reader.at != reader.octets.len() {
-            return Err(Malformed);
         }
         match &self.edns {
             Some(edns) if edns.malformed_cookie => Err(Malformed),
@@ -376,7 +374,11 @@ mod tests {
         let edns = opt(1232, 0, &[]);
         assert_eq!(refusal([0, 0, 0, 0], &[]), malformed, "no question");
         assert_eq!(refusal([2, 0, 0, 0], &[QUESTION, QUESTION]), malformed, "two questions");
-        assert_eq!(refusal([1, 0, 0, 0], &[QUESTION, b"x"]), malformed, "trailing octets");
+        assert_eq!(
+            refusal([1, 0, 0, 0], &[QUESTION, b"x"]),
+            None,
+            "trailing octets are none of the message"
+        );
         assert_eq!(refusal([1, 0, 0, 0], &[b"\xc0\x0c\0\x01\0\x01"]), malformed, "compressed question");
         assert_eq!(
             refusal([1, 0, 0, 0], &[b"\x01a\xc0\x0c\0\x01\0\x01"]),
@@ -419,6 +421,8 @@ mod tests {
             refusal([1, 0, 0, 1], &[QUESTION, &opt(1232, 1 << 16, &[])]),
             Some(ResponseCode::BAD_VERS)
         );
+        let other_version = parse(&message(0x2800, [1, 0, 0, 1], &[QUESTION, &opt(1232, 1 << 16, &[])]));
+        assert_eq!(other_version.refusal, Some(ResponseCode::BAD_VERS), "whatever the opcode");
     }
 
     proptest! {

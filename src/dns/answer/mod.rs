@@ -150,6 +150,10 @@ pub fn respond_located(
             match (plan.response_code, question.record_type) {
                 (ResponseCode::REFUSED, RecordType::AXFR | RecordType::IXFR) => ExtendedError::NotSupported,
                 (ResponseCode::REFUSED, _) => ExtendedError::NotAuthoritative,
+                (ResponseCode::NOT_AUTH, _) => {
+                    let reply = render.refuse(ResponseCode::NOT_AUTH, Some(ExtendedError::NotAuthoritative));
+                    return reply.counted_for(client, || Account::ERROR);
+                }
                 _ => return render.plan(zones, &plan).counted_for(client, || Account::of_plan(question, &plan)),
             }
         }

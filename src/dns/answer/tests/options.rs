@@ -147,7 +147,7 @@ fn why_is_said_to_clients_with_edns() {
     let rows = [
         (ask_edns("elsewhere.test.", Type::A, 1232, false), Some(20)),
         (ask_edns("example.", Type::AXFR, 1232, false), Some(21)),
-        (ask_edns("elsewhere.test.", Type::AXFR, 1232, false), Some(21)),
+        (ask_edns("elsewhere.test.", Type::AXFR, 1232, false), Some(20)),
         (of_class(DNSClass::HS), Some(21)),
         (of_class(DNSClass::CH), Some(20)),
         (notify, Some(21)),
