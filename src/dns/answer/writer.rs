@@ -8,6 +8,10 @@ use crate::dns::types::{Class, RecordType};
 
 /// Names a compression pointer can be made to; the rest is written out.
 const MAX_KNOWN: usize = 64;
+/// Of a name with more labels than both together only so many ends are remembered, the longest and the shortest: other names
+/// of a message are either close to it or share its last labels.
+const LONGEST_ENDS: usize = 4;
+const SHORTEST_ENDS: usize = 12;
 /// Compression pointers have 14 bits.
 const MAX_POINTER: usize = 0x3fff;
 
@@ -223,20 +227,23 @@ impl<'b> Writer<'b> {
         true
     }
 
-    /// Remembers the name at `start` and all its ends that begin in its first `written` octets, the root not included.
+    /// Remembers the name at `start` and its ends that begin in its first `written` octets, the root not included.
     fn remember(&mut self, wire: &[u8], start: usize, written: usize) {
         let mut rest = wire;
-        while rest.len() > 1 {
+        let left_out = LONGEST_ENDS..name::count_labels(wire).saturating_sub(SHORTEST_ENDS);
+        for position in 0.. {
             let before = wire.len() - rest.len();
             let offset = start + before;
-            if before >= written || offset > MAX_POINTER || self.known_count == MAX_KNOWN {
+            if rest.len() <= 1 || before >= written || offset > MAX_POINTER || self.known_count == MAX_KNOWN {
                 return;
             }
-            self.known[self.known_count] = Known {
-                offset: offset as u16,
-                octets: rest.len() as u16,
-            };
-            self.known_count += 1;
+            if !left_out.contains(&position) {
+                self.known[self.known_count] = Known {
+                    offset: offset as u16,
+                    octets: rest.len() as u16,
+                };
+                self.known_count += 1;
+            }
             rest = name::parent(rest).unwrap_or(&[]);
         }
     }
@@ -296,6 +303,12 @@ mod tests {
         assert_eq!(
             written(&["a.example.", "b.example.", "c.b.example."]),
             b"\x01a\x07example\0\x01b\xc0\x0e\x01c\xc0\x17"
+        );
+        let long = "a.".repeat(120) + "example.";
+        let after = written(&[&long, "b.example.", &long]).split_off(120 * 2 + 9);
+        assert_eq!(
+            after, b"\x01b\xc0\xfc\xc0\x0c",
+            "of a name of many labels the end is shared, and the whole"
         );
         assert_eq!(written(&[".", "."]), b"\0\0", "the root is shorter than a pointer");
     }
