@@ -27,8 +27,17 @@ pub fn answer<'z>(zones: &'z ZoneSet, question: &Question, dnssec_ok: bool) -> P
     plan.dnssec_ok = dnssec_ok;
     if !matches!(question.record_type, RecordType::AXFR | RecordType::IXFR) {
         Search::new(zones, question, &mut plan).run();
+    } else if !is_apex(zones, question.name()) {
+        // no zone has this name, whoever asks for it (RFC 5936 §2.2.1)
+        plan.response_code = ResponseCode::NOT_AUTH;
     }
     plan
+}
+
+fn is_apex(zones: &ZoneSet, lower_wire_name: &[u8]) -> bool {
+    zones
+        .find(lower_wire_name)
+        .is_some_and(|zone| name::equal(zone.apex().as_wire(), lower_wire_name))
 }
 
 /// The walk along a chain of aliases.

@@ -94,7 +94,7 @@ pub struct Query {
 }
 
 impl Query {
-    /// Reads a message. `octets` is all of it: anything after its last record makes it malformed.
+    /// Reads a message. What follows its last record is not looked at.
     ///
     /// # Errors
     /// Why it gets no answer at all.
@@ -112,12 +112,13 @@ impl Query {
             refusal: None,
         };
         let malformed = query.read_sections(&header, &mut reader).err();
-        query.refusal = if query.opcode() != Opcode::QUERY {
+        // A version comes first: what a message of another one means is not known (RFC 6891 §6.1.3).
+        query.refusal = if query.edns.is_some_and(|edns| edns.version != EDNS_VERSION) {
+            Some(ResponseCode::BAD_VERS)
+        } else if query.opcode() != Opcode::QUERY {
             Some(ResponseCode::NOT_IMP)
         } else if malformed.is_some() {
             Some(ResponseCode::FORM_ERR)
-        } else if query.edns.is_some_and(|edns| edns.version != EDNS_VERSION) {
-            Some(ResponseCode::BAD_VERS)
         } else {
             None
         };
@@ -169,7 +170,7 @@ impl Query {
             }
             self.edns = Some(record.edns()?);
         }
-        if reader.at == reader.octets.len() { Ok(()) } else { Err(Malformed) }
+        Ok(())
     }
 }
 
@@ -377,7 +378,11 @@ mod tests {
         let edns = opt(1232, 0, &[]);
         assert_eq!(refusal([0, 0, 0, 0], &[]), malformed, "no question");
         assert_eq!(refusal([2, 0, 0, 0], &[QUESTION, QUESTION]), malformed, "two questions");
-        assert_eq!(refusal([1, 0, 0, 0], &[QUESTION, b"x"]), malformed, "trailing octets");
+        assert_eq!(
+            refusal([1, 0, 0, 0], &[QUESTION, b"x"]),
+            None,
+            "trailing octets are none of the message"
+        );
         assert_eq!(refusal([1, 0, 0, 0], &[b"\xc0\x0c\0\x01\0\x01"]), malformed, "compressed question");
         assert_eq!(
             refusal([1, 0, 0, 0], &[b"\x01a\xc0\x0c\0\x01\0\x01"]),
@@ -406,6 +411,8 @@ mod tests {
             refusal([1, 0, 0, 1], &[QUESTION, &opt(1232, 1 << 16, &[])]),
             Some(ResponseCode::BAD_VERS)
         );
+        let other_version = parse(&message(0x2800, [1, 0, 0, 1], &[QUESTION, &opt(1232, 1 << 16, &[])]));
+        assert_eq!(other_version.refusal, Some(ResponseCode::BAD_VERS), "whatever the opcode");
     }
 
     proptest! {

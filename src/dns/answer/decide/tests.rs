@@ -127,7 +127,9 @@ fn names_that_are_not_ours() {
         ("example.net.", "A", "REFUSED"),
         (".", "NS", "REFUSED"),
         ("xample.", "A", "REFUSED"),
-        ("www.example.", "AXFR", "REFUSED"),
+        ("www.example.", "AXFR", "NOTAUTH"),
+        ("www.example.", "IXFR", "NOTAUTH"),
+        ("elsewhere.test.", "AXFR", "NOTAUTH"),
         ("example.", "AXFR", "REFUSED"),
         ("example.", "IXFR", "REFUSED"),
     ]);
