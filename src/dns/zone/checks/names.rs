@@ -78,20 +78,22 @@ fn is_reverse(owner: &[u8]) -> bool {
 
 /// A host, a wildcard that stands for hosts, or the name of a global catalog in an Active Directory.
 fn is_owner_of_addresses(owner: &[u8]) -> bool {
-    let hosts = [&b"\x01*"[..], b"\x02gc\x06_msdcs"];
-    let above = hosts.iter().find_map(|start| {
-        let (head, rest) = owner.split_at_checked(start.len())?;
-        head.eq_ignore_ascii_case(start).then_some(rest)
-    });
-    is_host_name(above.unwrap_or(owner))
+    let catalog = b"\x02gc\x06_msdcs";
+    let above = owner.split_at_checked(catalog.len());
+    let rest = above
+        .filter(|(start, _)| start.eq_ignore_ascii_case(catalog))
+        .map_or(owner, |(_, rest)| rest);
+    name::labels(rest).all(|label| label == b"*" || is_host_label(label))
 }
 
 /// Letters, digits and hyphens, no hyphen at an end of a label. The root is no host, and nothing against it.
 pub(super) fn is_host_name(wire: &[u8]) -> bool {
-    name::labels(wire).all(|label| {
-        let is_within = |octet: &u8| octet.is_ascii_alphanumeric() || *octet == b'-';
-        label.iter().all(is_within) && label.first() != Some(&b'-') && label.last() != Some(&b'-')
-    })
+    name::labels(wire).all(is_host_label)
+}
+
+fn is_host_label(label: &[u8]) -> bool {
+    let is_within = |octet: &u8| octet.is_ascii_alphanumeric() || *octet == b'-';
+    label.iter().all(is_within) && label.first() != Some(&b'-') && label.last() != Some(&b'-')
 }
 
 /// Four numbers as in an IPv4 address, alone or, with a dot forgotten, below the apex.
@@ -127,10 +129,10 @@ mod tests {
         ] {
             assert!(!is_host_name(&wire(bad)), "{bad}");
         }
-        for owner in ["*.example.", "GC._msdcs.example."] {
+        for owner in ["*.example.", "GC._msdcs.example.", "a.*.example."] {
             assert!(is_owner_of_addresses(&wire(owner)), "{owner}");
         }
-        for owner in ["*.*.example.", "x._msdcs.example.", "a*.example."] {
+        for owner in ["x._msdcs.example.", "a*.example."] {
             assert!(!is_owner_of_addresses(&wire(owner)), "{owner}");
         }
     }
