@@ -166,7 +166,7 @@ impl Member {
             .iter()
             .map(|zone| zone.apex.replace(APEX, &self.apex).parse().unwrap())
             .collect();
-        let (owners, dnames) = (self.owners(), self.dnames());
+        let owners = self.owners();
         let mut differences = Vec::new();
         for (index, question) in asked.questions.iter().enumerate() {
             let read = |program: &Program| Answer::read(question, &asked.replies[program][index]);
@@ -184,7 +184,6 @@ impl Member {
                 theirs: &theirs,
                 apexes: &apexes,
                 owners: &owners,
-                dnames: &dnames,
             };
             match judge(&case) {
                 Verdict::Agreed => figures.count_alone(&case),
@@ -199,11 +198,6 @@ impl Member {
     fn owners(&self) -> BTreeSet<Vec<u8>> {
         let names = self.lines().filter_map(|line| self.owner(line));
         names.map(|name| name.as_wire().to_vec()).collect()
-    }
-
-    fn dnames(&self) -> Vec<Name> {
-        let lines = self.lines().filter(|line| line.split(' ').nth(2) == Some("DNAME"));
-        lines.filter_map(|line| self.owner(line)).collect()
     }
 
     fn lines(&self) -> impl Iterator<Item = &String> {

@@ -22,8 +22,6 @@ pub(crate) struct Case<'c> {
     pub(crate) apexes: &'c [Name],
     /// The names in wire form that have records, in lower case.
     pub(crate) owners: &'c BTreeSet<Vec<u8>>,
-    /// The owners of the DNAME records, in lower case.
-    pub(crate) dnames: &'c [Name],
 }
 
 impl Case<'_> {

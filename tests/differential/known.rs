@@ -7,6 +7,7 @@ use heraldns::dns::types::{RecordType, ResponseCode};
 
 use crate::answer::{Answer, Record};
 use crate::judgement::{Case, difference};
+use crate::questions::Flavour;
 
 /// A known difference.
 pub(crate) struct Known {
@@ -113,18 +114,11 @@ pub(crate) const KNOWN: &[Known] = &[
         reason: "RFC 1034 section 4.3.2, step 3b: put whatever addresses are available into the additional section",
         explains: |case, theirs| {
             let ours = case.ours;
-            let below_cut = |record: &Record| {
-                ours.authority
-                    .iter()
-                    .any(|cut| cut.record_type == RecordType::NS && name::is_subdomain(&record.owner, &cut.owner))
-            };
             let is_extra = |record: &&Record| !theirs.additional.contains(record);
             ours.is_referral()
-                && same_head(ours, theirs)
-                && ours.answer == theirs.answer
-                && ours.authority == theirs.authority
+                && same_but_additional(ours, theirs)
                 && is_part(&theirs.additional, &ours.additional)
-                && !ours.additional.iter().filter(is_extra).any(below_cut)
+                && !ours.additional.iter().filter(is_extra).any(|record| is_below_cut(ours, record))
         },
     },
     Known {
@@ -134,9 +128,7 @@ pub(crate) const KNOWN: &[Known] = &[
             let ours = case.ours;
             let is_synthesized = |record: &&Record| ours.additional.contains(record) || !case.owners.contains(&record.owner);
             ours.is_referral()
-                && same_head(ours, theirs)
-                && ours.answer == theirs.answer
-                && ours.authority == theirs.authority
+                && same_but_additional(ours, theirs)
                 && is_part(&ours.additional, &theirs.additional)
                 && theirs.additional.iter().all(|record| is_synthesized(&record))
         },
@@ -192,18 +184,30 @@ pub(crate) const KNOWN: &[Known] = &[
         },
     },
     Known {
-        name: "no glue from below a DNAME",
-        reason: "RFC 6672 section 2.4: nothing may be below a DNAME, and what is there nevertheless is not part of the zone's tree",
+        name: "all glue from below the cut, or TC",
+        reason: "RFC 9471 section 3.1: if the glue of in-domain servers does not fit, the TC bit is set; some of it is not enough",
         explains: |case, theirs| {
-            let is_below = |record: &Record| {
-                let above = case.dnames.iter().filter(|dname| dname.as_wire().len() < record.owner.len());
-                above.into_iter().any(|dname| name::is_subdomain(&record.owner, dname.as_wire()))
+            let is_missing = |record: &Record| !theirs.additional.contains(record) && is_below_cut(case.ours, record);
+            case.ours.truncated
+                && !theirs.truncated
+                && theirs.is_referral()
+                && same_but_additional(case.ours, theirs)
+                && case.ours.additional.iter().any(is_missing)
+        },
+    },
+    Known {
+        name: "other addresses of servers elsewhere, where not all fit",
+        reason: "RFC 9471 section 3.2: addresses of servers that are not below the cut may be left out; which are, is for each server to choose",
+        explains: |case, theirs| {
+            let required = |answer: &Answer| -> Vec<Record> {
+                let additional = answer.additional.iter();
+                additional.filter(|record| is_below_cut(case.ours, record)).cloned().collect()
             };
-            let same = Answer {
-                additional: theirs.additional.iter().filter(|record| !is_below(record)).cloned().collect(),
-                ..theirs.clone()
-            };
-            difference(case.ours, &same).is_none()
+            matches!(case.question.flavour, Flavour::Plain | Flavour::Narrow)
+                && case.ours.truncated == theirs.truncated
+                && theirs.is_referral()
+                && same_but_additional(case.ours, theirs)
+                && required(case.ours) == required(theirs)
         },
     },
     Known {
@@ -255,6 +259,17 @@ fn is_alias(record: &Record) -> bool {
 
 fn same_head(one: &Answer, other: &Answer) -> bool {
     (one.response_code, one.authoritative) == (other.response_code, other.authoritative)
+}
+
+/// Response code, AA, answer and authority are the same.
+fn same_but_additional(one: &Answer, other: &Answer) -> bool {
+    same_head(one, other) && one.answer == other.answer && one.authority == other.authority
+}
+
+/// It belongs to a name at or below the cut that the referral is to.
+fn is_below_cut(referral: &Answer, record: &Record) -> bool {
+    let mut cuts = referral.authority.iter().filter(|cut| cut.record_type == RecordType::NS);
+    cuts.any(|cut| name::is_subdomain(&record.owner, &cut.owner))
 }
 
 fn is_part(part: &[Record], whole: &[Record]) -> bool {

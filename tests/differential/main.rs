@@ -32,7 +32,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use crate::comparison::{Batch, Difference};
 use crate::judgement::Figures;
 use crate::shrink::shrink;
-use crate::zones::{Family, Zone};
+use crate::zones::{Chain, Family, Signer, Signing, Zone};
 
 /// Commands that must be there.
 const TOOLS: [&str; 6] = ["nsd", "knotd", "named", "ldns-signzone", "dnssec-signzone", "dnssec-keygen"];
@@ -52,11 +52,10 @@ fn main() {
             compare_generated(false)
         }),
         trial("signed_zones_are_answered_as_by_the_majority", &TOOLS, || compare_generated(true)),
-        trial(
-            "zones_of_the_repository_are_answered_as_by_the_majority",
-            &TOOLS,
-            compare_repository,
-        ),
+        trial("zones_of_the_repository_are_answered_as_by_the_majority", &TOOLS, || {
+            compare_folder("zones", &[None])
+        }),
+        trial("zones_made_by_hand_are_answered_as_by_the_majority", &TOOLS, compare_made_by_hand),
         trial("bad_zone_files_are_judged_as_by_others", &verdicts::TOOLS, verdicts::compare),
     ];
     libtest_mimic::run(&arguments, trials).exit();
@@ -96,38 +95,63 @@ fn compare_generated(signed: bool) -> Result<(), String> {
     outcome.tell()
 }
 
-/// The zone files of `zones/`; the peers get them as heraldns prints them, since NSD knows no `$GENERATE`.
-fn compare_repository() -> Result<(), String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("zones");
-    let mut family = Family {
-        seed: 0,
-        zones: Vec::new(),
-        names: Vec::new(),
+/// The zones of `tests/data/answers`, unsigned, with NSEC, and with NSEC3 and opt-out.
+fn compare_made_by_hand() -> Result<(), String> {
+    let nsec = Signing {
+        chain: Chain::Nsec,
+        signer: Signer::Dnssec,
     };
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let apex = format!("{}.", path.file_stem().unwrap().to_str().unwrap());
-        let mut include = |path: &str| Err(format!("{path} is not to be included"));
-        let loaded = zone::load(&apex.parse().unwrap(), &apex, &fs::read(&path).unwrap(), &mut include).unwrap();
-        let text = Printed(&loaded.zone).to_string();
-        let lines: Vec<String> = text.lines().map(|line| line.replacen(" IN ", " ", 1)).collect();
-        family
-            .names
-            .extend(lines.iter().filter_map(|line| line.split(' ').next()).map(str::to_owned));
-        family.zones.push(Zone {
-            apex,
-            signing: None,
-            lines,
-            original: Some(path),
-        });
-    }
-    family.names.sort();
-    family.names.dedup();
-    let mut batch = Batch::default();
-    batch.add(family.clone(), None);
+    let nsec3 = Signing {
+        chain: Chain::Nsec3 {
+            iterations: 0,
+            salt: String::new(),
+            opt_out: true,
+        },
+        signer: Signer::Dnssec,
+    };
+    compare_folder("tests/data/answers", &[None, Some(nsec), Some(nsec3)])
+}
+
+/// The zone files of a folder, `root.zone` being the root's, signed in each of these ways. Where they are not signed, heraldns
+/// serves them as they are and the peers get them as heraldns prints them, since NSD knows no `$GENERATE`.
+fn compare_folder(name: &str, signings: &[Option<Signing>]) -> Result<(), String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     let mut outcome = Outcome::default();
-    outcome.add(&[family], &batch);
+    for signing in signings {
+        let mut family = Family {
+            seed: 0,
+            zones: Vec::new(),
+            names: Vec::new(),
+        };
+        for entry in fs::read_dir(&folder).unwrap() {
+            let zone = read_zone(&entry.unwrap().path(), signing.clone());
+            let owners = zone.lines.iter().filter_map(|line| line.split(' ').next());
+            family.names.extend(owners.map(str::to_owned));
+            family.zones.push(zone);
+        }
+        family.names.sort();
+        family.names.dedup();
+        let mut batch = Batch::default();
+        batch.add(family.clone(), None);
+        outcome.add(&[family], &batch);
+    }
     outcome.tell()
+}
+
+fn read_zone(path: &Path, signing: Option<Signing>) -> Zone {
+    let apex = match path.file_stem().unwrap().to_str().unwrap() {
+        "root" => ".".to_owned(),
+        stem => format!("{stem}."),
+    };
+    let mut include = |path: &str| Err(format!("{path} is not to be included"));
+    let loaded = zone::load(&apex.parse().unwrap(), &apex, &fs::read(path).unwrap(), &mut include).unwrap();
+    let text = Printed(&loaded.zone).to_string();
+    Zone {
+        apex,
+        original: signing.is_none().then(|| path.to_owned()),
+        signing,
+        lines: text.lines().map(|line| line.replacen(" IN ", " ", 1)).collect(),
+    }
 }
 
 /// What has come of all batches.

@@ -6,8 +6,8 @@ use heraldns::dns::types::RecordType;
 use crate::random::Random;
 use crate::zones::{APEX, Family, mix_case};
 
-/// Types that every name may be asked for.
-const TYPES: [RecordType; 14] = [
+/// Types that every name is asked for, beside those of its records.
+const TYPES: [RecordType; 18] = [
     RecordType::A,
     RecordType::AAAA,
     RecordType::NS,
@@ -22,7 +22,13 @@ const TYPES: [RecordType; 14] = [
     RecordType::NSEC,
     RecordType::RRSIG,
     RecordType::DNSKEY,
+    RecordType::NSEC3,
+    RecordType::NSEC3PARAM,
+    RecordType::HTTPS,
+    RecordType(65_280),
 ];
+/// Of them, how many a name beside those of the family is asked for.
+const BESIDE: usize = 4;
 
 /// What a client says about EDNS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +36,20 @@ pub(crate) enum Flavour {
     Plain,
     Edns,
     DnssecOk,
+    /// As [`Flavour::DnssecOk`], with room for a small answer only.
+    Narrow,
+}
+
+impl Flavour {
+    /// The OPT record but for its owner and type; none without EDNS.
+    fn opt(self) -> Option<[u8; 8]> {
+        match self {
+            Self::Plain => None,
+            Self::Edns => Some([0x10, 0, 0, 0, 0, 0, 0, 0]),
+            Self::DnssecOk => Some([0x10, 0, 0, 0, 0x80, 0, 0, 0]),
+            Self::Narrow => Some([0x02, 0x80, 0, 0, 0x80, 0, 0, 0]),
+        }
+    }
 }
 
 /// A question, ready to be sent but for the message's id.
@@ -65,10 +85,10 @@ impl Question {
         message.extend_from_slice(wire.as_wire());
         message.extend_from_slice(&record_type.0.to_be_bytes());
         message.extend_from_slice(&[0, 1]);
-        if flavour != Flavour::Plain {
+        if let Some(opt) = flavour.opt() {
             message[11] = 1;
-            message.extend_from_slice(&[0, 0, 41, 0x10, 0, 0, 0]);
-            message.extend_from_slice(if flavour == Flavour::DnssecOk { &[0x80, 0, 0, 0] } else { &[0; 4] });
+            message.extend_from_slice(&[0, 0, 41]);
+            message.extend_from_slice(&opt);
         }
         Some(Self {
             name: name.to_owned(),
@@ -86,16 +106,19 @@ pub(crate) fn questions(family: &Family) -> Vec<Question> {
     let mut questions = Vec::new();
     for (name, thorough) in names(family, &mut random) {
         let mut types = types_at(family, &name);
-        for _ in 0..if thorough { 6 } else { 2 } {
-            types.push(*random.pick(&TYPES));
+        if thorough {
+            types.extend(TYPES);
+        } else {
+            types.extend((0..BESIDE).map(|_| *random.pick(&TYPES)));
         }
         types.sort();
         types.dedup();
         for record_type in types {
             let flavour = match random.below(10) {
-                0..6 if is_signed => Flavour::DnssecOk,
+                0..5 if is_signed => Flavour::DnssecOk,
+                5 => Flavour::Narrow,
                 0..4 => Flavour::Plain,
-                4..7 => Flavour::Edns,
+                4 | 6 => Flavour::Edns,
                 _ => Flavour::DnssecOk,
             };
             let asked = if random.percent(20) {
@@ -116,22 +139,37 @@ fn names(family: &Family, random: &mut Random) -> Vec<(String, bool)> {
         family
             .zones
             .iter()
-            .any(|zone| name == zone.apex || name.ends_with(&format!(".{}", zone.apex)))
+            .any(|zone| name == zone.apex || zone.apex == "." || name.ends_with(&format!(".{}", zone.apex)))
     };
     for name in family.names.iter().filter(|name| is_inside(name)) {
         names.push((name.clone(), true));
+        // the root is written as the dot that other names end with
+        let name = if name == "." { "" } else { name };
         names.push((format!("{}.{name}", random.pick(&["zz", "a", "*", "x.y", "ns", "\\001"])), false));
-        let (label, above) = name.split_once('.').unwrap();
-        if !label.ends_with('\\') && !above.is_empty() {
+        if let Some((label, above)) = name
+            .split_once('.')
+            .filter(|(label, above)| !label.ends_with('\\') && !above.is_empty())
+        {
             names.push((format!("{label}0.{above}"), false));
             names.push((format!("{}.{above}", random.pick(&["*", "-", "zz", "0"])), false));
             names.push((above.to_owned(), true));
+        }
+        if random.percent(10) {
+            names.push((longest_below(name), false));
         }
     }
     names.sort();
     names.dedup_by(|one, other| one.0 == other.0);
     names.retain(|(name, _)| is_inside(name));
     names
+}
+
+/// A name below this one, of one-letter labels, as long as names may be or nearly so.
+fn longest_below(name: &str) -> String {
+    const MOST: usize = 255;
+    const APEX_OCTETS: usize = "f00.test..".len();
+    let octets = name.len() + 1 + APEX_OCTETS - APEX.len();
+    "a.".repeat(MOST.saturating_sub(octets) / 2) + name
 }
 
 /// The types of the records at this name, in any zone.

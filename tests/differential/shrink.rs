@@ -4,14 +4,16 @@
 
 use crate::comparison::{Batch, Difference};
 use crate::judgement::Figures;
-use crate::zones::Family;
+use crate::zones::{APEX, Family};
 
 /// Rounds of servers for one family.
 const MOST_ROUNDS: usize = 30;
 
-/// The smallest family that was found to show this difference.
+/// The smallest family that was found to show this difference. Zones with names of their own stay as they are: they cannot
+/// be served many times.
 pub(crate) fn shrink(family: &Family, difference: &Difference) -> Family {
-    let Some(question) = &difference.question else {
+    let is_renamable = family.zones.iter().all(|zone| zone.apex.ends_with(APEX));
+    let Some(question) = difference.question.as_ref().filter(|_| is_renamable) else {
         return family.clone();
     };
     let mut smallest = family.clone();

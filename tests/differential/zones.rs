@@ -197,12 +197,23 @@ pub(crate) fn mix_case(random: &mut Random, name: &str) -> String {
     own.chars().map(flip).chain(APEX.chars()).collect()
 }
 
+/// What becomes of records below a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Below {
+    /// They are answered.
+    Open,
+    /// A cut hides them, but for glue.
+    Cut,
+    /// A DNAME allows none: most servers do not load the zone.
+    Dname,
+}
+
 /// Writes the records of one zone.
 struct Builder<'f> {
     random: &'f mut Random,
     apex: &'f str,
-    /// Names that have records in this zone, and whether they may have more.
-    owners: Vec<(String, bool)>,
+    /// Names that have records in this zone.
+    owners: Vec<(String, Below)>,
     lines: Vec<String>,
     names: &'f mut Vec<String>,
 }
@@ -214,7 +225,7 @@ impl Builder<'_> {
         self.lines.push(format!(
             "{apex} {ttl} SOA ns.{apex} host\\.master.{apex} 1 7200 3600 1209600 {minimum}"
         ));
-        self.take(&apex, true);
+        self.take(&apex, Below::Open);
         self.apex_servers();
         for child in nested {
             if self.random.percent(85) {
@@ -240,12 +251,12 @@ impl Builder<'_> {
             servers.push("ns.elsewhere.invalid.".to_owned());
         }
         self.lines.extend(servers.iter().map(|server| format!("{apex} 3600 NS {server}")));
-        self.take(&server, true);
+        self.take(&server, Below::Open);
         self.address(&server);
     }
 
-    fn take(&mut self, owner: &str, open: bool) {
-        self.owners.push((owner.to_ascii_lowercase(), open));
+    fn take(&mut self, owner: &str, below: Below) {
+        self.owners.push((owner.to_ascii_lowercase(), below));
         self.names.push(owner.to_owned());
     }
 
@@ -265,14 +276,19 @@ impl Builder<'_> {
         }
     }
 
-    /// Whether the name has no records yet, and no DNAME or cut above it but in rare cases: not every server loads those.
+    /// Whether the name has no records yet, and is not hidden but in some cases.
     fn is_free(&mut self, owner: &str) -> bool {
         let owner = owner.to_ascii_lowercase();
-        let occluded = self
-            .owners
-            .iter()
-            .any(|(other, open)| !open && owner.ends_with(&format!(".{other}")));
-        owner.len() < 200 && self.owners.iter().all(|(other, _)| *other != owner) && (!occluded || self.random.percent(4))
+        let is_below = |kind: Below| {
+            self.owners
+                .iter()
+                .any(|(other, below)| *below == kind && owner.ends_with(&format!(".{other}")))
+        };
+        let (below_cut, below_dname) = (is_below(Below::Cut), is_below(Below::Dname));
+        owner.len() < 200
+            && self.owners.iter().all(|(other, _)| *other != owner)
+            && (!below_cut || self.random.percent(25))
+            && (!below_dname || self.random.percent(1))
     }
 
     fn fill(&mut self, owner: &str) {
@@ -282,12 +298,12 @@ impl Builder<'_> {
         let is_wildcard = owner.starts_with("*.");
         match self.random.below(100) {
             0..20 => {
-                self.take(owner, true);
+                self.take(owner, Below::Open);
                 let target = self.target();
                 self.write(owner, "CNAME", &[target]);
             }
-            20..30 if !is_wildcard => {
-                self.take(owner, false);
+            20..30 if !is_wildcard || self.random.percent(25) => {
+                self.take(owner, Below::Dname);
                 let target = self.target();
                 self.write(owner, "DNAME", &[target]);
                 if self.random.percent(30) {
@@ -296,14 +312,14 @@ impl Builder<'_> {
             }
             30..45 if !is_wildcard => self.delegate(owner),
             _ => {
-                self.take(owner, true);
+                self.take(owner, Below::Open);
                 self.data(owner);
             }
         }
     }
 
     fn delegate(&mut self, owner: &str) {
-        self.take(owner, false);
+        self.take(owner, Below::Cut);
         let servers = self.servers(owner);
         self.write(owner, "NS", &servers);
         if self.random.percent(40) {
