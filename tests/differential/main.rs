@@ -15,6 +15,7 @@ mod comparison;
 mod cookies;
 mod judgement;
 mod known;
+mod messages;
 mod questions;
 mod random;
 mod records;
@@ -67,6 +68,7 @@ fn main() {
             compare_folder("zones", &[None])
         }),
         trial("zones_made_by_hand_are_answered_as_by_the_majority", &TOOLS, compare_made_by_hand),
+        trial("odd_messages_are_answered_as_by_the_majority", &TOOLS, messages::compare),
         trial(
             "servers_of_one_secret_take_each_other_s_cookies",
             &TOOLS,
