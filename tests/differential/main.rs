@@ -13,6 +13,7 @@ mod client;
 mod comparison;
 mod judgement;
 mod known;
+mod messages;
 mod questions;
 mod random;
 mod records;
@@ -56,6 +57,7 @@ fn main() {
             compare_folder("zones", &[None])
         }),
         trial("zones_made_by_hand_are_answered_as_by_the_majority", &TOOLS, compare_made_by_hand),
+        trial("odd_messages_are_answered_as_by_the_majority", &TOOLS, messages::compare),
         trial("bad_zone_files_are_judged_as_by_others", &verdicts::TOOLS, verdicts::compare),
     ];
     libtest_mimic::run(&arguments, trials).exit();
