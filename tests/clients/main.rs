@@ -74,7 +74,8 @@ fn kdig_expecting(name: &str, server: &Server, transport: &str, port: u16, quest
     // The transport last: each of the options before it means TLS.
     let output = kdig.args([transport, "+edns"]).args(question.split(' ')).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let about_the_way = [";; Received", ";; Time", ";; From", ";; TLS", ";; HTTP", ";; QUIC"];
+    // A cookie tells the second it was made in.
+    let about_the_way = [";; COOKIE", ";; Received", ";; Time", ";; From", ";; TLS", ";; HTTP", ";; QUIC"];
     let lines = text
         .lines()
         .filter(|line| !about_the_way.iter().any(|start| line.starts_with(start)));
