@@ -65,7 +65,13 @@ fn kdig(server: &Server, transport: &str, port: u16, question: &str) -> Option<S
 
 fn kdig_expecting(name: &str, server: &Server, transport: &str, port: u16, question: &str) -> Option<String> {
     let mut kdig = Command::new("kdig");
-    kdig.args(["@127.0.0.1", "-p", &port.to_string(), "+retry=0", "+timeout=10"]);
+    kdig.args([
+        &format!("@{}", server.ports.address),
+        "-p",
+        &port.to_string(),
+        "+retry=0",
+        "+timeout=10",
+    ]);
     if port != server.ports.plain {
         let trusted = server.folder.path().join("cert.pem");
         kdig.arg(format!("+tls-ca={}", trusted.display()))
