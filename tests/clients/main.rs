@@ -65,7 +65,13 @@ fn kdig(server: &Server, transport: &str, port: u16, question: &str) -> Option<S
 
 fn kdig_expecting(name: &str, server: &Server, transport: &str, port: u16, question: &str) -> Option<String> {
     let mut kdig = Command::new("kdig");
-    kdig.args(["@127.0.0.1", "-p", &port.to_string(), "+retry=0", "+timeout=10"]);
+    kdig.args([
+        &format!("@{}", server.ports.address),
+        "-p",
+        &port.to_string(),
+        "+retry=0",
+        "+timeout=10",
+    ]);
     if port != server.ports.plain {
         let trusted = server.folder.path().join("cert.pem");
         kdig.arg(format!("+tls-ca={}", trusted.display()))
@@ -74,7 +80,8 @@ fn kdig_expecting(name: &str, server: &Server, transport: &str, port: u16, quest
     // The transport last: each of the options before it means TLS.
     let output = kdig.args([transport, "+edns"]).args(question.split(' ')).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let about_the_way = [";; Received", ";; Time", ";; From", ";; TLS", ";; HTTP", ";; QUIC"];
+    // A cookie tells the second it was made in.
+    let about_the_way = [";; COOKIE", ";; Received", ";; Time", ";; From", ";; TLS", ";; HTTP", ";; QUIC"];
     let lines = text
         .lines()
         .filter(|line| !about_the_way.iter().any(|start| line.starts_with(start)));

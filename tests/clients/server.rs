@@ -1,9 +1,12 @@
 //! The real program, with every transport, a certificate of its own and no privileges; perhaps as the child of another program.
+//!
+//! Each has a loopback address of its own: on 127.0.0.1 its ports could go to a client of another test before it has them.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
@@ -18,8 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The name in its certificate.
 pub(crate) const NAME: &str = "ns.example.com";
 
-/// Where it listens, on 127.0.0.1.
+/// Where it listens.
 pub(crate) struct Ports {
+    pub(crate) address: IpAddr,
     pub(crate) plain: u16,
     pub(crate) tls: u16,
     pub(crate) https: u16,
@@ -39,8 +43,10 @@ impl Server {
     /// Starts the server behind the words of another command, and waits until it says that it can serve.
     pub(crate) fn start(behind: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let [plain, tls, https, quic, web] = free_ports();
+        let address = own_address();
+        let [plain, tls, https, quic, web] = free_ports(address);
         let ports = Ports {
+            address,
             plain,
             tls,
             https,
@@ -71,11 +77,11 @@ impl Server {
 
     /// Reads the log up to a line with `text` in it; its end is a failure, and so is a long silence.
     pub(crate) fn read_until(&self, text: &str) {
-        loop {
-            let line = self.log.recv_timeout(PATIENCE);
-            let line = line.unwrap_or_else(|error| panic!("the server never said '{text}': {error}"));
-            if line.contains(text) {
-                return;
+        let mut said = String::new();
+        while !said.lines().next_back().is_some_and(|line| line.contains(text)) {
+            match self.log.recv_timeout(PATIENCE) {
+                Ok(line) => said += &format!("{line}\n"),
+                Err(error) => panic!("the server never said '{text}' ({error}); it said:\n{said}"),
             }
         }
     }
@@ -108,12 +114,12 @@ impl Server {
             "QUIC" => self.ports.quic,
             _ => self.ports.plain,
         };
-        format!("address=\"127.0.0.1:{port}\",transport=\"{transport}\"")
+        format!("address=\"{}:{port}\",transport=\"{transport}\"", self.ports.address)
     }
 
     /// The value of one line of `/metrics`.
     pub(crate) fn metric(&self, name: &str) -> u64 {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.ports.web)).unwrap();
+        let mut stream = TcpStream::connect((self.ports.address, self.ports.web)).unwrap();
         write!(stream, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
         let mut page = String::new();
         stream.read_to_string(&mut page).unwrap();
@@ -124,23 +130,31 @@ impl Server {
 
     /// Sends a signal to the guardian, which may not be the process that was started.
     pub(crate) fn signal(&self, signal: Signal) {
-        let guardian = self.status().pids.guardian.unwrap();
-        kill_process(Pid::from_raw(guardian.try_into().unwrap()).unwrap(), signal).unwrap();
+        signal_guardian(&self.status(), signal);
     }
+}
+
+fn signal_guardian(status: &Status, signal: Signal) {
+    let guardian = status.pids.guardian.unwrap();
+    kill_process(Pid::from_raw(guardian.try_into().unwrap()).unwrap(), signal).unwrap();
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if self.process.try_wait().is_ok_and(|ended| ended.is_none()) {
-            self.signal(Signal::TERM);
-            let _ = self.process.wait();
+        let socket = self.folder.path().join("run/c.sock");
+        match client::ask::<Status>(&socket, &control::Command::Status) {
+            Ok(status) => signal_guardian(&status, Signal::TERM),
+            // It has ended, or never began.
+            Err(_) => drop(self.process.kill()),
         }
+        let _ = self.process.wait();
     }
 }
 
 impl Ports {
     fn config(&self) -> String {
         let Self {
+            address,
             plain,
             tls,
             https,
@@ -150,10 +164,10 @@ impl Ports {
         format!(
             r#"identity = "t1"
 [dns]
-listen = ["127.0.0.1:{plain}"]
-tls-listen = ["127.0.0.1:{tls}"]
-https-listen = ["127.0.0.1:{https}"]
-quic-listen = ["127.0.0.1:{quic}"]
+listen = ["{address}:{plain}"]
+tls-listen = ["{address}:{tls}"]
+https-listen = ["{address}:{https}"]
+quic-listen = ["{address}:{quic}"]
 certificate-file = "cert.pem"
 key-file = "key.pem"
 udp-payload = 4096
@@ -162,7 +176,7 @@ directory = "."
 [control]
 socket = "run/c.sock"
 [web]
-listen = "127.0.0.1:{web}"
+listen = "{address}:{web}"
 "#
         )
     }
@@ -184,12 +198,19 @@ fn make_certificate(folder: &TempDir) {
     fs::write(folder.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
 }
 
-/// Ports that were free a moment ago, for UDP and TCP.
-fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
+/// An address that no other server of this run has, nor of another run at the same time.
+fn own_address() -> IpAddr {
+    static SERVERS: AtomicU8 = AtomicU8::new(1);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, high | 0x80, low, SERVERS.fetch_add(1, Relaxed)).into()
+}
+
+/// Ports that are free on an address of our own, for UDP and TCP.
+fn free_ports<const COUNT: usize>(address: IpAddr) -> [u16; COUNT] {
     // All are held until the last is found: none comes twice.
     let held: [(TcpListener, UdpSocket); COUNT] = std::array::from_fn(|_| {
         loop {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let listener = TcpListener::bind((address, 0)).unwrap();
             if let Ok(socket) = UdpSocket::bind(listener.local_addr().unwrap()) {
                 return (listener, socket);
             }

@@ -161,11 +161,11 @@ impl Certificates {
             Ok(new) => {
                 let recovered = look.fault.take().is_some();
                 let renewed = self.current.load().cert != new.cert;
+                // In any case: the same certificate may have come with another form of its key.
+                self.current.store(Arc::new(new));
                 if renewed || recovered {
                     tracing::info!("the certificate of {} is in use", self.files.certificate.display());
                 }
-                // Stored in any case: the same certificate may have come with another form of its key.
-                self.current.store(Arc::new(new));
                 Ok(if renewed { Renewal::Renewed } else { Renewal::Same })
             }
             Err(error) => {
