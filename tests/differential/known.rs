@@ -185,29 +185,24 @@ pub(crate) const KNOWN: &[Known] = &[
     },
     Known {
         name: "all glue from below the cut, or TC",
-        reason: "RFC 9471 section 3.1: if the glue of in-domain servers does not fit, the TC bit is set; some of it is not enough",
+        reason: "RFC 9471 section 3.1: if the glue of in-domain servers does not fit, the TC bit is set; some of it is not enough, and \
+                 the bit says nothing about other addresses",
         explains: |case, theirs| {
             let is_missing = |record: &Record| !theirs.additional.contains(record) && is_below_cut(case.ours, record);
-            case.ours.truncated
-                && !theirs.truncated
-                && theirs.is_referral()
-                && same_but_additional(case.ours, theirs)
-                && case.ours.additional.iter().any(is_missing)
+            let lacks_glue = !theirs.truncated && case.ours.additional.iter().any(is_missing);
+            let lacks_other = theirs.truncated && !case.ours.truncated && required(case, case.ours) == required(case, theirs);
+            theirs.is_referral() && same_but_additional(case.ours, theirs) && (lacks_glue || lacks_other)
         },
     },
     Known {
         name: "other addresses of servers elsewhere, where not all fit",
         reason: "RFC 9471 section 3.2: addresses of servers that are not below the cut may be left out; which are, is for each server to choose",
         explains: |case, theirs| {
-            let required = |answer: &Answer| -> Vec<Record> {
-                let additional = answer.additional.iter();
-                additional.filter(|record| is_below_cut(case.ours, record)).cloned().collect()
-            };
             matches!(case.question.flavour, Flavour::Plain | Flavour::Narrow)
                 && case.ours.truncated == theirs.truncated
                 && theirs.is_referral()
                 && same_but_additional(case.ours, theirs)
-                && required(case.ours) == required(theirs)
+                && required(case, case.ours) == required(case, theirs)
         },
     },
     Known {
@@ -270,6 +265,12 @@ fn same_but_additional(one: &Answer, other: &Answer) -> bool {
 fn is_below_cut(referral: &Answer, record: &Record) -> bool {
     let mut cuts = referral.authority.iter().filter(|cut| cut.record_type == RecordType::NS);
     cuts.any(|cut| name::is_subdomain(&record.owner, &cut.owner))
+}
+
+/// The addresses in this answer that belong to names below the cut: those that a referral must have.
+fn required(case: &Case<'_>, answer: &Answer) -> Vec<Record> {
+    let additional = answer.additional.iter();
+    additional.filter(|record| is_below_cut(case.ours, record)).cloned().collect()
 }
 
 fn is_part(part: &[Record], whole: &[Record]) -> bool {

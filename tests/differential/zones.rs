@@ -121,7 +121,10 @@ impl Family {
             builder.build(&nested);
             let lines = builder.lines;
             // ldns writes the quote of a name without its backslash
-            if let Some(signing) = signing.as_mut().filter(|_| lines.iter().any(|line| line.contains("\\\"te."))) {
+            if let Some(signing) = signing
+                .as_mut()
+                .filter(|_| lines.iter().any(|line| line.to_ascii_lowercase().contains("\\\"te.")))
+            {
                 signing.signer = Signer::Dnssec;
             }
             family.zones.push(Zone {

@@ -52,6 +52,11 @@ impl Nsec3Chain {
         hash(self.iterations, &self.salt, lower_wire_name)
     }
 
+    /// How many times a hash is hashed again.
+    pub(super) fn iterations(&self) -> u16 {
+        self.iterations
+    }
+
     /// All hashes in order, each with the node of its record in `zone`, whose chain this is.
     pub(super) fn records<'z>(&self, zone: &'z Zone) -> impl Iterator<Item = (Nsec3Hash, Node<'z>)> {
         let nodes = zone.order[self.first..].iter().map(|at| zone.at(*at));

@@ -15,6 +15,8 @@ use crate::dns::name::{self, MAX_NAME};
 use crate::dns::types::RecordType;
 
 const SIGN_AGAIN: &str = "sign the zone again";
+/// So many hashes are made to look whether each name has its NSEC3 record: some seconds.
+const MOST_HASHES: u64 = 50_000_000;
 /// The opt-out flag of an NSEC3 record (RFC 5155 §3.1.2.1).
 const OPT_OUT: u8 = 1;
 
@@ -215,6 +217,10 @@ fn check_nsec3(zone: &Zone, chain: &Nsec3Chain, warn: &mut impl FnMut(String, &s
                 SIGN_AGAIN,
             );
         }
+    }
+    if zone.node_count() as u64 * (u64::from(chain.iterations()) + 1) > MOST_HASHES {
+        let message = "whether each name has its NSEC3 record is not checked: the iterations are too many";
+        return warn(message.to_owned(), "sign it with 0 iterations and no salt (RFC 9276 section 3.1)");
     }
     for node in zone.nodes() {
         let is_hashed = node.rrset(RecordType::NSEC3).is_some();

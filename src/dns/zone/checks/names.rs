@@ -61,12 +61,17 @@ fn check_named_host(record: &Record<'_>, problems: &mut Problems) {
         RecordType::PTR if is_reverse(record.owner) => "target",
         _ => return,
     };
-    let Some(host) = name::wire_length(record.rdata).map(|length| &record.rdata[..length]) else {
+    let Some((host, rest)) = name::wire_length(record.rdata).map(|length| record.rdata.split_at(length)) else {
         return;
     };
     if !is_host_name(host) {
         let message = format!("{} {what} {} is no host name", record.record_type, name::display(host));
         problems.warning(record.place, message, HOST_CURE);
+    }
+    let mailbox = name::labels(rest).next().unwrap_or_default();
+    if record.record_type == RecordType::SOA && mailbox.contains(&b'@') {
+        let message = format!("SOA mailbox with '@': '{}'", mailbox.escape_ascii());
+        problems.warning(record.place, message, "write a dot in its place (RFC 1035 section 8)");
     }
 }
 
