@@ -204,7 +204,7 @@ pub(super) fn show_decision(entry: &Entry) -> status::Decision {
         at: clock::wall_clock_of(entry.seen.at).to_string(),
         from: entry.from.name().to_owned(),
         to: entry.to.name().to_owned(),
-        reason: entry.reason.to_string(),
+        reason: entry.rule.to_string(),
         seen: seen
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))

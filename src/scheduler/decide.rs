@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use super::cost::{BUSY, QUIET};
+use super::decision::CostClass;
+use super::forecast::others_need_help;
 use super::standing::{Reason, Standing, State};
+use crate::base::peer::IdentityHash;
 use crate::base::time::Timestamp;
 use crate::monitor::observation::{Health, Observation, Order};
 
@@ -13,6 +17,8 @@ pub struct Policy {
     pub standby_after: Duration,
     /// Healthy for so long before advertising again after a failure of the service.
     pub hold: Duration,
+    /// Who this is; servers that would move at the same time do not.
+    pub identity: IdentityHash,
 }
 
 /// The standing that follows from `seen`. The same standing comes back, unchanged, when nothing is to be decided.
@@ -44,21 +50,28 @@ pub fn decide(policy: &Policy, standing: Standing, seen: &Observation) -> Standi
         State::Serving | State::Idle => standing.ready_since.or(Some(seen.at)),
         State::Starting | State::Draining | State::Withdrawn(_) | State::Stopping => None,
     };
+    let cost = match state {
+        State::Serving => standing.cost.follow(policy.identity, standing.decision, seen),
+        State::Starting | State::Idle | State::Draining | State::Withdrawn(_) | State::Stopping => standing.cost.at_rest(),
+    };
+    let class_changes = cost.class != standing.cost.class;
     let standing = Standing {
+        cost,
         healthy_since,
         // Forgotten once it has been lived down.
         service_failed: service_failed.filter(|_| ready_since.is_none()),
         ready_since,
         ..standing
     };
+    let decision = standing.decision + u64::from(class_changes || state != standing.state);
     if state == standing.state {
-        return standing;
+        return Standing { decision, ..standing };
     }
     Standing {
         state,
         reason,
         since: seen.at,
-        decision: standing.decision + 1,
+        decision,
         ..standing
     }
 }
@@ -103,13 +116,18 @@ fn served(policy: &Policy, standing: &Standing, seen: &Observation, condition: H
         (Health::Healthy, State::Serving) if is_idle(policy, standing, seen) => (State::Idle, Reason::NoQueries),
         (Health::Healthy, State::Serving) => (State::Serving, Reason::Healthy),
         (Health::Healthy, State::Idle) if is_idle(policy, standing, seen) => (State::Idle, Reason::NoQueries),
+        (Health::Healthy, State::Idle) if others_need_help(seen, BUSY) => (State::Serving, Reason::OthersBusy),
         (Health::Healthy, State::Idle) => (State::Serving, Reason::WantedAgain),
     }
 }
 
 /// Claim 7: nobody has asked for `standby-after`, neither with a query nor with a solicitation.
+///
+/// Not a server that has sent its queries away itself; and not while another one could soon need this one, which nobody
+/// would ask while it is the last resort.
 fn is_idle(policy: &Policy, standing: &Standing, seen: &Observation) -> bool {
-    if policy.standby_after.is_zero() {
+    let needed_from = if standing.state == State::Idle { BUSY } else { QUIET };
+    if policy.standby_after.is_zero() || standing.cost.class != CostClass::Normal || others_need_help(seen, needed_from) {
         return false;
     }
     let last_asked = seen.last_inflow.max(seen.last_wanted).max(standing.ready_since);
@@ -126,19 +144,11 @@ mod tests {
     const POLICY: Policy = Policy {
         standby_after: Duration::from_secs(30),
         hold: Duration::from_secs(3),
+        identity: IdentityHash(1),
     };
 
     fn healthy(at: u64) -> Observation {
-        Observation {
-            at: Timestamp::from_secs(at),
-            service: Health::Healthy,
-            link: Health::Healthy,
-            last_inflow: None,
-            last_wanted: None,
-            other_holder: false,
-            order: Order::Serve,
-            load: 0,
-        }
+        Observation::empty(Timestamp::from_secs(at), Health::Healthy, Order::Serve)
     }
 
     fn in_state(state: State) -> Standing {
