@@ -20,9 +20,9 @@ pub fn wanted(thread: u32) -> Option<Duration> {
 /// Nanoseconds on a processor, nanoseconds in a queue for one, and how often.
 fn parse(text: &str) -> Option<Duration> {
     let mut fields = text.split_ascii_whitespace().map(str::parse::<u64>);
-    let (run, waited) = (fields.next()?.ok()?, fields.next()?.ok()?);
-    // A kernel that does not count it shows zeros.
-    (run > 0).then(|| Duration::from_nanos(run.saturating_add(waited)))
+    let (run, waited, turns) = (fields.next()?.ok()?, fields.next()?.ok()?, fields.next()?.ok()?);
+    // A kernel that does not count shows zeros; who asks has had a turn.
+    (turns > 0).then(|| Duration::from_nanos(run.saturating_add(waited)))
 }
 
 #[cfg(test)]
@@ -47,8 +47,8 @@ mod tests {
         let sleeping = ids.recv().unwrap();
         let before = clock::now();
         let worker = thread::spawn(move || {
-            let began = wanted(own_id()).unwrap();
             started.send(own_id()).unwrap();
+            let began = wanted(own_id()).unwrap();
             let mut rounds = 0_u64;
             while wanted(own_id()).unwrap() - began < Duration::from_millis(100) {
                 rounds += 1;
@@ -68,6 +68,7 @@ mod tests {
     #[test]
     fn what_is_not_counted_is_not_told() {
         assert_eq!(parse("2000 500 7\n"), Some(Duration::from_nanos(2_500)));
+        assert_eq!(parse("0 0 1"), Some(Duration::ZERO), "its first turn is not over");
         for text in ["", "0 0 0", "1", "a b c"] {
             assert_eq!(parse(text), None, "{text:?}");
         }
