@@ -270,7 +270,13 @@ impl Herald {
         let Cost { class, rule, .. } = self.standing.cost;
         if class != before.cost.class {
             let load = f64::from(load) / 1_000.0;
-            tracing::info!(class = class.name(), decision = self.standing.decision, load, "cost class {class} (was {}): {rule}", before.cost.class);
+            tracing::info!(
+                class = class.name(),
+                decision = self.standing.decision,
+                load,
+                "cost class {class} (was {}): {rule}",
+                before.cost.class
+            );
         }
     }
 

@@ -89,7 +89,11 @@ impl Herald {
                 .map(|cause| (cause.name(), total.drops[cause as usize]))
                 .collect(),
             rate_limited: vec![("dropped", total.drops[Drop::RateLimit as usize]), ("slipped", total.slipped)],
-            cookies: cookie::Standing::ALL.map(cookie::Standing::name).into_iter().zip(total.cookies).collect(),
+            cookies: cookie::Standing::ALL
+                .map(cookie::Standing::name)
+                .into_iter()
+                .zip(total.cookies)
+                .collect(),
             inflow: figures.inflow,
             answers_sent: total.accepted,
             answers_unsent: total.refused,
@@ -234,12 +238,18 @@ fn show_group(entry: &Entry) -> Vec<(String, String)> {
     let offered: u64 = group.others.iter().map(|member| u64::from(member.offered)).sum();
     let load = |load: Option<u16>| load.map_or_else(|| "unknown".to_owned(), |load| format!("{:.3}", permille(load)));
     let left = worst_if_left(entry.from_class, &entry.seen, group);
-    let back = if_returned(entry.from_class, &entry.seen);
+    let back = if_returned(entry.from_class, entry.share, &entry.seen);
     let rows = [
-        ("others", format!("{} known; attract queries: {}", group.others.len(), classes.join(", "))),
+        (
+            "others",
+            format!("{} known; attract queries: {}", group.others.len(), classes.join(", ")),
+        ),
         ("others, queries/s", offered.to_string()),
         ("others, highest load", load(group.attracting().map(|member| member.load).max())),
-        ("forecast: others, if this one leaves", left.map_or_else(|stay| stay.to_string(), |worst| load(Some(worst)))),
+        (
+            "forecast: others, if this one leaves",
+            left.map_or_else(|stay| stay.to_string(), |worst| load(Some(worst))),
+        ),
         ("forecast: this one, if it returns", load(back.map(|back| back.load))),
     ];
     rows.map(|(name, value)| (name.to_owned(), value)).to_vec()

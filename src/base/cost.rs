@@ -69,7 +69,10 @@ mod tests {
     fn each_class_costs_more_than_the_one_before() {
         assert_eq!(CostClass::ALL.map(|class| class.cost(10)), [10, 20, 110, 60_000]);
         for normal in [1, 10, 59_950, 65_000] {
-            assert!(CostClass::ALL.is_sorted_by(|one, other| one.cost(normal) < other.cost(normal)), "{normal}");
+            assert!(
+                CostClass::ALL.is_sorted_by(|one, other| one.cost(normal) < other.cost(normal)),
+                "{normal}"
+            );
         }
     }
 

@@ -102,7 +102,11 @@ pub(super) fn decisions(decisions: &[Decision]) -> String {
             reason,
             seen,
         } = decision;
-        let class = if class_from == class_to { String::new() } else { format!(", cost {class_from} -> {class_to}") };
+        let class = if class_from == class_to {
+            String::new()
+        } else {
+            format!(", cost {class_from} -> {class_to}")
+        };
         let _ = writeln!(text, "#{id} {at} {from} -> {to}{class}: {reason}");
         for (what, value) in seen {
             let _ = writeln!(text, "    {what}: {value}");
@@ -165,7 +169,11 @@ fn causes(counts: &BTreeMap<String, u64>) -> String {
 }
 
 fn capacity(capacity: u64) -> String {
-    if capacity == 0 { String::new() } else { format!(" of {capacity}/s") }
+    if capacity == 0 {
+        String::new()
+    } else {
+        format!(" of {capacity}/s")
+    }
 }
 
 fn peer_row(peer: &Peer) -> [String; 6] {

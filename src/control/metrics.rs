@@ -97,11 +97,25 @@ fn write_server(page: &mut Page, measured: &Measurements) {
     page.gauges("state", "1 for the state the server is in", states);
     page.gauge("healthy", "1 if the server can take queries", number(status.state.is_healthy()));
     page.gauge("load_ratio", "Share of the capacity in use", status.load);
-    let classes = CostClass::ALL.map(CostClass::name).map(|class| (vec![("class", class.to_owned())], number(status.class == class)));
+    let classes = CostClass::ALL
+        .map(CostClass::name)
+        .map(|class| (vec![("class", class.to_owned())], number(status.class == class)));
     page.gauges("cost_class", "1 for the cost class the server is in", classes);
-    page.counts("capacity_queries", "Queries a second the server can take, configured or learned; 0 if not known", status.capacity);
-    page.gauge("workers_busy_ratio", "Share of their time that the busiest workers want to work", measured.busy);
-    page.counter("queue_drops", "Datagrams that the kernel dropped from full queues of the service", measured.queue_drops);
+    page.counts(
+        "capacity_queries",
+        "Queries a second the server can take, configured or learned; 0 if not known",
+        status.capacity,
+    );
+    page.gauge(
+        "workers_busy_ratio",
+        "Share of their time that the busiest workers want to work",
+        measured.busy,
+    );
+    page.counter(
+        "queue_drops",
+        "Datagrams that the kernel dropped from full queues of the service",
+        measured.queue_drops,
+    );
     page.counter("decisions", "Decisions of the scheduler", measured.decisions);
     page.counter("service_queries", "Queries to service addresses from others", measured.inflow);
     page.counts("resident_memory_bytes", "Resident memory of the main process", measured.memory);
@@ -192,7 +206,9 @@ fn write_advertisers(page: &mut Page, status: &Status) {
     page.counters("advertisements_sent", "Advertisements sent", sent);
     let errors = advertisers.iter().map(|advertiser| (vec![protocol(advertiser)], advertiser.errors));
     page.counters("advertisement_errors", "Advertisements that could not be sent", errors);
-    let costs = advertisers.iter().filter_map(|advertiser| Some((vec![protocol(advertiser)], f64::from(advertiser.cost?))));
+    let costs = advertisers
+        .iter()
+        .filter_map(|advertiser| Some((vec![protocol(advertiser)], f64::from(advertiser.cost?))));
     page.gauges("route_cost", "The route cost that the advertiser tells", costs);
     let dropped = advertisers.iter().flat_map(|advertiser| {
         let causes = advertiser.dropped.iter();

@@ -58,7 +58,10 @@ mod tests {
         let working = ids.recv().unwrap();
         assert_ne!(sleeping, working);
         assert!(worker.join().unwrap() > 0);
-        assert!(clock::now().since(before) >= Duration::from_millis(100), "no more is wanted than time has passed");
+        assert!(
+            clock::now().since(before) >= Duration::from_millis(100),
+            "no more is wanted than time has passed"
+        );
         assert!(wanted(sleeping).unwrap() < Duration::from_millis(50), "{:?}", wanted(sleeping));
         drop(stop);
         assert!(sleeper.join().unwrap().is_err());

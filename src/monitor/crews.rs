@@ -84,7 +84,11 @@ mod tests {
         listener.workers[0].add(&mut tally);
         let known = &work(&counters.snapshot(), None)[..];
         let [work_of_two] = known else { panic!("{known:?}") };
-        assert_eq!((work_of_two.threads, work_of_two.busy), (2, Duration::from_secs(100)), "no thread has said its id");
+        assert_eq!(
+            (work_of_two.threads, work_of_two.busy),
+            (2, Duration::from_secs(100)),
+            "no thread has said its id"
+        );
         listener.workers[0].set_thread(threads::own_id());
         let seen = work(&counters.snapshot(), None)[0].busy;
         assert!(seen > Duration::ZERO && seen < Duration::from_secs(100), "{seen:?}");

@@ -153,7 +153,11 @@ mod tests {
         let first = look(&mut watch, &[peer("s1", CostClass::Normal, 1)], 1);
         assert_eq!(first.last_move, None, "a newcomer has not moved");
         assert_eq!(look(&mut watch, &[peer("s1", CostClass::LastResort, 2)], 2).last_move, None);
-        assert_eq!(look(&mut watch, &[peer("s1", CostClass::Busy, 3)], 3).last_move, None, "out of standby");
+        assert_eq!(
+            look(&mut watch, &[peer("s1", CostClass::Busy, 3)], 3).last_move,
+            None,
+            "out of standby"
+        );
         let moved = look(&mut watch, &[peer("s1", CostClass::Overloaded, 4)], 4);
         assert_eq!(moved.last_move, Some(Timestamp::from_secs(4)));
         let still = look(&mut watch, &[peer("s1", CostClass::Overloaded, 9)], 9);

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::forecast::{if_left, if_returned};
+use super::forecast::{if_left, if_returned, own_share};
 use crate::base::cost::CostClass;
 use crate::base::peer::IdentityHash;
 use crate::base::random::mix;
@@ -44,6 +44,9 @@ pub struct Cost {
     pub returned: Option<Timestamp>,
     /// It must be quiet for so long to return.
     pub hold: Duration,
+    /// The part of all queries, in thousandths, that came here after a return that did not last: the next one is not to an
+    /// equal share. 0: the last one lasted.
+    pub share: u16,
     /// The change that has been asked for without a break.
     pub wish: Option<Wish>,
     /// Why nothing changes now.
@@ -70,7 +73,7 @@ pub enum Rule {
     AboveCapacity,
     /// Down: an equal share of the group's queries would leave this server quiet.
     RoomForUs,
-    /// Down: another server drowns, and this one could take some of it.
+    /// Down: another server drowns and cannot leave, and with this one fewer queries are lost.
     OthersDrown,
     /// Down: this server is quiet, and of the group nothing is known.
     LoadGone,
@@ -95,7 +98,7 @@ pub enum Stay {
     OtherMoved,
     /// No other server is in a better class than the next one: the last one stays.
     NobodyElse,
-    /// Moving away would make another server busy.
+    /// The others together could not take all queries.
     OthersFull,
     /// What another server could take is not known.
     OthersUnknown,
@@ -113,6 +116,7 @@ impl Cost {
         changes: [None; 2],
         returned: None,
         hold: HOLD,
+        share: 0,
         wish: None,
         stay: Stay::NotServing,
     };
@@ -140,7 +144,7 @@ impl Cost {
         match self.delay(wish, seen, |time| lengthen(time, identity, decision)) {
             Some(stay) => Self { stay, ..asking },
             // What the load asks for in the new class.
-            None => self.changed(rule, seen.at).follow(identity, decision + 1, seen),
+            None => self.changed(rule, seen).follow(identity, decision + 1, seen),
         }
     }
 
@@ -155,13 +159,13 @@ impl Cost {
 
     fn way_back(&self, seen: &Observation) -> Result<Rule, Stay> {
         let is_quiet = seen.load <= QUIET;
-        let Some(back) = if_returned(self.class, seen) else {
+        let Some(back) = if_returned(self.class, self.share, seen) else {
             return if is_quiet { Ok(Rule::LoadGone) } else { Err(Stay::StillLoaded) };
         };
-        if is_quiet && back.load <= QUIET {
-            Ok(Rule::RoomForUs)
-        } else if seen.load < BUSY && back.worst_now >= OVERLOADED && back.load < back.worst_now {
+        if seen.load < BUSY && back.helps {
             Ok(Rule::OthersDrown)
+        } else if is_quiet && back.load <= QUIET {
+            Ok(Rule::RoomForUs)
         } else if is_quiet {
             Err(Stay::GroupLoaded)
         } else {
@@ -192,7 +196,8 @@ impl Cost {
         }
     }
 
-    fn changed(self, rule: Rule, at: Timestamp) -> Self {
+    fn changed(self, rule: Rule, seen: &Observation) -> Self {
+        let at = seen.at;
         let (class, is_up) = match (rule, self.class) {
             (Rule::Started, class) => (class, false),
             (Rule::NearCapacity, _) => (CostClass::Busy, true),
@@ -210,6 +215,11 @@ impl Cost {
                 (true, true) => (self.hold * 2).min(LONGEST_HOLD),
                 (true, false) => HOLD,
                 (false, _) => self.hold,
+            },
+            share: match (is_up, did_not_last) {
+                (true, true) => own_share(seen),
+                (true, false) => 0,
+                (false, _) => self.share,
             },
             wish: None,
             ..self

@@ -3,7 +3,9 @@
 //!
 //! Forecasts, not measurements. Unknown counts as full. Loads are in thousandths of a capacity.
 
-use super::cost::{BUSY, Stay};
+use std::cmp::Reverse;
+
+use super::cost::{BUSY, OVERLOADED, Stay};
 use crate::base::cost::CostClass;
 use crate::monitor::group::{Group, Member};
 use crate::monitor::observation::Observation;
@@ -16,11 +18,11 @@ const TELLING: u16 = 250;
 pub struct Return {
     /// Our own load then.
     pub load: u16,
-    /// The highest load now of those we would stand beside.
-    pub worst_now: u16,
+    /// One of those drowns and cannot leave, because they could not take all queries; and with this server fewer are lost.
+    pub helps: bool,
 }
 
-/// Whether this server can leave `class` for the next one: others must be below that, and be able to take its queries.
+/// Whether this server can leave `class` for the next one: of the others some must be below that, and able to take all queries.
 ///
 /// # Errors
 /// Why it has to stay.
@@ -33,34 +35,75 @@ pub fn if_left(class: CostClass, seen: &Observation) -> Result<(), Stay> {
     }
 }
 
-/// The highest load among those who would take our queries.
+/// The highest load among those who would take all queries in the end.
 ///
 /// # Errors
-/// There is nobody, or what somebody can take is not known.
+/// There is nobody, or what nobody can take is known.
 pub fn worst_if_left(class: CostClass, seen: &Observation, group: &Group) -> Result<u16, Stay> {
     let lowest = group.attracting().map(|member| member.class).min();
     let lowest = lowest.filter(|lowest| *lowest <= class).ok_or(Stay::NobodyElse)?;
-    let heirs = || group.attracting().filter(|member| member.class == lowest);
-    let count = heirs().count() as u64;
-    let (all, ours) = (all_queries(seen, group), u64::from(seen.offered));
-    let then = |heir: &Member| {
-        // The second: where queries do not come in equal parts, ours add to what it has.
-        let asked = (all / count).max(u64::from(heir.offered) + ours / count);
-        share_of(asked, capacity_of(heir, seen.capacity))
-    };
-    heirs().map(then).try_fold(0, |worst, load| Some(worst.max(load?))).ok_or(Stay::OthersUnknown)
+    let candidates = group.attracting().filter(|member| member.class == lowest);
+    worst_of_heirs(candidates, seen, group).ok_or(Stay::OthersUnknown)
 }
 
-/// What it would bring to go down from `class` by one. `None`: there are no peers to tell, or our own capacity is not known.
+/// What it would bring to go down from `class` by one; `share` is the part of all queries that has come here against the
+/// forecast, in thousandths. `None`: there are no peers to tell, or our own capacity is not known.
 #[must_use]
-pub fn if_returned(class: CostClass, seen: &Observation) -> Option<Return> {
+pub fn if_returned(class: CostClass, share: u16, seen: &Observation) -> Option<Return> {
     let group = seen.group.as_ref()?;
     let beside = || group.attracting().filter(|member| member.class < class);
     let count = beside().count() as u64;
-    Some(Return {
-        load: share_of(all_queries(seen, group) / (count + 1), u64::from(seen.capacity))?,
-        worst_now: beside().map(|member| member.load).max().unwrap_or(0),
-    })
+    let all = all_queries(seen, group);
+    let ours = (all / (count + 1)).max(all * u64::from(share) / 1_000);
+    let load = share_of(ours, u64::from(seen.capacity))?;
+    let drowns = beside().any(|member| member.load >= OVERLOADED);
+    let can_leave = || worst_of_heirs(beside(), seen, group).is_some_and(|worst| worst <= BUSY);
+    let fewer_lost = || {
+        let capacities = || beside().map(|member| capacity_of(member, seen.capacity));
+        let with_us = capacities().chain([u64::from(seen.capacity)]);
+        lost(with_us, all / (count + 1)) < lost(capacities(), all / count)
+    };
+    let helps = drowns && !can_leave() && fewer_lost();
+    Some(Return { load, helps })
+}
+
+/// What servers of these capacities lose when each is asked `each`.
+fn lost(capacities: impl Iterator<Item = u64>, each: u64) -> u64 {
+    capacities.map(|capacity| each.saturating_sub(capacity)).sum()
+}
+
+/// The part of all queries that comes here, in thousandths; 0 without peers.
+#[must_use]
+pub fn own_share(seen: &Observation) -> u16 {
+    let all = seen.group.as_ref().map_or(0, |group| all_queries(seen, group));
+    share_of(u64::from(seen.offered), all).unwrap_or(0)
+}
+
+/// The strongest one, two, three, ... of the candidates take all queries, as many as leave each the least; the highest load
+/// among these.
+///
+/// Who is too weak for that can leave as well: two weak servers must not hold each other where they drown.
+fn worst_of_heirs<'a>(candidates: impl Iterator<Item = &'a Member>, seen: &Observation, group: &Group) -> Option<u16> {
+    let mut heirs: Vec<(u64, u64)> = candidates
+        .map(|member| (capacity_of(member, seen.capacity), u64::from(member.offered)))
+        .filter(|(capacity, _)| *capacity > 0)
+        .collect();
+    heirs.sort_unstable_by_key(|(capacity, offered)| (Reverse(*capacity), *offered));
+    let all = all_queries(seen, group);
+    // The last of so many is the weakest of them.
+    let (count, share) = (1_u64..)
+        .zip(&heirs)
+        .filter_map(|(count, (capacity, _))| Some((count, share_of(all / count, *capacity)?)))
+        .min_by_key(|(_, share)| *share)?;
+    let heirs = &heirs[..count as usize];
+    let theirs: u64 = heirs.iter().map(|(_, offered)| offered).sum();
+    // Where queries do not come in equal parts, what the others had adds to what each has.
+    let added = all.saturating_sub(theirs) / count;
+    let uneven = heirs
+        .iter()
+        .filter_map(|(capacity, offered)| share_of(offered + added, *capacity))
+        .max();
+    Some(share.max(uneven?))
 }
 
 /// True if one of the others that attract queries has at least this load.
@@ -138,15 +181,28 @@ mod tests {
         assert_eq!(if_left(Normal, &seen(90, 100, &[(Normal, 90, 100); 2])), Err(Stay::OthersFull));
         assert_eq!(if_left(Normal, &seen(90, 100, &[(Normal, 90, 159); 2])), Ok(()));
         assert_eq!(if_left(Normal, &seen(90, 100, &[(Normal, 90, 158); 2])), Err(Stay::OthersFull));
-        let one_is_small = [(Normal, 90, 1_000), (Normal, 90, 150)];
-        assert_eq!(if_left(Normal, &seen(90, 100, &one_is_small)), Err(Stay::OthersFull));
+        let one_is_small = [(Normal, 90, 300), (Normal, 90, 150)];
+        assert_eq!(
+            if_left(Normal, &seen(90, 100, &one_is_small)),
+            Err(Stay::OthersFull),
+            "270 of 300, or 135 of 150"
+        );
+    }
+
+    #[test]
+    fn two_weak_servers_do_not_hold_each_other() {
+        let other_is_weak_too = [(Normal, 90, 1_000), (Normal, 90, 80)];
+        assert_eq!(if_left(Normal, &seen(90, 100, &other_is_weak_too)), Ok(()), "one can take all 270");
     }
 
     #[test]
     fn where_queries_come_in_unequal_parts_ours_add_to_theirs() {
         let uneven = [(Normal, 80, 100), (Normal, 0, 100)];
         assert_eq!(if_left(Normal, &seen(90, 100, &uneven)), Err(Stay::OthersFull));
-        assert_eq!(worst_if_left(Normal, &seen(20, 100, &uneven), seen(20, 100, &uneven).group.as_ref().unwrap()), Ok(900));
+        assert_eq!(
+            worst_if_left(Normal, &seen(20, 100, &uneven), seen(20, 100, &uneven).group.as_ref().unwrap()),
+            Ok(900)
+        );
     }
 
     #[test]
@@ -157,7 +213,11 @@ mod tests {
             (other.load, other.capacity) = (load, capacity);
         };
         member(&mut group, 900, 1_000);
-        assert_eq!(if_left(Normal, &group), Err(Stay::OthersFull), "it is at 0.9 with 90 queries a second, whatever it says");
+        assert_eq!(
+            if_left(Normal, &group),
+            Err(Stay::OthersFull),
+            "it is at 0.9 with 90 queries a second, whatever it says"
+        );
         member(&mut group, 100, 0);
         assert_eq!(if_left(Normal, &group), Err(Stay::OthersFull), "taken for one like us");
         group.capacity = 0;
@@ -166,10 +226,33 @@ mod tests {
 
     #[test]
     fn a_return_is_to_an_equal_share() {
-        let back = |offered, others: &[_]| if_returned(Busy, &seen(offered, 100, others));
-        let expected = |load, worst_now| Some(Return { load, worst_now });
-        assert_eq!(back(0, &[(Normal, 60, 100), (Normal, 90, 100)]), expected(500, 900));
-        assert_eq!(back(0, &[(Busy, 60, 100)]), expected(600, 0), "alone in the better class it would have all of it");
-        assert_eq!(if_returned(Busy, &seen(0, 0, &[(Normal, 60, 100)])), None);
+        let back = |share, others: &[_]| if_returned(Busy, share, &seen(0, 100, others));
+        let expected = |load, helps| Some(Return { load, helps });
+        assert_eq!(back(0, &[(Normal, 60, 100), (Normal, 90, 100)]), expected(500, false));
+        assert_eq!(
+            back(800, &[(Normal, 60, 100), (Normal, 90, 100)]),
+            expected(1_200, false),
+            "four of five came here"
+        );
+        assert_eq!(
+            back(0, &[(Busy, 60, 100)]),
+            expected(600, false),
+            "alone in the better class it would have all of it"
+        );
+        assert_eq!(if_returned(Busy, 0, &seen(0, 0, &[(Normal, 60, 100)])), None);
+        assert_eq!(own_share(&seen(30, 100, &[(Normal, 60, 100), (Busy, 30, 100)])), 250);
+    }
+
+    #[test]
+    fn a_return_helps_if_one_drowns_cannot_leave_and_fewer_queries_are_lost() {
+        let helps = |ours, others: &[_]| if_returned(Busy, 0, &seen(0, ours, others)).unwrap().helps;
+        assert!(helps(100, &[(Normal, 110, 100)]));
+        assert!(!helps(100, &[(Normal, 99, 100)]), "it does not drown");
+        assert!(
+            !helps(100, &[(Normal, 140, 500), (Normal, 140, 100)]),
+            "the weak one can leave: the other can take 280"
+        );
+        assert!(helps(70, &[(Normal, 280, 200)]), "80 were lost, and 70 are then");
+        assert!(!helps(60, &[(Normal, 280, 200)]), "80 were lost, and 80 are then");
     }
 }

@@ -26,6 +26,8 @@ pub struct Entry {
     pub from_class: CostClass,
     /// The cost class after.
     pub to_class: CostClass,
+    /// The part of all queries that was taken to come here after a return, in thousandths; 0: an equal one.
+    pub share: u16,
     /// The rule that applied.
     pub rule: Rule,
     /// What was seen.
@@ -71,6 +73,7 @@ impl Journal {
             to: after.state,
             from_class: before.class(),
             to_class: after.class(),
+            share: before.cost.share,
             rule: if before.cost.class == after.cost.class {
                 Rule::State(after.reason)
             } else {
@@ -126,10 +129,7 @@ mod tests {
             journal.find(45).map(|entry| (entry.from, entry.to)),
             Some((State::Serving, State::Serving))
         );
-        let mut busy = Standing {
-            decision: 301,
-            ..standing
-        };
+        let mut busy = Standing { decision: 301, ..standing };
         (busy.cost.class, busy.cost.rule) = (CostClass::Busy, cost::Rule::NearCapacity);
         assert!(journal.keep(&standing, &busy, &seen));
         let entry = journal.find(301).unwrap();

@@ -1,7 +1,7 @@
 //! Servers of unlike capacities behind routers that share flows at equal cost, on a virtual clock: the real `decide`, `Meter` and
 //! `CostClass`; the group as the peer messages would tell it, a step late.
 //!
-//! A step is two seconds, forty times as long as a real server's look: who moves in the same step may not have heard of the other.
+//! A step is three seconds, sixty times as long as a real server's look: who moves in the same step may not have heard of the other.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use heraldns::monitor::load::{Crew, Inflow, Meter, Work};
 use heraldns::monitor::observation::{Health, Observation, Order};
 use heraldns::scheduler::{Policy, Standing, State, decide};
 
-pub(super) const STEP: Duration = Duration::from_secs(2);
+pub(super) const STEP: Duration = Duration::from_secs(3);
 const STANDBY_AFTER: Duration = Duration::from_secs(30);
 /// What an advertiser is configured with.
 const COST: u32 = 10;
@@ -194,10 +194,15 @@ impl Crowd {
         self.alive().map(Server::true_load).fold(0.0, f64::max)
     }
 
-    /// The worst load there would be if nobody ever changed its class.
-    pub(super) fn worst_untouched(&self, demand: f64) -> f64 {
-        let count = self.alive().count() as f64;
-        self.alive().map(|server| demand / count / server.capacity).fold(0.0, f64::max)
+    /// Queries a second that are lost now.
+    pub(super) fn lost(&self) -> f64 {
+        self.alive().map(|server| (server.offered - server.capacity).max(0.0)).sum()
+    }
+
+    /// Those that would be lost if nobody had ever changed its class.
+    pub(super) fn lost_untouched(&self, demand: f64) -> f64 {
+        let each = demand / self.alive().count() as f64;
+        self.alive().map(|server| (each - server.capacity).max(0.0)).sum()
     }
 
     /// Lets `time` pass with `demand` queries a second, as a function of the time passed.
@@ -213,7 +218,10 @@ impl Crowd {
         self.now = self.now + STEP;
         self.share_out(demand);
         let now = self.now;
-        self.servers.iter_mut().filter(|server| server.alive).for_each(|server| server.work(now));
+        self.servers
+            .iter_mut()
+            .filter(|server| server.alive)
+            .for_each(|server| server.work(now));
         let mut seen = Observation::empty(now, Health::Healthy, Order::Serve);
         let others = self.said.clone();
         seen.group = self.peers.then(|| Group { others, last_move: None });
@@ -239,13 +247,21 @@ impl Crowd {
     fn share_out(&mut self, demand: f64) {
         self.servers.iter_mut().for_each(|server| server.offered = 0.0);
         for router in &self.routers {
-            let cost = |number: usize| {
-                let server = &self.servers[number];
-                let advertises = server.alive && matches!(server.standing.state, State::Serving | State::Idle);
-                advertises.then(|| server.standing.class().cost(COST) + router.distances[number])
-            };
-            let Some(lowest) = (0..self.servers.len()).filter_map(cost).min() else { continue };
-            let chosen: Vec<usize> = (0..self.servers.len()).filter(|number| cost(*number) == Some(lowest)).collect();
+            let mut lowest = u32::MAX;
+            let mut chosen: Vec<usize> = Vec::with_capacity(self.servers.len());
+            for (number, server) in self.servers.iter().enumerate() {
+                if !server.alive || !matches!(server.standing.state, State::Serving | State::Idle) {
+                    continue;
+                }
+                let cost = server.standing.class().cost(COST) + router.distances[number];
+                if cost < lowest {
+                    lowest = cost;
+                    chosen.clear();
+                }
+                if cost == lowest {
+                    chosen.push(number);
+                }
+            }
             let lumps: f64 = chosen.iter().map(|number| self.servers[*number].lump).sum();
             for number in chosen {
                 let noise = 0.98 + self.random.below(40) as f64 / 1_000.0;
@@ -277,7 +293,11 @@ impl Crowd {
             self.note_move(number, after);
         }
         if let (Some(group), Some(place)) = (&mut seen.group, own_place) {
-            group.others[number] = if moved && !self.unheard { self.servers[number].member() } else { place };
+            group.others[number] = if moved && !self.unheard {
+                self.servers[number].member()
+            } else {
+                place
+            };
         }
         if before.state != after.state {
             self.trace(number, after.state.name());

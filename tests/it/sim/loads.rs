@@ -18,7 +18,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// Unlike servers: most of about 1,000 queries a second, some weak, some strong.
 fn capacities(seed: u64) -> Vec<f64> {
     let mut random = Random::seeded(seed ^ 0xc0de);
-    const COUNTS: [usize; 12] = [2, 3, 4, 2, 3, 5, 8, 12, 3, 20, 6, 100];
+    const COUNTS: [usize; 12] = [100, 2, 3, 4, 2, 3, 5, 8, 12, 3, 20, 6];
     (0..COUNTS[(seed % 12) as usize])
         .map(|_| match random.below(10) {
             0 | 1 => 150.0 + random.below(350) as f64,
@@ -35,7 +35,7 @@ fn classes(crowd: &Crowd) -> Vec<CostClass> {
 /// Ten hours: four demands, each for two and a half.
 #[test]
 fn while_the_demand_stays_no_server_leaves_and_returns_and_nobody_is_worse_off_for_it() {
-    with_seeds(24, |seed, traced| {
+    with_seeds(12, |seed, traced| {
         let mut crowd = Crowd::new(seed, &capacities(seed), traced);
         for _ in 0..4 {
             let demand = crowd.capacity() * (0.05 + crowd.random.below(1_150) as f64 / 1_000.0);
@@ -47,9 +47,12 @@ fn while_the_demand_stays_no_server_leaves_and_returns_and_nobody_is_worse_off_f
             if movers.windows(2).any(|pair| pair[0] == pair[1]) {
                 crowd.fail("a server leaves and returns though nothing has changed");
             }
-            let allowed = crowd.worst_untouched(demand).max(0.85) * 1.1;
-            if crowd.worst() > allowed {
-                crowd.fail(&format!("the worst load is {:.2}, {allowed:.2} without any classes", crowd.worst()));
+            let untouched = crowd.lost_untouched(demand);
+            if crowd.lost() > untouched + demand * 0.05 {
+                crowd.fail(&format!(
+                    "{:.0} of {demand:.0} queries are lost, {untouched:.0} without any classes",
+                    crowd.lost()
+                ));
             }
         }
     });
@@ -58,7 +61,7 @@ fn while_the_demand_stays_no_server_leaves_and_returns_and_nobody_is_worse_off_f
 /// Ten hours of everything at once.
 #[test]
 fn steps_ramps_waves_and_lost_servers_for_ten_hours() {
-    with_seeds(24, |seed, traced| {
+    with_seeds(12, |seed, traced| {
         let mut crowd = Crowd::new(seed + 1_000, &capacities(seed), traced);
         let all = crowd.capacity();
         let level = |random: &mut Random| all * random.below(1_200) as f64 / 1_000.0;
@@ -82,9 +85,12 @@ fn steps_ramps_waves_and_lost_servers_for_ten_hours() {
         // Whatever it has come to: the last demand for a while, and it is as if it had always been so.
         let demand = last;
         crowd.run(2 * HOUR, |_| demand);
-        let allowed = crowd.worst_untouched(demand).max(0.85) * 1.1;
-        if crowd.worst() > allowed {
-            crowd.fail(&format!("the worst load stays {:.2}, {allowed:.2} without any classes", crowd.worst()));
+        let untouched = crowd.lost_untouched(demand);
+        if crowd.lost() > untouched + demand * 0.05 {
+            crowd.fail(&format!(
+                "{:.0} of {demand:.0} queries are lost, {untouched:.0} without any classes",
+                crowd.lost()
+            ));
         }
     });
 }
@@ -164,7 +170,13 @@ fn whoever_had_left_helps_when_others_die() {
     with_seeds(20, |seed, traced| {
         let mut crowd = Crowd::new(seed, &[2_000.0, 2_000.0, 700.0, 600.0], traced);
         crowd.run(20 * MINUTE, |_| 2_800.0);
-        let left = |crowd: &Crowd| crowd.servers.iter().filter(|server| server.standing.cost.class != CostClass::Normal).count();
+        let left = |crowd: &Crowd| {
+            crowd
+                .servers
+                .iter()
+                .filter(|server| server.standing.cost.class != CostClass::Normal)
+                .count()
+        };
         if left(&crowd) != 2 {
             crowd.fail("the two weak servers have not left");
         }
@@ -193,7 +205,7 @@ fn idle_servers_wake_when_the_one_that_is_asked_is_near_its_capacity() {
         if (1..4).any(|number| state(&crowd, number) != State::Idle) {
             crowd.fail("the far ones are not idle");
         }
-        crowd.run(2 * MINUTE, |_| 1_100.0);
+        crowd.run(MINUTE, |_| 1_100.0);
         if (1..4).any(|number| state(&crowd, number) != State::Serving) || crowd.worst() > 0.85 {
             crowd.fail("the near one is above its capacity and the idle ones do not help");
         }
@@ -211,7 +223,7 @@ fn idle_servers_wake_when_the_one_that_is_asked_is_near_its_capacity() {
 #[test]
 fn several_routers_with_nearest_servers_of_their_own() {
     with_seeds(24, |seed, traced| {
-        let servers = capacities(seed % 10);
+        let servers = capacities(1 + seed % 8);
         let mut crowd = Crowd::new(seed, &servers, traced);
         let count = 2 + crowd.random.below(3) as usize;
         crowd.routers = (0..count)
@@ -221,7 +233,19 @@ fn several_routers_with_nearest_servers_of_their_own() {
             })
             .collect();
         let demand = crowd.capacity() * (0.2 + crowd.random.below(700) as f64 / 1_000.0);
-        crowd.run(10 * HOUR, |_| demand);
+        crowd.run(5 * HOUR, |_| demand);
+        let settled = crowd.now;
+        crowd.run(5 * HOUR, |_| demand);
+        let often = (0..servers.len()).map(|number| crowd.servers[number].moves.iter().filter(|(at, _)| *at >= settled).count());
+        let most = often.max().unwrap_or(0);
+        if most > 20 {
+            crowd.fail(&format!("a server changed {most} times in five hours"));
+        }
+        println!(
+            "SEEN seed {seed}: {} servers, most {most}, worst {:.2}",
+            servers.len(),
+            crowd.worst()
+        );
     });
 }
 
@@ -233,7 +257,11 @@ fn without_peers_a_return_is_a_trial_and_at_most_one_in_ten_minutes() {
         crowd.run(10 * HOUR, |_| 1_200.0);
         let returns = |number: usize| {
             let moves = &crowd.servers[number].moves;
-            moves.iter().filter(|(_, class)| *class == CostClass::Normal).map(|(at, _)| *at).collect::<Vec<_>>()
+            moves
+                .iter()
+                .filter(|(_, class)| *class == CostClass::Normal)
+                .map(|(at, _)| *at)
+                .collect::<Vec<_>>()
         };
         let weak = returns(2);
         if weak.windows(2).any(|pair| pair[1].since(pair[0]) < 10 * MINUTE) {
