@@ -414,11 +414,11 @@ mod tests {
         let busy = Decision {
             from: "serving".to_owned(),
             class_to: "busy".to_owned(),
-            reason: "load has come near the capacity, and others can take it".to_owned(),
+            reason: "load has come near the capacity, and it fits better elsewhere".to_owned(),
             seen: BTreeMap::new(),
             ..decision
         };
-        assert_snapshot!(decisions(&[busy]), @"#7 2026-01-01T00:00:00Z serving -> serving, cost normal -> busy: load has come near the capacity, and others can take it");
+        assert_snapshot!(decisions(&[busy]), @"#7 2026-01-01T00:00:00Z serving -> serving, cost normal -> busy: load has come near the capacity, and it fits better elsewhere");
         assert_snapshot!(decisions(&[]), @"no decision has been made yet");
     }
 

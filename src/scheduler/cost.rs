@@ -98,7 +98,7 @@ pub enum Stay {
     OtherMoved,
     /// No other server is in a better class than the next one: the last one stays.
     NobodyElse,
-    /// The others together could not take all queries.
+    /// The others could not take all queries, and no fewer would be lost.
     OthersFull,
     /// What another server could take is not known.
     OthersUnknown,
@@ -237,8 +237,8 @@ impl fmt::Display for Rule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Started => "started",
-            Self::NearCapacity => "load has come near the capacity, and others can take it",
-            Self::AboveCapacity => "load is still above the capacity, and others can take it",
+            Self::NearCapacity => "load has come near the capacity, and it fits better elsewhere",
+            Self::AboveCapacity => "load is still above the capacity, and it fits better elsewhere",
             Self::RoomForUs => "an equal share of the group's queries leaves this server quiet",
             Self::OthersDrown => "another server is above its capacity",
             Self::LoadGone => "the load is gone",

@@ -9,17 +9,18 @@ use heraldns::base::cost::CostClass;
 use heraldns::base::random::Random;
 use heraldns::scheduler::State;
 
-use super::crowd::{Crowd, Router};
+use super::crowd::{Crowd, Router, STEP};
 use super::with_seeds;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 
+const COUNTS: [usize; 12] = [100, 2, 3, 4, 2, 3, 5, 8, 12, 3, 20, 6];
+
 /// Unlike servers: most of about 1,000 queries a second, some weak, some strong.
-fn capacities(seed: u64) -> Vec<f64> {
+fn capacities(seed: u64, count: usize) -> Vec<f64> {
     let mut random = Random::seeded(seed ^ 0xc0de);
-    const COUNTS: [usize; 12] = [100, 2, 3, 4, 2, 3, 5, 8, 12, 3, 20, 6];
-    (0..COUNTS[(seed % 12) as usize])
+    (0..count)
         .map(|_| match random.below(10) {
             0 | 1 => 150.0 + random.below(350) as f64,
             2..=7 => 900.0 + random.below(200) as f64,
@@ -36,7 +37,7 @@ fn classes(crowd: &Crowd) -> Vec<CostClass> {
 #[test]
 fn while_the_demand_stays_no_server_leaves_and_returns_and_nobody_is_worse_off_for_it() {
     with_seeds(12, |seed, traced| {
-        let mut crowd = Crowd::new(seed, &capacities(seed), traced);
+        let mut crowd = Crowd::new(seed, &capacities(seed, COUNTS[seed as usize % COUNTS.len()].min(30)), traced);
         for _ in 0..4 {
             let demand = crowd.capacity() * (0.05 + crowd.random.below(1_150) as f64 / 1_000.0);
             crowd.run(HOUR, |_| demand);
@@ -62,7 +63,7 @@ fn while_the_demand_stays_no_server_leaves_and_returns_and_nobody_is_worse_off_f
 #[test]
 fn steps_ramps_waves_and_lost_servers_for_ten_hours() {
     with_seeds(12, |seed, traced| {
-        let mut crowd = Crowd::new(seed + 1_000, &capacities(seed), traced);
+        let mut crowd = Crowd::new(seed + 1_000, &capacities(seed, COUNTS[seed as usize % COUNTS.len()]), traced);
         let all = crowd.capacity();
         let level = |random: &mut Random| all * random.below(1_200) as f64 / 1_000.0;
         let mut last = level(&mut crowd.random);
@@ -107,7 +108,7 @@ fn lose_or_regain(crowd: &mut Crowd) {
 /// Fast waves around a weak server's bounds, the worst there is for a hysteresis.
 #[test]
 fn waves_of_every_period_move_a_server_seldom() {
-    with_seeds(12, |seed, traced| {
+    with_seeds(6, |seed, traced| {
         let mut crowd = Crowd::new(seed, &[1_000.0, 1_000.0, 300.0], traced);
         let period = [20.0, 60.0, 150.0, 300.0, 600.0, 1_200.0][(seed % 6) as usize];
         crowd.run(10 * HOUR, |passed| {
@@ -168,28 +169,21 @@ fn equal_servers_that_are_full_all_stay() {
 #[test]
 fn whoever_had_left_helps_when_others_die() {
     with_seeds(20, |seed, traced| {
-        let mut crowd = Crowd::new(seed, &[2_000.0, 2_000.0, 700.0, 600.0], traced);
-        crowd.run(20 * MINUTE, |_| 2_800.0);
-        let left = |crowd: &Crowd| {
-            crowd
-                .servers
-                .iter()
-                .filter(|server| server.standing.cost.class != CostClass::Normal)
-                .count()
-        };
-        if left(&crowd) != 2 {
+        let mut crowd = Crowd::new(seed, &[2_000.0, 2_000.0, 2_000.0, 2_000.0, 900.0, 800.0], traced);
+        crowd.run(20 * MINUTE, |_| 5_400.0);
+        if classes(&crowd)[4..] != [CostClass::Busy; 2] || crowd.worst() > 0.85 {
             crowd.fail("the two weak servers have not left");
         }
-        crowd.kill(0);
+        (0..3).for_each(|number| crowd.kill(number));
         crowd.run(3 * MINUTE, |_| 2_800.0);
-        // 2,800 at one of 2,000; with both weak ones an equal share is 933.
-        if left(&crowd) == 2 || crowd.servers[1].true_load() > 1.0 {
+        // 800 at the last strong one alone; by two, the weak one's 900 are not enough for its half.
+        if crowd.lost() > 650.0 {
             crowd.fail("the last strong server drowns and nobody helps");
         }
-        crowd.kill(1);
-        crowd.run(Duration::from_secs(4), |_| 500.0);
-        if crowd.worst() == 0.0 {
-            crowd.fail("nobody is asked");
+        crowd.kill(3);
+        crowd.run(2 * STEP, |_| 500.0);
+        if crowd.lost() > 0.0 || crowd.worst() == 0.0 {
+            crowd.fail("the two weak ones could take it");
         }
     });
 }
@@ -222,8 +216,8 @@ fn idle_servers_wake_when_the_one_that_is_asked_is_near_its_capacity() {
 /// Where each router has a nearest server the forecast by equal shares is wrong; what remains is the budget.
 #[test]
 fn several_routers_with_nearest_servers_of_their_own() {
-    with_seeds(24, |seed, traced| {
-        let servers = capacities(1 + seed % 8);
+    with_seeds(8, |seed, traced| {
+        let servers = capacities(seed, COUNTS[1 + seed as usize % 8]);
         let mut crowd = Crowd::new(seed, &servers, traced);
         let count = 2 + crowd.random.below(3) as usize;
         crowd.routers = (0..count)
@@ -251,7 +245,7 @@ fn several_routers_with_nearest_servers_of_their_own() {
 
 #[test]
 fn without_peers_a_return_is_a_trial_and_at_most_one_in_ten_minutes() {
-    with_seeds(12, |seed, traced| {
+    with_seeds(4, |seed, traced| {
         let mut crowd = Crowd::new(seed, &[1_000.0, 1_000.0, 300.0], traced);
         crowd.peers = false;
         crowd.run(10 * HOUR, |_| 1_200.0);
