@@ -139,6 +139,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::monitor::group::{Group, Member};
     use crate::monitor::observation::Fault;
 
     const POLICY: Policy = Policy {
@@ -275,6 +276,67 @@ mod tests {
             ..healthy(60)
         };
         assert_eq!(after(idle, solicited), (State::Serving, Reason::WantedAgain));
+    }
+
+    fn beside(at: u64, others_load: u16, load: u16) -> Observation {
+        let other = Member {
+            attracts: true,
+            load: others_load,
+            offered: u32::from(others_load),
+            capacity: 10_000,
+            ..Member::default()
+        };
+        let group = Group {
+            others: vec![other],
+            last_move: None,
+        };
+        Observation {
+            load,
+            offered: u32::from(load),
+            capacity: 1_000,
+            group: Some(group),
+            ..healthy(at)
+        }
+    }
+
+    #[test]
+    fn an_idle_server_wakes_for_another_near_its_capacity_and_stays_awake_while_it_may_be_needed() {
+        let serving = decide(&POLICY, in_state(State::Starting), &healthy(10));
+        assert_eq!(after(serving, beside(100, 500, 0)).0, State::Serving);
+        let idle = decide(&POLICY, serving, &beside(100, 499, 0));
+        assert_eq!(idle.state, State::Idle);
+        assert_eq!(after(idle, beside(101, 849, 0)).0, State::Idle);
+        assert_eq!(after(idle, beside(101, 850, 0)), (State::Serving, Reason::OthersBusy));
+    }
+
+    #[test]
+    fn only_a_serving_server_changes_its_class_and_that_is_a_decision() {
+        let busy_for = |order, seconds: u64| {
+            let seen = |at| Observation {
+                last_inflow: Some(Timestamp::from_secs(at)),
+                order,
+                ..beside(at, 100, 900)
+            };
+            (1..=seconds).fold(in_state(State::Serving), |standing, at| decide(&POLICY, standing, &seen(at)))
+        };
+        let busy = busy_for(Order::Serve, 30);
+        assert_eq!((busy.cost.class, busy.class(), busy.decision), (CostClass::Busy, CostClass::Busy, 1));
+        assert_eq!((busy.state, busy.since), (State::Serving, Timestamp::ZERO), "the state is as it was");
+        let draining = busy_for(Order::Drain, 30);
+        assert_eq!((draining.cost.class, draining.decision), (CostClass::Normal, 1));
+        let quiet = Observation {
+            last_inflow: Some(Timestamp::from_secs(30)),
+            ..beside(70, 100, 0)
+        };
+        assert_eq!(decide(&POLICY, busy, &quiet).state, State::Serving, "it sent its queries away itself, and is not idle");
+    }
+
+    #[test]
+    fn the_last_resort_is_for_standby_drain_and_stop() {
+        let classes = STATES.map(|state| in_state(state).class());
+        let last = STATES.map(|state| matches!(state, State::Idle | State::Draining | State::Stopping));
+        assert_eq!(classes.map(|class| class == CostClass::LastResort), last);
+        assert_eq!(in_state(State::Idle).decision(0, 1).class, CostClass::LastResort);
     }
 
     #[test]

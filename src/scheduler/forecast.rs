@@ -38,7 +38,11 @@ pub fn if_left(class: CostClass, seen: &Observation) -> Result<(), Stay> {
     }
     let heirs = group.attracting().filter(|member| member.class <= class);
     let (with_us, without) = lost_with_and_without(&heirs.collect::<Vec<_>>(), seen, group);
-    if is_fewer(without, with_us, seen, group) { Ok(()) } else { Err(Stay::OthersFull) }
+    if is_fewer(without, with_us, seen, group) {
+        Ok(())
+    } else {
+        Err(Stay::OthersFull)
+    }
 }
 
 /// The highest load among those who would take all queries in the end.
@@ -76,7 +80,12 @@ pub fn if_returned(class: CostClass, share: u16, seen: &Observation) -> Option<R
 fn lost_with_and_without(members: &[&Member], seen: &Observation, group: &Group) -> (u64, u64) {
     let (all, count) = (all_queries(seen, group), members.len() as u64);
     let lost = |each: u64, capacity: u64| each.saturating_sub(capacity);
-    let theirs = |each: u64| members.iter().map(|member| lost(each, capacity_of(member, seen.capacity))).sum::<u64>();
+    let theirs = |each: u64| {
+        members
+            .iter()
+            .map(|member| lost(each, capacity_of(member, seen.capacity)))
+            .sum::<u64>()
+    };
     let shared = all / (count + 1);
     let with_us = theirs(shared) + lost(shared, u64::from(seen.capacity));
     (with_us, theirs(all.checked_div(count).unwrap_or(all)))
@@ -273,11 +282,16 @@ mod tests {
         let helps = |ours, others: &[_]| if_returned(Busy, 0, &seen(0, ours, others)).unwrap().helps;
         assert!(helps(100, &[(Normal, 110, 100)]));
         assert!(!helps(100, &[(Normal, 99, 100)]), "it does not drown");
+        let on_their_way = if_returned(Busy, 0, &seen(50, 100, &[(Normal, 90, 100)])).unwrap();
+        assert!(!on_their_way.helps, "it will, when what still comes here is there: not yet");
         assert!(
             !helps(100, &[(Normal, 140, 500), (Normal, 140, 100)]),
             "the weak one can leave: the other can take 280"
         );
         assert!(helps(70, &[(Normal, 280, 200)]), "80 were lost, and 70 are then");
-        assert!(!helps(65, &[(Normal, 280, 200)]), "80 were lost, and 75 are then: less than the margin");
+        assert!(
+            !helps(65, &[(Normal, 280, 200)]),
+            "80 were lost, and 75 are then: less than the margin"
+        );
     }
 }

@@ -233,7 +233,7 @@ impl Crowd {
             .for_each(|server| server.work(now));
         let mut seen = Observation::empty(now, Health::Healthy, Order::Serve);
         let others = self.said.clone();
-        seen.group = self.peers.then(|| Group { others, last_move: None });
+        seen.group = self.peers.then_some(Group { others, last_move: None });
         self.unheard = false;
         let first = self.random.below(self.servers.len() as u64) as usize;
         for offset in 0..self.servers.len() {
@@ -341,7 +341,7 @@ impl Crowd {
     fn trace(&self, number: usize, what: &str) {
         if self.traced {
             let server = &self.servers[number];
-            println!(
+            eprintln!(
                 "{:>6} s  server {number:<3} {what} (capacity {:.0}, asked {:.0}, load {:.2}, {})",
                 self.now.as_micros() / 1_000_000,
                 server.capacity,
@@ -354,7 +354,7 @@ impl Crowd {
 
     pub(super) fn fail(&self, what: &str) -> ! {
         for (number, server) in self.servers.iter().enumerate().filter(|(_, server)| self.traced && server.alive) {
-            println!(
+            eprintln!(
                 "server {number}: {}, {}, capacity {:.0}, asked {:.0}",
                 server.standing.state.name(),
                 server.standing.class(),

@@ -235,11 +235,6 @@ fn several_routers_with_nearest_servers_of_their_own() {
         if most > 20 {
             crowd.fail(&format!("a server changed {most} times in five hours"));
         }
-        println!(
-            "SEEN seed {seed}: {} servers, most {most}, worst {:.2}",
-            servers.len(),
-            crowd.worst()
-        );
     });
 }
 
