@@ -29,8 +29,14 @@ pub fn work(counts: &Snapshot, runtime: Option<&Handle>) -> Vec<Work> {
     workers.chain(runtime.map(work_of)).collect()
 }
 
+/// Whether a service address is listened on.
+#[must_use]
+pub fn has_service(counts: &Snapshot) -> bool {
+    counts.listeners.iter().any(|listener| listener.service)
+}
+
 fn udp(counts: &Snapshot) -> impl Iterator<Item = &ListenerSnapshot> {
-    let any_service = counts.listeners.iter().any(|listener| listener.service);
+    let any_service = has_service(counts);
     let udp = counts.listeners.iter().filter(|listener| listener.transport == Transport::Udp);
     udp.filter(move |listener| listener.service || !any_service)
 }

@@ -171,7 +171,9 @@ impl Monitor {
         self.figures.queries_per_second = self.queries.per_second();
         if now >= self.next_sample {
             self.next_sample = now + SAMPLE;
-            self.sample(counts, total.from_others, now);
+            // Without a service address nothing but unicast is served, and that is what the load is made of.
+            let served = if crews::has_service(counts) { total.from_others } else { queries };
+            self.sample(counts, served, now);
         }
         self.figures.system = self.system.read(now);
     }

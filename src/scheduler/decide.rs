@@ -320,15 +320,26 @@ mod tests {
             (1..=seconds).fold(in_state(State::Serving), |standing, at| decide(&POLICY, standing, &seen(at)))
         };
         let busy = busy_for(Order::Serve, 30);
-        assert_eq!((busy.cost.class, busy.class(), busy.decision), (CostClass::Busy, CostClass::Busy, 1));
-        assert_eq!((busy.state, busy.since), (State::Serving, Timestamp::ZERO), "the state is as it was");
+        assert_eq!(
+            (busy.cost.class, busy.class(), busy.decision),
+            (CostClass::Busy, CostClass::Busy, 1)
+        );
+        assert_eq!(
+            (busy.state, busy.since),
+            (State::Serving, Timestamp::ZERO),
+            "the state is as it was"
+        );
         let draining = busy_for(Order::Drain, 30);
         assert_eq!((draining.cost.class, draining.decision), (CostClass::Normal, 1));
         let quiet = Observation {
             last_inflow: Some(Timestamp::from_secs(30)),
             ..beside(70, 100, 0)
         };
-        assert_eq!(decide(&POLICY, busy, &quiet).state, State::Serving, "it sent its queries away itself, and is not idle");
+        assert_eq!(
+            decide(&POLICY, busy, &quiet).state,
+            State::Serving,
+            "it sent its queries away itself, and is not idle"
+        );
     }
 
     #[test]
