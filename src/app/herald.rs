@@ -250,7 +250,11 @@ impl Herald {
                 link_layer_taken: self.conflicts().any(|conflict| matches!(conflict, Conflict::SameLinkLayer(_))),
                 other_holder: reports.iter().any(|report| report.other_holder.is_some()),
                 services: &self.parts.identity.services,
-                peers: self.parts.peers.as_ref().map(|line| line.machine.peers()),
+                peers: match &self.parts.peers {
+                    Some(line) => Some(line.machine.peers()),
+                    // Without a service there is nobody to share it with.
+                    None => self.parts.identity.services.is_empty().then_some(&[]),
+                },
             };
             let seen = self.parts.monitor.observe(now, &context);
             let before = self.standing;

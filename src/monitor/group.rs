@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 
+use crate::base::address::LinkLayerAddress;
 use crate::base::cost::CostClass;
 use crate::base::peer::{IdentityHash, Peer, PeerState};
 use crate::base::time::Timestamp;
@@ -43,7 +44,8 @@ impl Group {
 /// Makes a [`Group`] of the peer messages, and notes who moves.
 #[derive(Clone, Debug, Default)]
 pub struct GroupWatch {
-    classes: BTreeMap<IdentityHash, CostClass>,
+    /// By identity and link-layer address: two servers may have one identity by mistake.
+    classes: BTreeMap<(IdentityHash, LinkLayerAddress), CostClass>,
     last_move: Option<Timestamp>,
 }
 
@@ -56,10 +58,11 @@ impl GroupWatch {
         let mut others = Vec::with_capacity(peers.len());
         for peer in peers.iter().filter(serves).filter(lives) {
             let member = member(peer);
-            if before.get(&peer.hash).is_some_and(|class| is_move(*class, member.class)) {
+            let key = (peer.hash, peer.statement.link_layer);
+            if before.get(&key).is_some_and(|class| is_move(*class, member.class)) {
                 self.last_move = Some(now);
             }
-            self.classes.insert(peer.hash, member.class);
+            self.classes.insert(key, member.class);
             others.push(member);
         }
         Group {
@@ -145,6 +148,16 @@ mod tests {
             capacity: 100,
         };
         assert_eq!(group.attracting().collect::<Vec<_>>(), [&busy]);
+    }
+
+    #[test]
+    fn two_servers_of_one_identity_do_not_move_by_being_two() {
+        let mut other = peer("s1", CostClass::Busy, 1);
+        other.statement.link_layer = LinkLayerAddress([2, 0, 0, 0, 0, 9]);
+        let peers = [peer("s1", CostClass::Normal, 1), other];
+        let mut watch = GroupWatch::default();
+        assert_eq!(look(&mut watch, &peers, 1), look(&mut watch, &peers, 1));
+        assert_eq!(look(&mut watch, &peers, 1).last_move, None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::clock::{now, wait_for};
+use crate::harness::clock::{let_pass, now, wait_for};
 use crate::harness::figures;
 use crate::harness::network::Network;
 use crate::harness::probe::{Probe, ask_once};
@@ -68,7 +68,9 @@ pub(crate) fn claim_12_a_loaded_server_is_busy_and_comes_back_when_the_load_is_g
     );
 }
 
+/// Asked twice a second at the most: the command costs what the server has to share.
 fn class(server: &Server<'_>) -> String {
+    let_pass(Duration::from_millis(500));
     let status = server.status().unwrap_or_default();
     status["class"].as_str().unwrap_or_default().to_owned()
 }

@@ -189,6 +189,30 @@ fn whoever_had_left_helps_when_others_die() {
 }
 
 #[test]
+fn a_newcomer_that_gets_everything_is_helped() {
+    with_seeds(20, |seed, traced| {
+        let mut crowd = Crowd::new(seed, &[2_500.0, 2_500.0, 2_500.0, 900.0, 800.0, 300.0], traced);
+        crowd.kill(5);
+        crowd.run(20 * MINUTE, |_| 5_000.0);
+        (0..3).for_each(|number| crowd.kill(number));
+        crowd.run(MINUTE, |_| 1_400.0);
+        if classes(&crowd)[3..5] != [CostClass::Busy; 2] || crowd.lost() > 0.0 {
+            crowd.fail("the weak servers share it, both busy");
+        }
+        // It starts at the normal cost, below all others.
+        crowd.start(5);
+        crowd.run(2 * STEP, |_| 1_400.0);
+        if crowd.lost() < 1_000.0 {
+            crowd.fail("the newcomer does not get everything");
+        }
+        crowd.run(MINUTE, |_| 1_400.0);
+        if crowd.lost() > 200.0 {
+            crowd.fail("nobody helps the newcomer");
+        }
+    });
+}
+
+#[test]
 fn idle_servers_wake_when_the_one_that_is_asked_is_near_its_capacity() {
     with_seeds(20, |seed, traced| {
         let mut crowd = Crowd::new(seed, &[1_000.0; 4], traced);
