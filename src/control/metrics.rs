@@ -46,7 +46,7 @@ pub struct Measurements {
     pub answers_truncated: u64,
     /// Decisions of the scheduler.
     pub decisions: u64,
-    /// Share of their time that the busiest workers want to work.
+    /// Share of their time that the busiest workers work.
     pub busy: f64,
     /// Datagrams that the kernel dropped from full queues of the service.
     pub queue_drops: u64,
@@ -108,7 +108,7 @@ fn write_server(page: &mut Page, measured: &Measurements) {
     );
     page.gauge(
         "workers_busy_ratio",
-        "Share of their time that the busiest workers want to work",
+        "Share of their time that the busiest workers work",
         measured.busy,
     );
     page.counter(

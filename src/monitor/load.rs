@@ -22,8 +22,10 @@ const MOST: f64 = 10.0;
 /// Threads that share one kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Crew {
-    /// The UDP workers of one address.
-    Udp(SocketAddr),
+    /// The UDP workers of one address, by the time that their threads had a processor.
+    Threads(SocketAddr),
+    /// The same, by the time that they had a batch in hand: more, where they have to wait for a processor with it.
+    Batches(SocketAddr),
     /// The runtime's threads: everything with connections.
     Runtime,
 }
@@ -35,7 +37,7 @@ pub struct Work {
     pub crew: Crew,
     /// How many they are.
     pub threads: usize,
-    /// How long they wanted to work, all together.
+    /// How long they worked, all together.
     pub busy: Duration,
 }
 
@@ -87,7 +89,7 @@ impl Meter {
         self.learn(elapsed);
     }
 
-    /// The share of its time that the busiest crew wants to work, 0 to 1.
+    /// The share of its time that the busiest crew works, 0 to 1.
     #[must_use]
     pub fn busy(&self) -> f64 {
         let share = |(rate, threads): &(Rate, usize)| rate.per_second() / 1e9 / (*threads).max(1) as f64;
@@ -153,7 +155,7 @@ mod tests {
         }
 
         fn pass(&mut self, seconds: u64, rate: u64, dropped: u64, busy: [u64; 2]) -> &Meter {
-            let crews = [Crew::Udp("[::1]:53".parse().unwrap()), Crew::Runtime];
+            let crews = [Crew::Threads("[::1]:53".parse().unwrap()), Crew::Runtime];
             let mut others = Duration::ZERO;
             for _ in 0..seconds {
                 self.at += 1;

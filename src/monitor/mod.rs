@@ -89,7 +89,7 @@ pub struct Figures {
     pub offered: f64,
     /// Share of the capacity in use: 0 to 1 and above.
     pub load: f64,
-    /// Share of their time that the busiest workers want to work: 0 to 1.
+    /// Share of their time that the busiest workers work: 0 to 1.
     pub busy: f64,
     /// Queries a second that this server can take, configured or learned.
     pub capacity: Option<f64>,
