@@ -266,7 +266,11 @@ fn start(
         reload: Arc::clone(&reload),
         certificates: certificates.clone(),
         policy: Policy {
-            standby_after: settings.scheduler.standby_after,
+            // Without a service nothing is advertised, and there is nothing to be silent about.
+            standby_after: settings
+                .service
+                .as_ref()
+                .map_or(Duration::ZERO, |_| settings.scheduler.standby_after),
             hold: settings.scheduler.hold,
             identity: IdentityHash::of(&settings.identity),
         },
