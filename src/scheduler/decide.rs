@@ -130,7 +130,9 @@ fn is_idle(policy: &Policy, standing: &Standing, seen: &Observation) -> bool {
     if policy.standby_after.is_zero() || standing.cost.class != CostClass::Normal || others_need_help(seen, needed_from) {
         return false;
     }
-    let last_asked = seen.last_inflow.max(seen.last_wanted).max(standing.ready_since);
+    // Who has just called queries back gives them time to come: two changes of the cost at once help nobody.
+    let called_back = standing.cost.returned;
+    let last_asked = seen.last_inflow.max(seen.last_wanted).max(standing.ready_since).max(called_back);
     last_asked.is_some_and(|asked| seen.at.since(asked) >= policy.standby_after)
 }
 
@@ -340,6 +342,14 @@ mod tests {
             State::Serving,
             "it sent its queries away itself, and is not idle"
         );
+    }
+
+    #[test]
+    fn who_has_called_its_queries_back_waits_for_them_before_it_falls_idle() {
+        let mut returned = in_state(State::Serving);
+        returned.cost.returned = Some(Timestamp::from_secs(100));
+        assert_eq!(after(returned, healthy(129)).0, State::Serving);
+        assert_eq!(after(returned, healthy(130)).0, State::Idle);
     }
 
     #[test]
