@@ -13,6 +13,7 @@ mod message;
 mod plan;
 mod proof;
 mod render;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -25,6 +26,7 @@ pub use edns::{EDNS_VERSION, Edns, NSID};
 pub use message::{HEADER, PLAIN_UDP_PAYLOAD, Query, Question};
 pub use plan::{Authority, Chain, Content, Denial, Link, MAX_CHAIN, Negative, Owner, Plan, Referral};
 pub use proof::Proof;
+pub use templates::{Found, Place, Templates};
 
 use crate::dns::counters::Transport;
 use crate::dns::protect::cookie::{Exchange, Standing};
