@@ -320,10 +320,10 @@ fn place_of(gathered: &Gathered, run: Run, record_type: RecordType) -> Place {
 
 /// Enters all names into the hash table: in the order in which they lie in the arena, which is read once and from end to end.
 ///
-/// Some names at a time: the places of all of them in the table are read before the first one is written, so that the
-/// processor waits for memory once.
+/// Some names at a time: first all are hashed, then the places of all of them in the table are read, then they are entered.
+/// With nothing else between the reads the processor waits for memory once, not for each of them.
 fn fill_table(zone: &mut Zone) {
-    const AT_A_TIME: usize = 16;
+    const AT_A_TIME: usize = 64;
     let apex = zone.apex.as_wire().len();
     let mut buffer = [0; MAX_NAME];
     let mut some: [(NameHash, u32); AT_A_TIME] = [(NameHash::ROOT, 0); AT_A_TIME];
@@ -333,12 +333,12 @@ fn fill_table(zone: &mut Zone) {
         for (slot, (at, block)) in some.iter_mut().zip(&mut names) {
             let name = block.name();
             let labels = name::lower_into(&name[..name.len() - apex], &mut buffer);
-            let hash = NameHash::below(zone.apex_hash, labels);
-            zone.table.touch(hash);
-            *slot = (hash, at);
+            *slot = (NameHash::below(zone.apex_hash, labels), at);
             count += 1;
         }
-        some[..count].iter().for_each(|(hash, at)| zone.table.insert(*hash, *at));
+        let some = &some[..count];
+        some.iter().for_each(|(hash, _)| zone.table.touch(*hash));
+        some.iter().for_each(|(hash, at)| zone.table.insert(*hash, *at));
         if count < AT_A_TIME {
             return;
         }
