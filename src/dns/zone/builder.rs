@@ -60,10 +60,15 @@ fn join_runs(gathered: &mut Gathered, problems: &mut Problems) -> Result<(), Ful
     let is_same = |one: &Run, other: &Run| one.prefix() == other.prefix() && name::equal(name_of(one), name_of(other));
     // most names differ in their beginnings, which are compared without a look at the names
     runs.sort_unstable_by_key(Run::prefix);
-    for same in runs.chunk_by_mut(|one, other| one.prefix() == other.prefix()) {
-        same.sort_unstable_by(|one, other| name::canonical_order(name_of(one), name_of(other)).then_with(|| one.at.cmp(&other.at)));
+    let mut is_any_same = false;
+    for alike in runs
+        .chunk_by_mut(|one, other| one.prefix() == other.prefix())
+        .filter(|alike| alike.len() > 1)
+    {
+        alike.sort_unstable_by(|one, other| name::canonical_order(name_of(one), name_of(other)).then_with(|| one.at.cmp(&other.at)));
+        is_any_same = is_any_same || alike.windows(2).any(|pair| is_same(&pair[0], &pair[1]));
     }
-    if gathered.has_orphans || !runs.is_sorted_by(|one, other| !is_same(one, other)) {
+    if gathered.has_orphans || is_any_same {
         let ends: Vec<usize> = runs
             .chunk_by(is_same)
             .scan(0, |end, group| {

@@ -346,15 +346,32 @@ fn calendar_time(text: &[u8]) -> Option<u32> {
 
 fn read_ipv4(fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
     let token = fields.need("an IPv4 address")?;
-    let Some(address) = parse::<Ipv4Addr>(token.text) else {
+    let Some(octets) = dotted_decimal(token.text) else {
         let cure = match parse::<Ipv6Addr>(token.text) {
             Some(_) => "an IPv6 address needs type AAAA",
             None => "write four numbers up to 255 with dots, as in 192.0.2.1",
         };
         return Err(refuse(token, "an IPv4 address", cure));
     };
-    out.extend(address.octets());
+    out.extend_from_slice(&octets);
     Ok(())
+}
+
+/// The octets of an IPv4 address. Like the standard library's parser, which takes six times as long for what a zone has most of.
+fn dotted_decimal(text: &[u8]) -> Option<[u8; 4]> {
+    let mut octets = [0; 4];
+    let mut parts = text.split(|octet| *octet == b'.');
+    for octet in &mut octets {
+        let part = parts.next().filter(|part| (1..=3).contains(&part.len()))?;
+        if part.len() > 1 && part[0] == b'0' {
+            return None;
+        }
+        let value = part.iter().try_fold(0_u16, |value, digit| {
+            digit.is_ascii_digit().then(|| value * 10 + u16::from(digit - b'0'))
+        });
+        *octet = u8::try_from(value?).ok()?;
+    }
+    parts.next().is_none().then_some(octets)
 }
 
 fn read_ipv6(fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
@@ -454,4 +471,28 @@ fn read_host_identity(fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), 
     out.extend(tag);
     out.extend(key);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_those_of_the_standard_library() {
+        let parts = [
+            "", "0", "00", "01", "7", "99", "100", "199", "255", "256", "999", "1000", "-1", "+1", "a", " 1",
+        ];
+        for first in parts {
+            for second in parts {
+                for rest in ["1.2", "1", "1.2.3", "1.2.", ".1.2", "255.0"] {
+                    for text in [format!("{first}.{second}.{rest}"), format!("{rest}.{first}.{second}")] {
+                        let expected = text.parse::<Ipv4Addr>().ok().map(|address| address.octets());
+                        assert_eq!(dotted_decimal(text.as_bytes()), expected, "{text}");
+                    }
+                }
+            }
+        }
+        assert_eq!(dotted_decimal(b""), None);
+        assert_eq!(dotted_decimal(b"1.2.3.\xff"), None);
+    }
 }
