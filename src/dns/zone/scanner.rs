@@ -153,6 +153,7 @@ impl Scanner<'_, '_> {
                     Mistake::new((uncut.line, uncut.column), uncut.why, uncut.cure)
                 }
             };
+            let mistake = mistake.into_reason();
             let (line, column) = mistake.place;
             let file = context.file;
             let place = self.generated_at.unwrap_or(Place { file, line, column });

@@ -22,9 +22,14 @@ pub(in crate::dns::zone) struct Fields<'t> {
     origin: Option<&'t [u8]>,
 }
 
-/// Why record data cannot be read, and where.
+/// Why record data cannot be read, and where. One pointer: nearly all data can be read, and their results are handed up through
+/// several functions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::dns::zone) struct Refusal {
+pub(in crate::dns::zone) struct Refusal(Box<Reason>);
+
+/// What a [`Refusal`] says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::dns::zone) struct Reason {
     /// Line and column.
     pub(in crate::dns::zone) place: (u32, u32),
     pub(in crate::dns::zone) message: String,
@@ -33,12 +38,15 @@ pub(in crate::dns::zone) struct Refusal {
 
 impl Refusal {
     /// A refusal at a line and column.
+    #[cold]
     pub(in crate::dns::zone) fn new(place: (u32, u32), message: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self {
-            place,
-            message: message.into(),
-            cure: cure.into(),
-        }
+        let (message, cure) = (message.into(), cure.into());
+        Self(Box::new(Reason { place, message, cure }))
+    }
+
+    /// What it says.
+    pub(in crate::dns::zone) fn into_reason(self) -> Reason {
+        *self.0
     }
 
     /// A refusal of `token`.
@@ -75,11 +83,7 @@ impl<'t> Fields<'t> {
     }
 
     fn missing(&self, expected: &str) -> Refusal {
-        Refusal {
-            place: self.end,
-            message: "missing".to_owned(),
-            cure: format!("expected {expected}"),
-        }
+        Refusal::new(self.end, "missing", format!("expected {expected}"))
     }
 
     /// The token that [`Self::next`] would return.
@@ -128,11 +132,8 @@ pub(in crate::dns::zone) fn read(record_type: RecordType, fields: &mut Fields<'_
         (None, Some(list)) => read_fields(record_type, list, fields, out)?,
         (None, None) => {
             let place = fields.peek().map_or(fields.end, |token| (token.line, token.column));
-            return Err(Refusal {
-                place,
-                message: format!("{record_type} has no text form of its own"),
-                cure: r"write its octets as '\# LENGTH HEX' (RFC 3597)".to_owned(),
-            });
+            let message = format!("{record_type} has no text form of its own");
+            return Err(Refusal::new(place, message, r"write its octets as '\# LENGTH HEX' (RFC 3597)"));
         }
     }
     if let Some(token) = fields.next() {
@@ -148,20 +149,16 @@ pub(in crate::dns::zone) fn read(record_type: RecordType, fields: &mut Fields<'_
             "{record_type} data of {} octets: at most {MAX_RDATA} fit into a record",
             out.len() - start
         );
-        return Err(Refusal {
-            place: fields.end,
-            message,
-            cure: String::new(),
-        });
+        return Err(Refusal::new(fields.end, message, ""));
     }
     Ok(())
 }
 
 fn read_fields(record_type: RecordType, list: &[super::NamedField], fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
     for (name, field) in list {
-        read_field(*field, fields, out).map_err(|refusal| Refusal {
-            message: format!("{record_type} {name}: {}", refusal.message),
-            ..refusal
+        read_field(*field, fields, out).map_err(|mut refusal| {
+            refusal.0.message = format!("{record_type} {name}: {}", refusal.0.message);
+            refusal
         })?;
     }
     Ok(())
