@@ -183,6 +183,32 @@ fn a_broken_file_keeps_the_old_zone_and_everybody_says_so() {
     assert_eq!((status(folder).problems, zones(folder)[0].serial), (Vec::new(), Some(8)));
 }
 
+#[test]
+fn a_zone_that_was_never_loaded_is_this_servers_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (orphan, child) = (folder.join("broken.test.zone"), folder.join("child.example.com.zone"));
+    fs::write(&orphan, "no zone\n").unwrap();
+    let server = Server::start(folder);
+    assert_eq!(ask_soa(server.address, "broken.test."), (2, 0));
+    // Its parent would say that it does not exist, and resolvers would keep that.
+    assert_eq!(ask_soa(server.address, "child.example.com."), (3, 0));
+    fs::write(&child, "no zone\n").unwrap();
+    assert_eq!(counts(&reload(folder, None))[2..], [2, 0]);
+    assert_eq!(ask_soa(server.address, "child.example.com."), (2, 0));
+    assert_eq!(ask_soa(server.address, "example.com."), (0, 1));
+
+    replace(&child, ZONE);
+    reload(folder, Some("child.example.com."));
+    assert_eq!(ask_soa(server.address, "child.example.com."), (0, 1));
+    replace(&child, "no zone\n");
+    reload(folder, None);
+    assert_eq!(ask_soa(server.address, "child.example.com."), (0, 1), "the old one stays");
+    fs::remove_file(&orphan).unwrap();
+    assert_eq!(counts(&reload(folder, None))[3], 0, "it was not served");
+    assert_eq!(ask_soa(server.address, "broken.test."), (5, 0));
+}
+
 /// Ten records that tell which version of the zone they are of.
 fn version(letter: char) -> String {
     let records: String = (0..10).map(|number| format!("data TXT \"version {letter} {number}\"\n")).collect();
