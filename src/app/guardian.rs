@@ -91,7 +91,10 @@ impl<'a> Guardian<'a> {
 
     fn start_main(&mut self) -> std::io::Result<()> {
         let child = spawn_again(self.arguments, (GUARDIAN, &own_pid().as_raw_nonzero().to_string()))?;
-        self.driver.watch(child.process(), MAIN)?;
+        if let Err(error) = self.driver.watch(child.process(), MAIN) {
+            child.end();
+            return Err(error);
+        }
         self.main = Some(Main {
             child,
             started: clock::now(),
