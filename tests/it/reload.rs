@@ -279,6 +279,30 @@ fn hang_ups_under_load_lose_no_query() {
 }
 
 #[test]
+fn a_hang_up_during_the_first_load_is_not_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (first, last) = (folder.join("a.zone"), folder.join("z.zone"));
+    fs::write(&first, "no zone\n").unwrap();
+    fs::write(&last, format!("{ZONE}$GENERATE 1-100000 h$ A 192.0.2.1\n")).unwrap();
+    let mut server = Server::launch(folder, "");
+    server.read_until("a.zone:1:");
+    replace(&first, ZONE);
+    server.signal(Signal::HUP);
+    server.read_until("standby (was starting)");
+    let state = || zones(folder)[0].state;
+    let tries = LIMIT.as_millis() / POLL.as_millis();
+    let is_loaded = (0..tries).any(|_| {
+        let is_loaded = state() == ZoneState::Loaded;
+        if !is_loaded {
+            thread::sleep(POLL);
+        }
+        is_loaded
+    });
+    assert!(is_loaded, "{:?}", zones(folder));
+}
+
+#[test]
 fn the_last_of_many_hang_ups_counts() {
     const LAST: u32 = 60;
     let folder = tempfile::tempdir().unwrap();
