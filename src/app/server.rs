@@ -21,7 +21,7 @@ use super::herald::{Herald, Parts};
 use super::line::Line;
 use super::message::Inbox;
 use super::peering::Identity;
-use super::protection::{self, SecretFileError, SecretKeeper};
+use super::protection::{self, SecretKeeper};
 use super::reload::Reload;
 use super::shutdown::Outcome;
 use super::zones::ZoneKeeper;
@@ -31,6 +31,7 @@ use crate::advertiser::peers::wire::Key;
 use crate::advertiser::peers::{self, Peers};
 use crate::base::machine::{Channel, Machine};
 use crate::base::peer::IdentityHash;
+use crate::config::secrets::SecretFileError;
 use crate::config::service::Service as ServiceSettings;
 use crate::config::{AdvertiserConfig, Settings};
 use crate::control::socket::AdminSocket;
@@ -82,7 +83,7 @@ pub(super) enum ServerError {
     Certificate(#[from] CertificateError),
     #[error("[peers] key-file: {0}")]
     Key(#[from] FileError),
-    #[error(transparent)]
+    #[error("[dns] cookie-secret-file: {0}")]
     Secrets(#[from] SecretFileError),
     #[error(transparent)]
     Socket(#[from] control::socket::BindError),

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use super::secrets;
 use super::service::Service;
 use super::zones::ZoneSources;
 use super::{AdvertiserConfig, Config};
@@ -60,6 +61,7 @@ pub(super) fn check(config: &Config, base: &Path, problems: &mut Vec<Problem>) -
         ..config.dns.clone()
     };
     check_certificate(&dns, problems);
+    check_secrets(&dns.cookie_secret_file, problems);
     if !problems.is_empty() {
         return None;
     }
@@ -154,6 +156,15 @@ fn check_certificate(dns: &dns::config::Config, problems: &mut Vec<Problem>) {
     let Some(files) = CertificateFiles::of(dns) else { return };
     if let Err(error) = Certificates::load(files) {
         problems.push(Problem::new(error.key(), error.to_string(), error.cure()));
+    }
+}
+
+fn check_secrets(file: &Path, problems: &mut Vec<Problem>) {
+    if !file.as_os_str().is_empty()
+        && let Err(error) = secrets::read(file)
+    {
+        let cure = "name a file that this user may read, with a line of 32 hexadecimal digits for each secret";
+        problems.push(Problem::new("dns.cookie-secret-file", error.to_string(), cure));
     }
 }
 

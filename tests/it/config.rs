@@ -366,6 +366,9 @@ fn an_address_that_is_refused_is_told_once() {
 fn the_protection_is_read_and_checked() {
     let dns = "[dns]\nrate-limit = 20\nrate-limit-exempt = [\"192.0.2.0/24\", \"2001:db8::1\"]\ncookie-secret-file = \"cookies\"\n";
     let folder = folder();
+    let missing = check(&folder, &format!("{RIGHT}{dns}"), &[]).unwrap_err().to_string();
+    assert!(missing.contains("c.toml:13:22: error: "), "{missing}");
+    fs::write(folder.path().join("cookies"), "0123456789abcdef0123456789abcdef\n").unwrap();
     let settings = check(&folder, &format!("{RIGHT}{dns}"), &[]).unwrap();
     assert_eq!(settings.dns.cookie_secret_file, folder.path().join("cookies"));
     let limits = settings.dns.limits().unwrap();
