@@ -138,6 +138,15 @@ fn zones_come_and_go_with_their_files() {
     let problems = status(folder).problems;
     assert!(problems[0].contains("example.net. has two files"), "{problems:?}");
     fs::remove_dir_all(folder.join("more")).unwrap();
+
+    // Nobody stops serving all zones by a reload: their disk is gone.
+    fs::rename(folder.join("example.net.zone"), folder.join("away")).unwrap();
+    let refused = ask(folder, &["reload"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(ask_soa(server.address, "example.net."), (0, 1));
+    let problems = status(folder).problems;
+    assert!(problems[0].contains("is named *.zone"), "{problems:?}");
+    fs::rename(folder.join("away"), folder.join("example.net.zone")).unwrap();
     reload(folder, None);
     assert_eq!(status(folder).problems, Vec::<String>::new());
 }
