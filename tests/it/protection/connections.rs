@@ -71,17 +71,17 @@ fn is_answered(server: &Server) -> bool {
     sent.is_ok() && stream.read_exact(&mut [0; 14]).is_ok()
 }
 
+/// A query with an empty edns-tcp-keepalive option.
+fn ask_for_idle_time() -> Vec<u8> {
+    let mut asking = Message::from_vec(&ask("www.example.")).unwrap();
+    let edns = asking.edns.insert(Edns::new());
+    edns.options_mut().insert(EdnsOption::Unknown(11, Vec::new()));
+    asking.to_vec().unwrap()
+}
+
 /// The idle time that the server tells, in units of 100 ms.
 fn told(stream: &mut TcpStream) -> Vec<u8> {
-    let mut asking = Message::from_vec(&ask("www.example.")).unwrap();
-    asking.set_edns(Edns::new());
-    asking
-        .edns
-        .as_mut()
-        .unwrap()
-        .options_mut()
-        .insert(EdnsOption::Unknown(11, Vec::new()));
-    let answer = exchange(stream, &asking.to_vec().unwrap());
+    let answer = exchange(stream, &ask_for_idle_time());
     let options = answer.edns.as_ref().unwrap().options();
     let (_, time) = options.as_ref().iter().find(|(code, _)| u16::from(*code) == 11).unwrap();
     time.try_into().unwrap()
@@ -97,15 +97,7 @@ fn the_idle_time_is_told_over_tcp_and_shrinks() {
     assert_eq!(told(&mut first), [0, 100]);
     let mut others: Vec<TcpStream> = (1..6).map(|_| server.tcp()).collect();
     assert_eq!(told(&mut others[4]), [0, 50], "two of eight places are left");
-    let mut asking = Message::from_vec(&ask("www.example.")).unwrap();
-    asking.set_edns(Edns::new());
-    asking
-        .edns
-        .as_mut()
-        .unwrap()
-        .options_mut()
-        .insert(EdnsOption::Unknown(11, Vec::new()));
-    let by_udp = Client::of("127.0.0.1", server.address).ask(&asking.to_vec().unwrap());
+    let by_udp = Client::of("127.0.0.1", server.address).ask(&ask_for_idle_time());
     assert!(by_udp.edns.unwrap().options().as_ref().is_empty(), "not over UDP (RFC 7828 §3.2.2)");
 }
 
