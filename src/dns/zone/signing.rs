@@ -305,3 +305,24 @@ fn denial_of(node: Node<'_>) -> Option<Denial<'_>> {
         bitmap,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::zone;
+
+    #[test]
+    fn times_wrap_in_the_year_2106() {
+        // From half a minute before the wrap to half a minute after it.
+        let text = "$TTL 60\n@ SOA . . 1 2 3 4 5\n@ NS .\n@ RRSIG SOA 13 1 60 30 4294967266 1 example. AAAA\n";
+        let loaded = zone::load(&"example.".parse().unwrap(), "a.zone", text.as_bytes(), &mut |_| Err(String::new()));
+        let zone = loaded.unwrap().zone;
+        let told = |second: i64| {
+            let warnings = check_times(&zone, "a.zone", Timestamp::from_second((1 << 32) + second).unwrap());
+            warnings.first().map_or(String::new(), |warning| warning.message.clone())
+        };
+        assert_eq!((told(-30), told(0), told(30)), (String::new(), String::new(), String::new()));
+        assert!(told(-31).starts_with("1 of 1 signatures are not valid yet"), "{}", told(-31));
+        assert!(told(31).starts_with("1 of 1 signatures have expired"), "{}", told(31));
+    }
+}

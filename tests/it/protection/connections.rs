@@ -40,6 +40,31 @@ fn a_connection_has_so_many_queries() {
 }
 
 #[test]
+fn what_is_not_read_any_more_destroys_no_answer() {
+    let server = connected(Limits {
+        tcp_queries: NonZeroU64::new(3),
+        ..LIMITS
+    });
+    let mut stream = server.tcp();
+    // Far more than the server reads before it closes: it must not close over octets that wait, or its answers are lost.
+    stream.write_all(&framed(&ask("www.example.")).repeat(5_000)).unwrap();
+    for _ in 0..3 {
+        assert_eq!(Message::from_vec(&read_framed(&mut stream)).unwrap().answers.len(), 1);
+    }
+    assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0, "closed in order");
+}
+
+#[test]
+fn who_asks_is_never_idle() {
+    let idle = Duration::from_millis(300);
+    let server = connected(Limits { tcp_idle: idle, ..LIMITS });
+    let (mut stream, start) = (server.tcp(), clock::now());
+    while clock::now().since(start) < 3 * idle {
+        assert_eq!(exchange(&mut stream, &ask("www.example.")).answers.len(), 1);
+    }
+}
+
+#[test]
 fn idle_connections_make_room_when_places_get_few() {
     let long = Duration::from_secs(3_600);
     let server = connected(Limits { tcp_idle: long, ..LIMITS });
