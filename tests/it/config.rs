@@ -391,6 +391,19 @@ fn the_protection_is_read_and_checked() {
 }
 
 #[test]
+fn a_key_for_peers_that_is_none_is_refused() {
+    let folder = folder();
+    let peers = format!("{RIGHT}[peers]\nkey-file = \"key\"\n");
+    let told = || check(&folder, &peers, &[]).map(drop).map_err(|refused| refused.to_string());
+    assert!(told().unwrap_err().contains("c.toml:11:12: error: "));
+    fs::write(folder.path().join("key"), " \n").unwrap();
+    let empty = told().unwrap_err();
+    assert!(empty.contains("there is no key in "), "{empty}");
+    fs::write(folder.path().join("key"), "secret\n").unwrap();
+    told().unwrap();
+}
+
+#[test]
 fn encryption_needs_addresses_a_certificate_and_its_key() {
     assert_snapshot!(faults_of(&with("[zones]", r#"[dns]
 tls-listen = ["[::1]:5300", "[2001:db8:5::53]:53", "[2001:db8:5::53]:853"]
