@@ -1,7 +1,8 @@
 //! The guardian: the parent process. Starts main, hands signals on, starts main again when it dies.
 //!
-//! It knows nothing of DNS. Only a main that never came to serve is given up: its error is the operator's to mend. Main is started by exec, never forked, in a process group of its own, so that a terminal's
-//! signals arrive once. As process 1 of a container it also reaps orphans.
+//! It knows nothing of DNS. Only a main that never came to serve is given up: its error is the operator's to mend. Main is
+//! started by exec, never forked, in a process group of its own, so that a terminal's signals arrive once. As process 1 of
+//! a container it also reaps orphans.
 
 use std::ffi::OsString;
 use std::process::{ExitCode, ExitStatus};
@@ -91,7 +92,10 @@ impl<'a> Guardian<'a> {
 
     fn start_main(&mut self) -> std::io::Result<()> {
         let child = spawn_again(self.arguments, (GUARDIAN, &own_pid().as_raw_nonzero().to_string()))?;
-        self.driver.watch(child.process(), MAIN)?;
+        if let Err(error) = self.driver.watch(child.process(), MAIN) {
+            child.end();
+            return Err(error);
+        }
         self.main = Some(Main {
             child,
             started: clock::now(),

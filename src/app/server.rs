@@ -21,7 +21,7 @@ use super::herald::{Herald, Parts};
 use super::line::Line;
 use super::message::Inbox;
 use super::peering::Identity;
-use super::protection::{self, SecretFileError, SecretKeeper};
+use super::protection::{self, SecretKeeper};
 use super::reload::Reload;
 use super::shutdown::Outcome;
 use super::zones::ZoneKeeper;
@@ -31,6 +31,7 @@ use crate::advertiser::peers::wire::Key;
 use crate::advertiser::peers::{self, Peers};
 use crate::base::machine::{Channel, Machine};
 use crate::base::peer::IdentityHash;
+use crate::config::secrets::SecretFileError;
 use crate::config::service::Service as ServiceSettings;
 use crate::config::{AdvertiserConfig, Settings};
 use crate::control::socket::AdminSocket;
@@ -82,7 +83,7 @@ pub(super) enum ServerError {
     Certificate(#[from] CertificateError),
     #[error("[peers] key-file: {0}")]
     Key(#[from] FileError),
-    #[error(transparent)]
+    #[error("[dns] cookie-secret-file: {0}")]
     Secrets(#[from] SecretFileError),
     #[error(transparent)]
     Socket(#[from] control::socket::BindError),
@@ -122,7 +123,8 @@ pub(super) fn run(settings: &Settings) -> Result<(), ServerError> {
         protection: protection::build(settings)?,
     });
     let zones = Arc::new(ZoneKeeper::new(settings.zones.clone(), Arc::clone(&shared)));
-    if load_zones(&zones, &signals)? == Loading::StopOrdered {
+    let loading = load_zones(&zones, &signals)?;
+    if loading == Loading::StopOrdered {
         return Ok(());
     }
     let mut holder = place_address(settings.service.as_ref())?;
@@ -132,6 +134,9 @@ pub(super) fn run(settings: &Settings) -> Result<(), ServerError> {
             holder.take_back();
         }
     })?;
+    if loading == Loading::Outdated {
+        running.reload.hang_up();
+    }
     let ended = running.run_to_the_end();
     if let Some(Err(error)) = holder.map(AddressHolder::remove) {
         tracing::error!("{error}");
@@ -143,6 +148,8 @@ pub(super) fn run(settings: &Settings) -> Result<(), ServerError> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Loading {
     Done,
+    /// A hang-up came meanwhile: what had been read by then may have changed.
+    Outdated,
     StopOrdered,
 }
 
@@ -153,23 +160,26 @@ fn load_zones(zones: &Arc<ZoneKeeper>, signals: &Signals) -> io::Result<Loading>
     driver.watch(signals, Token(0))?;
     let (keeper, waker) = (Arc::clone(zones), driver.waker());
     // Nothing is ever sent: the way is closed when the loader is done, and when it has panicked.
-    let (loading, end_of_loading) = mpsc::channel::<()>();
+    let (unfinished, end_of_loading) = mpsc::channel::<()>();
     thread::Builder::new().name("zones".to_owned()).spawn(move || {
         if let Err(error) = keeper.load(None) {
             tracing::error!("{error}");
         }
-        drop(loading);
+        drop(unfinished);
         waker.wake();
     })?;
+    let mut loading = Loading::Done;
     while end_of_loading.try_recv() != Err(TryRecvError::Disconnected) {
         driver.wait(Some(clock::now() + PATIENCE), |_| ())?;
         while let Some(asked) = signals.next_asked()? {
-            if matches!(asked, Asked::Stop(_)) {
-                return Ok(Loading::StopOrdered);
+            match asked {
+                Asked::Stop(_) => return Ok(Loading::StopOrdered),
+                Asked::Reload => loading = Loading::Outdated,
+                Asked::ChildEnded | Asked::Ready => {}
             }
         }
     }
-    Ok(Loading::Done)
+    Ok(loading)
 }
 
 fn place_address(service: Option<&ServiceSettings>) -> Result<Option<AddressHolder>, ServerError> {
@@ -198,6 +208,7 @@ struct Running {
     herald: Herald,
     service: Service,
     probe: Probe,
+    reload: Arc<Reload>,
     _control: Control,
 }
 
@@ -269,7 +280,11 @@ fn start(
     if let Some(service) = &settings.service {
         put_on_the_link(&mut parts, settings, service)?;
     }
-    let mut control = open_control(settings, runtime, socket, &Arc::new(Desk { inbox, reload }))?;
+    let desk = Desk {
+        inbox,
+        reload: Arc::clone(&reload),
+    };
+    let mut control = open_control(settings, runtime, socket, &Arc::new(desk))?;
     control.0.push(runtime.spawn(telling));
     control.0.extend(watch(runtime, certificates));
     announce(settings, &addresses, &parts);
@@ -278,6 +293,7 @@ fn start(
         herald: Herald::new(parts),
         service,
         probe,
+        reload,
         _control: control,
     })
 }

@@ -6,6 +6,7 @@
 mod layers;
 mod places;
 mod reader;
+pub mod secrets;
 pub mod service;
 mod settings;
 pub mod zones;

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use super::secrets;
 use super::service::Service;
 use super::zones::ZoneSources;
 use super::{AdvertiserConfig, Config};
@@ -12,6 +13,7 @@ use crate::base::address::ServiceAddress;
 use crate::base::peer::{LONGEST_IDENTITY, is_identity};
 use crate::base::problem::Problem;
 use crate::dns::server::encrypted::{CertificateFiles, Certificates};
+use crate::io::files;
 use crate::{dns, scheduler};
 
 /// A checked configuration.
@@ -60,6 +62,12 @@ pub(super) fn check(config: &Config, base: &Path, problems: &mut Vec<Problem>) -
         ..config.dns.clone()
     };
     check_certificate(&dns, problems);
+    check_secrets(&dns.cookie_secret_file, problems);
+    let peers = peers::config::Config {
+        key_file: base_if_any(base, &config.peers.key_file),
+        ..config.peers.clone()
+    };
+    check_peers_key(&peers.key_file, problems);
     if !problems.is_empty() {
         return None;
     }
@@ -69,10 +77,7 @@ pub(super) fn check(config: &Config, base: &Path, problems: &mut Vec<Problem>) -
         zones,
         service: service.flatten(),
         scheduler: config.scheduler.clone(),
-        peers: peers::config::Config {
-            key_file: base_if_any(base, &config.peers.key_file),
-            ..config.peers.clone()
-        },
+        peers,
         advertisers: config.advertiser.clone(),
         state_directory: resolve(base, &config.state.directory),
         control_socket: resolve(base, &config.control.socket).unwrap_or_else(|| config.control.socket()),
@@ -155,6 +160,28 @@ fn check_certificate(dns: &dns::config::Config, problems: &mut Vec<Problem>) {
     if let Err(error) = Certificates::load(files) {
         problems.push(Problem::new(error.key(), error.to_string(), error.cure()));
     }
+}
+
+fn check_secrets(file: &Path, problems: &mut Vec<Problem>) {
+    if !file.as_os_str().is_empty()
+        && let Err(error) = secrets::read(file)
+    {
+        let cure = "name a file that this user may read, with a line of 32 hexadecimal digits for each secret";
+        problems.push(Problem::new("dns.cookie-secret-file", error.to_string(), cure));
+    }
+}
+
+fn check_peers_key(file: &Path, problems: &mut Vec<Problem>) {
+    if file.as_os_str().is_empty() {
+        return;
+    }
+    let fault = match files::read(file) {
+        Ok(key) if key.trim_ascii().is_empty() => format!("there is no key in {}", file.display()),
+        Ok(_) => return,
+        Err(error) => error.to_string(),
+    };
+    let cure = "name a file that this user may read, with the same secret text at all peers: `openssl rand -hex 32` makes one";
+    problems.push(Problem::new("peers.key-file", fault, cure));
 }
 
 /// An address that cannot be one is told by `[service]`; taking it out of `[dns]` would not help.

@@ -156,6 +156,10 @@ pub fn respond_located(
                     let reply = render.refuse(ResponseCode::NOT_AUTH, Some(ExtendedError::NotAuthoritative));
                     return reply.counted_for(client, || Account::ERROR);
                 }
+                (ResponseCode::SERV_FAIL, _) => {
+                    let reply = render.refuse(ResponseCode::SERV_FAIL, Some(ExtendedError::InvalidData));
+                    return reply.counted_for(client, || Account::ERROR);
+                }
                 _ => return render.plan(zones, &plan).counted_for(client, || Account::of_plan(question, &plan)),
             }
         }
