@@ -3,7 +3,7 @@
 //! One line after the other, and on after an error, so that all mistakes of a file are told at once. Names and data go
 //! straight to wire form. Whether the records make a zone is the builder's question.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use super::generate::Generator;
 use super::pieces::Pieces;
@@ -123,7 +123,15 @@ impl Scanner<'_, '_> {
             let place = Place { file, line, column: 0 };
             let read = match pieces.advance() {
                 Ok(read) => read as u64,
-                Err(error) => return self.problems.error(place, format!("cannot read on: {error}"), ""),
+                Err(error) => {
+                    let is_endless = error.kind() == io::ErrorKind::InvalidData;
+                    let cure = if is_endless {
+                        "end it: a parenthesis may never be closed"
+                    } else {
+                        ""
+                    };
+                    return self.problems.error(place, format!("cannot read on: {error}"), cure);
+                }
             };
             let Some(left) = self.reading.most_text.checked_sub(read) else {
                 self.full = true;
