@@ -20,7 +20,7 @@ const FETCHED: usize = 120;
 /// Octets of a message id.
 const ID: usize = 2;
 /// So many queries are looked for before it is asked what that brings.
-const SAMPLE: u32 = 1024;
+const SAMPLE: u32 = 4096;
 /// At least so many of a sample must be found, or looking is left off.
 const WORTH: u32 = SAMPLE / 4;
 /// So many queries pass then until the next sample.
@@ -349,12 +349,12 @@ mod tests {
         let known = message(7, NAME);
         let (query, reply, answer) = answer(&zones, &client, &known);
         let place = Templates::place(&known).unwrap();
-        let began = (0..1_000).map(|_| {
+        let began = (0..4_000).map(|_| {
             let begins = templates.begin(&zones, 32);
             templates.keep(&known, &query, &client, &reply, &answer);
             (0..32 * u32::from(begins)).for_each(|_| assert!(templates.find(place, &known, &mut [0; 600]).is_some()));
             begins
         });
-        assert!(began.skip(600).all(|begins| begins), "and taken up again where they do");
+        assert!(began.skip(2_500).all(|begins| begins), "and taken up again where they do");
     }
 }

@@ -196,7 +196,9 @@ mod tests {
                 line,
                 column,
             };
-            Generator::new(range, &[]).map(Iterator::count).map_err(|refusal| refusal.message)
+            Generator::new(range, &[])
+                .map(Iterator::count)
+                .map_err(|refusal| refusal.into_reason().message)
         };
         assert_eq!(lines("0-1048575"), Ok(1 << 20));
         assert_eq!(lines("1-4294967295/4096"), Ok(1 << 20));

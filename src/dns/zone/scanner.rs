@@ -517,7 +517,7 @@ mod tests {
             most_text: MOST,
         };
         let included = included.as_bytes().to_vec();
-        let mut include = |_: &str| Ok(Box::new(std::io::Cursor::new(included.clone())) as Box<dyn Read>);
+        let mut include = |_: &str| Ok(Box::new(io::Cursor::new(included.clone())) as Box<dyn Read>);
         scan(
             &Name::root(),
             "main",
@@ -566,7 +566,7 @@ mod tests {
         let (mut gathered, mut problems) = (Gathered::new(&[0]), Problems::default());
         let text = "$INCLUDE a\n".repeat(66_000);
         let reading = Reading::by_pieces(1 << 20);
-        let mut include = |_: &str| Ok(Box::new(std::io::empty()) as Box<dyn Read>);
+        let mut include = |_: &str| Ok(Box::new(io::empty()) as Box<dyn Read>);
         scan(
             &Name::root(),
             "main",
