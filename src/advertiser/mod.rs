@@ -40,6 +40,8 @@ pub struct Report {
     pub term: u32,
     /// While leaving: who takes over.
     pub successor: Option<IdentityHash>,
+    /// The route cost it tells the network now, where its protocol has one and it says something.
+    pub cost: Option<u32>,
     /// Queries that came here while another server was the holder, since the start.
     pub misdelivered: u32,
     /// Advertisements sent.

@@ -32,7 +32,7 @@ use crate::io::process::{Asked, Signals};
 use crate::io::sockets::udp_drops;
 use crate::monitor::observation::Order;
 use crate::monitor::{Context, Monitor};
-use crate::scheduler::{Decision, Journal, Policy, Standing, decide};
+use crate::scheduler::{Cost, Decision, Journal, Policy, Standing, decide};
 
 /// Time between two observations when nothing happens.
 const LOOK: Duration = Duration::from_millis(50);
@@ -249,17 +249,39 @@ impl Herald {
                 last_wanted: self.last_wanted,
                 link_layer_taken: self.conflicts().any(|conflict| matches!(conflict, Conflict::SameLinkLayer(_))),
                 other_holder: reports.iter().any(|report| report.other_holder.is_some()),
+                services: &self.parts.identity.services,
+                peers: match &self.parts.peers {
+                    Some(line) => Some(line.machine.peers()),
+                    // Without a service there is nobody to share it with.
+                    None => self.parts.identity.services.is_empty().then_some(&[]),
+                },
             };
             let seen = self.parts.monitor.observe(now, &context);
             let before = self.standing;
             self.standing = decide(&self.parts.policy, before, &seen);
             if self.journal.keep(&before, &self.standing, &seen) {
+                self.log_class(&before, seen.load);
                 tracing::debug!(decision = self.standing.decision, from = ?before.state, to = ?self.standing.state, reason = %self.standing.reason, "decided");
             }
             self.tell_inflow(now);
             self.tell_advertisers(self.standing.decision(seen.load, self.parts.identity.weight), now);
         }
         self.speak(now);
+    }
+
+    /// The class by load has a line of its own; the one that a state brings goes without saying.
+    fn log_class(&self, before: &Standing, load: u16) {
+        let Cost { class, rule, .. } = self.standing.cost;
+        if class != before.cost.class {
+            let load = f64::from(load) / 1_000.0;
+            tracing::info!(
+                class = class.name(),
+                decision = self.standing.decision,
+                load,
+                "cost class {class} (was {}): {rule}",
+                before.cost.class
+            );
+        }
     }
 
     fn tell_inflow(&mut self, now: Timestamp) {
@@ -299,8 +321,8 @@ impl Herald {
             );
             self.shown = (state, now);
         }
-        let offered = self.parts.monitor.figures().offered;
-        let statement = peering::statement(&self.parts.identity, &self.standing, decision, &reports, offered);
+        let figures = self.parts.monitor.figures();
+        let statement = peering::statement(&self.parts.identity, &self.standing, decision, &reports, figures);
         let Some(line) = &mut self.parts.peers else { return };
         line.machine.say(statement, now, &mut self.outbox);
         self.outputs.extend(self.outbox.drain().map(|output| (Speaker::Peers, output)));

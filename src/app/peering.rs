@@ -7,6 +7,7 @@ use std::net::Ipv6Addr;
 
 use crate::advertiser::Report;
 use crate::base::peer::{PeerState, Statement};
+use crate::monitor::Figures;
 use crate::scheduler::{Decision, Standing, State};
 
 /// What does not change while the process lives.
@@ -17,7 +18,6 @@ pub(super) struct Identity {
     /// The link interface; empty without a `[service]`.
     pub(super) interface: String,
     pub(super) weight: u16,
-    pub(super) capacity: u32,
 }
 
 /// The state as `status` names it.
@@ -33,7 +33,7 @@ pub(super) fn shown_state(standing: &Standing, reports: &[Report]) -> PeerState 
 }
 
 /// What this server tells its peers; the peers machine adds its link-layer address, link-local address and interval.
-pub(super) fn statement(identity: &Identity, standing: &Standing, decision: &Decision, reports: &[Report], offered: f64) -> Statement {
+pub(super) fn statement(identity: &Identity, standing: &Standing, decision: &Decision, reports: &[Report], figures: &Figures) -> Statement {
     let holder = reports.iter().find(|report| report.holder).or(reports.first());
     Statement {
         identity: identity.name.clone(),
@@ -46,8 +46,8 @@ pub(super) fn statement(identity: &Identity, standing: &Standing, decision: &Dec
         weight: identity.weight,
         successor: reports.iter().find_map(|report| report.successor),
         class: decision.class as u8,
-        capacity: identity.capacity,
-        offered: offered.round() as u32,
+        capacity: figures.capacity.map_or(0, |capacity| capacity.round() as u32),
+        offered: figures.offered.round() as u32,
         load: decision.load,
         misdelivered: reports.iter().map(|report| report.misdelivered).max().unwrap_or(0),
         ..Statement::default()

@@ -266,13 +266,24 @@ fn start(
         advertisers: Vec::new(),
         peers: None,
         link: None,
-        monitor: Monitor::new(counters, probe.record(), capacity, std::process::id()),
+        monitor: Monitor::new(
+            counters,
+            probe.record(),
+            Some(runtime.handle().clone()),
+            capacity,
+            std::process::id(),
+        ),
         zones,
         reload: Arc::clone(&reload),
         certificates: certificates.clone(),
         policy: Policy {
-            standby_after: settings.scheduler.standby_after,
+            // Without a service nothing is advertised, and there is nothing to be silent about.
+            standby_after: settings
+                .service
+                .as_ref()
+                .map_or(Duration::ZERO, |_| settings.scheduler.standby_after),
             hold: settings.scheduler.hold,
+            identity: IdentityHash::of(&settings.identity),
         },
         drain_timeout: settings.scheduler.drain_timeout,
         identity: identity(settings),
@@ -324,7 +335,6 @@ fn identity(settings: &Settings) -> Identity {
         services,
         interface: service.map_or_else(String::new, |service| service.interface.clone()),
         weight: service.map_or(0, |service| service.weight.get()),
-        capacity: service.and_then(|service| service.capacity).unwrap_or(0),
     }
 }
 

@@ -13,11 +13,13 @@ use crate::control::Measurements;
 use crate::control::metrics::Listener;
 use crate::control::status::{self, PeerMessages, Status};
 use crate::dns::counters::{Drop, QUERY_TYPES, Tally, Transport};
-use crate::dns::protect::cookie::Standing;
+use crate::dns::protect::cookie;
 use crate::dns::types::ResponseCode;
 use crate::io::clock;
 use crate::monitor::observation::Health;
+use crate::scheduler::forecast::{if_returned, worst_if_left};
 use crate::scheduler::journal::Entry;
+use crate::scheduler::{Cost, CostClass, Standing, State};
 
 impl Herald {
     /// The `status` object.
@@ -53,6 +55,9 @@ impl Herald {
                 per_second: round(figures.queries_per_second),
             },
             load: round(figures.load),
+            capacity: figures.capacity.map_or(0.0, f64::round) as u64,
+            class: self.standing.class().name().to_owned(),
+            class_reason: class_reason(&self.standing),
             advertisers: reports.iter().map(show_advertiser).collect(),
             peers: self.known_peers().iter().map(|peer| show_peer(peer, clock::now())).collect(),
             peer_messages: self.parts.peers.as_ref().map(|line| show_traffic(&line.machine)),
@@ -84,12 +89,18 @@ impl Herald {
                 .map(|cause| (cause.name(), total.drops[cause as usize]))
                 .collect(),
             rate_limited: vec![("dropped", total.drops[Drop::RateLimit as usize]), ("slipped", total.slipped)],
-            cookies: Standing::ALL.map(Standing::name).into_iter().zip(total.cookies).collect(),
+            cookies: cookie::Standing::ALL
+                .map(cookie::Standing::name)
+                .into_iter()
+                .zip(total.cookies)
+                .collect(),
             inflow: figures.inflow,
             answers_sent: total.accepted,
             answers_unsent: total.refused,
             answers_truncated: total.truncated,
             decisions: self.standing.decision,
+            busy: figures.busy,
+            queue_drops: figures.queue_drops,
             memory: figures.system.memory,
             host_cpu: figures.system.cpu,
         }
@@ -163,6 +174,7 @@ fn show_advertiser(report: &Report) -> status::Advertiser {
         state: report.state.name().to_owned(),
         sent: report.sent,
         errors: report.errors,
+        cost: report.cost,
         detail: report.detail.clone(),
         dropped: report.dropped.iter().map(|(cause, count)| ((*cause).to_owned(), *count)).collect(),
     }
@@ -173,7 +185,8 @@ fn show_peer(peer: &Peer, now: Timestamp) -> status::Peer {
         identity: peer.statement.identity.clone(),
         address: peer.source,
         state: peer.statement.state.name().to_owned(),
-        load: f64::from(peer.statement.load) / 1_000.0,
+        load: permille(peer.statement.load),
+        class: CostClass::from_wire(peer.statement.class).map_or_else(String::new, |class| class.name().to_owned()),
         last_heard_ms: millis(now.since(peer.last_heard)),
     }
 }
@@ -197,19 +210,66 @@ pub(super) fn show_decision(entry: &Entry) -> status::Decision {
         ("last asked for", ago(entry.seen.last_wanted)),
         ("another holder", if entry.seen.other_holder { "yes" } else { "no" }.to_owned()),
         ("order", format!("{:?}", entry.seen.order).to_lowercase()),
-        ("load", format!("{:.3}", f64::from(entry.seen.load) / 1_000.0)),
+        ("load", format!("{:.3}", permille(entry.seen.load))),
+        ("queries/s", entry.seen.offered.to_string()),
+        ("capacity", or_unknown(Some(entry.seen.capacity).filter(|capacity| *capacity > 0))),
+        ("host CPU", format!("{:.3}", permille(entry.seen.cpu))),
     ];
+    let seen = seen.into_iter().map(|(name, value)| (name.to_owned(), value));
     status::Decision {
         id: entry.id,
         at: clock::wall_clock_of(entry.seen.at).to_string(),
         from: entry.from.name().to_owned(),
         to: entry.to.name().to_owned(),
-        reason: entry.reason.to_string(),
-        seen: seen
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect::<BTreeMap<_, _>>(),
+        class_from: entry.from_class.name().to_owned(),
+        class_to: entry.to_class.name().to_owned(),
+        reason: entry.rule.to_string(),
+        seen: seen.chain(show_group(entry)).collect::<BTreeMap<_, _>>(),
     }
+}
+
+/// The group as it was, and what the rules made of it in the class before.
+fn show_group(entry: &Entry) -> Vec<(String, String)> {
+    let Some(group) = &entry.seen.group else {
+        return vec![("others".to_owned(), "not listened to".to_owned())];
+    };
+    let in_class = |class: CostClass| group.attracting().filter(|member| member.class == class).count();
+    let classes = CostClass::ALL.map(|class| format!("{} {class}", in_class(class)));
+    let offered: u64 = group.others.iter().map(|member| u64::from(member.offered)).sum();
+    let load = |load: Option<u16>| load.map_or_else(|| "unknown".to_owned(), |load| format!("{:.3}", permille(load)));
+    let left = worst_if_left(entry.from_class, &entry.seen, group);
+    let back = if_returned(entry.from_class, entry.share, &entry.seen);
+    let rows = [
+        (
+            "others",
+            format!("{} known; attract queries: {}", group.others.len(), classes.join(", ")),
+        ),
+        ("others, queries/s", offered.to_string()),
+        ("others, highest load", load(group.attracting().map(|member| member.load).max())),
+        (
+            "forecast: others, if this one leaves",
+            left.map_or_else(|stay| stay.to_string(), |worst| load(Some(worst))),
+        ),
+        ("forecast: this one, if it returns", load(back.map(|back| back.load))),
+    ];
+    rows.map(|(name, value)| (name.to_owned(), value)).to_vec()
+}
+
+fn class_reason(standing: &Standing) -> String {
+    let Cost { class, rule, stay, .. } = standing.cost;
+    match (standing.state, class) {
+        (State::Serving, CostClass::Normal) => stay.to_string(),
+        (State::Serving, _) => format!("{rule}; stays: {stay}"),
+        (State::Starting | State::Idle | State::Draining | State::Withdrawn(_) | State::Stopping, _) => standing.reason.to_string(),
+    }
+}
+
+fn or_unknown(number: Option<u32>) -> String {
+    number.map_or_else(|| "unknown".to_owned(), |number| number.to_string())
+}
+
+fn permille(thousandths: u16) -> f64 {
+    f64::from(thousandths) / 1_000.0
 }
 
 pub(super) fn millis(duration: Duration) -> u64 {

@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod checksum;
+pub mod cost;
 pub mod duration;
 pub mod machine;
 pub mod peer;

@@ -59,6 +59,9 @@ pub(super) enum Action {
     Explain {
         /// Number of one decision; without it: the last ones
         id: Option<u64>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         server: ServerArguments,
     },

@@ -36,7 +36,7 @@ pub fn run() -> ExitCode {
         Action::CheckZone { name, file, print } => check::check_zone(&name, &file, print),
         Action::Status { json, server } => operate::status(server, json),
         Action::Zones { server } => operate::zones(server),
-        Action::Explain { id, server } => operate::explain(server, id),
+        Action::Explain { id, json, server } => operate::explain(server, id, json),
         Action::Drain { timeout, simulate, server } => operate::drain(server, timeout, simulate),
         Action::Undrain { server } => operate::undrain(server),
         Action::Reload { zone, server } => operate::reload(server, zone),

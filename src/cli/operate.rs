@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::arguments::ServerArguments;
@@ -30,14 +31,18 @@ pub(super) fn status(server: ServerArguments, json: bool) -> ExitCode {
         Err(error) => return refuse(&error),
     };
     if json {
-        match serde_json::to_string_pretty(&status) {
-            Ok(text) => print(&format!("{text}\n")),
-            Err(error) => return refuse(&error),
+        if let Err(error) = print_json(&status) {
+            return refuse(&error);
         }
     } else {
         print(&show::status(&status));
     }
     done_if(status.state.is_healthy())
+}
+
+fn print_json<T: Serialize>(value: &T) -> Result<(), serde_json::Error> {
+    print(&format!("{}\n", serde_json::to_string_pretty(value)?));
+    Ok(())
 }
 
 pub(super) fn zones(server: ServerArguments) -> ExitCode {
@@ -60,8 +65,9 @@ pub(super) fn reload(server: ServerArguments, zone: Option<String>) -> ExitCode 
     }
 }
 
-pub(super) fn explain(server: ServerArguments, id: Option<u64>) -> ExitCode {
+pub(super) fn explain(server: ServerArguments, id: Option<u64>, json: bool) -> ExitCode {
     match server.ask::<Vec<Decision>>(&Command::Explain { id }) {
+        Ok(decisions) if json => print_json(&decisions).map_or_else(|error| refuse(&error), |()| ExitCode::SUCCESS),
         Ok(decisions) => {
             print(&show::decisions(&decisions));
             ExitCode::SUCCESS

@@ -22,10 +22,13 @@ pub(super) fn status(status: &Status) -> String {
     let zones = status.zones;
     let _ = write!(
         text,
-        "\nqueries  {}, {:.1}/s; load {}\nzones    {} loaded, {} failed, {} records\nprocess  version {}, {}\n",
+        "\nqueries  {}, {:.1}/s; load {}{}\ncost     {}: {}\nzones    {} loaded, {} failed, {} records\nprocess  version {}, {}\n",
         queries.total,
         queries.per_second,
         percent(status.load),
+        capacity(status.capacity),
+        status.class,
+        status.class_reason,
         zones.loaded,
         zones.failed,
         zones.records,
@@ -38,12 +41,12 @@ pub(super) fn status(status: &Status) -> String {
     }
     if !status.advertisers.is_empty() {
         text.push('\n');
-        let heads = ["ADVERTISER", "STATE", "SENT", "ERRORS", "DROPPED", "DETAIL"];
+        let heads = ["ADVERTISER", "STATE", "COST", "SENT", "ERRORS", "DROPPED", "DETAIL"];
         text += &table(heads, status.advertisers.iter().map(advertiser_row));
     }
     if !status.peers.is_empty() {
         text.push('\n');
-        let heads = ["PEER", "ADDRESS", "STATE", "LOAD", "HEARD"];
+        let heads = ["PEER", "ADDRESS", "STATE", "CLASS", "LOAD", "HEARD"];
         text += &table(heads, status.peers.iter().map(peer_row));
     }
     if let Some(messages) = &status.peer_messages {
@@ -94,10 +97,17 @@ pub(super) fn decisions(decisions: &[Decision]) -> String {
             at,
             from,
             to,
+            class_from,
+            class_to,
             reason,
             seen,
         } = decision;
-        let _ = writeln!(text, "#{id} {at} {from} -> {to}: {reason}");
+        let class = if class_from == class_to {
+            String::new()
+        } else {
+            format!(", cost {class_from} -> {class_to}")
+        };
+        let _ = writeln!(text, "#{id} {at} {from} -> {to}{class}: {reason}");
         for (what, value) in seen {
             let _ = writeln!(text, "    {what}: {value}");
         }
@@ -140,10 +150,11 @@ fn service_row(service: &Service) -> [String; 3] {
     ]
 }
 
-fn advertiser_row(advertiser: &Advertiser) -> [String; 6] {
+fn advertiser_row(advertiser: &Advertiser) -> [String; 7] {
     [
         advertiser.protocol.clone(),
         advertiser.state.clone(),
+        advertiser.cost.map_or_else(|| "-".to_owned(), |cost| cost.to_string()),
         advertiser.sent.to_string(),
         advertiser.errors.to_string(),
         causes(&advertiser.dropped),
@@ -157,11 +168,20 @@ fn causes(counts: &BTreeMap<String, u64>) -> String {
     if counts.is_empty() { "0".to_owned() } else { counts.join(", ") }
 }
 
-fn peer_row(peer: &Peer) -> [String; 5] {
+fn capacity(capacity: u64) -> String {
+    if capacity == 0 {
+        String::new()
+    } else {
+        format!(" of {capacity}/s")
+    }
+}
+
+fn peer_row(peer: &Peer) -> [String; 6] {
     [
         peer.identity.clone(),
         peer.address.to_string(),
         peer.state.clone(),
+        peer.class.clone(),
         percent(peer.load),
         format!("{} ms ago", peer.last_heard_ms),
     ]
@@ -238,11 +258,15 @@ mod tests {
                 per_second: 17.25,
             },
             load: 0.314,
+            capacity: 55_000,
+            class: "busy".to_owned(),
+            class_reason: "load has come near the capacity; stays: load still comes here".to_owned(),
             advertisers: vec![Advertiser {
                 protocol: "nd".to_owned(),
                 state: "advertising".to_owned(),
                 sent: 12,
                 errors: 0,
+                cost: Some(20),
                 detail: "next in 200 ms".to_owned(),
                 dropped: BTreeMap::from([("checksum".to_owned(), 0), ("hop-limit".to_owned(), 3)]),
             }],
@@ -257,6 +281,7 @@ mod tests {
                 address: "fe80::2".parse().unwrap(),
                 state: "standby".to_owned(),
                 load: 0.0,
+                class: "last-resort".to_owned(),
                 last_heard_ms: 120,
             }],
             zones: ZoneNumbers {
@@ -274,18 +299,19 @@ mod tests {
         s1 is active: holder of 2001:db8:5::53 (since 2026-01-01T00:00:00Z)
           ! zone example.org.: no file
 
-        queries  1234, 17.2/s; load 31%
+        queries  1234, 17.2/s; load 31% of 55000/s
+        cost     busy: load has come near the capacity; stays: load still comes here
         zones    2 loaded, 1 failed, 40 records
         process  version 0.1.0, main 101, guardian 100
 
         SERVICE ADDRESS  ADVERTISED  HOLDER
         2001:db8:5::53   yes         yes
 
-        ADVERTISER  STATE        SENT  ERRORS  DROPPED      DETAIL
-        nd          advertising  12    0       hop-limit 3  next in 200 ms
+        ADVERTISER  STATE        COST  SENT  ERRORS  DROPPED      DETAIL
+        nd          advertising  20    12    0       hop-limit 3  next in 200 ms
 
-        PEER  ADDRESS  STATE    LOAD  HEARD
-        s2    fe80::2  standby  0%    120 ms ago
+        PEER  ADDRESS  STATE    CLASS        LOAD  HEARD
+        s2    fe80::2  standby  last-resort  0%    120 ms ago
 
         peer messages: 30 sent, 0 not sent, 28 received, dropped: signature 1
         ");
@@ -304,7 +330,8 @@ mod tests {
         assert_snapshot!(status(&alone), @"
         s1 is active: holder of 2001:db8:5::53 (since 2026-01-01T00:00:00Z)
 
-        queries  1234, 17.2/s; load 31%
+        queries  1234, 17.2/s; load 31% of 55000/s
+        cost     busy: load has come near the capacity; stays: load still comes here
         zones    2 loaded, 1 failed, 40 records
         process  version 0.1.0, main 101, guardian 100
         ");
@@ -374,14 +401,24 @@ mod tests {
             at: "2026-01-01T00:00:00Z".to_owned(),
             from: "starting".to_owned(),
             to: "serving".to_owned(),
+            class_from: "normal".to_owned(),
+            class_to: "normal".to_owned(),
             reason: "healthy for long enough".to_owned(),
             seen: BTreeMap::from([("link".to_owned(), "healthy".to_owned()), ("load".to_owned(), "0.100".to_owned())]),
         };
-        assert_snapshot!(decisions(&[decision]), @"
+        assert_snapshot!(decisions(std::slice::from_ref(&decision)), @"
         #7 2026-01-01T00:00:00Z starting -> serving: healthy for long enough
             link: healthy
             load: 0.100
         ");
+        let busy = Decision {
+            from: "serving".to_owned(),
+            class_to: "busy".to_owned(),
+            reason: "load has come near the capacity, and it fits better elsewhere".to_owned(),
+            seen: BTreeMap::new(),
+            ..decision
+        };
+        assert_snapshot!(decisions(&[busy]), @"#7 2026-01-01T00:00:00Z serving -> serving, cost normal -> busy: load has come near the capacity, and it fits better elsewhere");
         assert_snapshot!(decisions(&[]), @"no decision has been made yet");
     }
 

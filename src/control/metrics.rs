@@ -14,6 +14,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::status::{State, Status};
+use crate::base::cost::CostClass;
 
 /// The content type of what [`render`] returns.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -45,6 +46,10 @@ pub struct Measurements {
     pub answers_truncated: u64,
     /// Decisions of the scheduler.
     pub decisions: u64,
+    /// Share of their time that the busiest workers work.
+    pub busy: f64,
+    /// Datagrams that the kernel dropped from full queues of the service.
+    pub queue_drops: u64,
     /// Resident memory of the main process, in octets.
     pub memory: u64,
     /// CPU in use on the whole host, 0 to 1.
@@ -92,6 +97,25 @@ fn write_server(page: &mut Page, measured: &Measurements) {
     page.gauges("state", "1 for the state the server is in", states);
     page.gauge("healthy", "1 if the server can take queries", number(status.state.is_healthy()));
     page.gauge("load_ratio", "Share of the capacity in use", status.load);
+    let classes = CostClass::ALL
+        .map(CostClass::name)
+        .map(|class| (vec![("class", class.to_owned())], number(status.class == class)));
+    page.gauges("cost_class", "1 for the cost class the server is in", classes);
+    page.counts(
+        "capacity_queries",
+        "Queries a second the server can take, configured or learned; 0 if not known",
+        status.capacity,
+    );
+    page.gauge(
+        "workers_busy_ratio",
+        "Share of their time that the busiest workers work",
+        measured.busy,
+    );
+    page.counter(
+        "queue_drops",
+        "Datagrams that the kernel dropped from full queues of the service",
+        measured.queue_drops,
+    );
     page.counter("decisions", "Decisions of the scheduler", measured.decisions);
     page.counter("service_queries", "Queries to service addresses from others", measured.inflow);
     page.counts("resident_memory_bytes", "Resident memory of the main process", measured.memory);
@@ -182,6 +206,10 @@ fn write_advertisers(page: &mut Page, status: &Status) {
     page.counters("advertisements_sent", "Advertisements sent", sent);
     let errors = advertisers.iter().map(|advertiser| (vec![protocol(advertiser)], advertiser.errors));
     page.counters("advertisement_errors", "Advertisements that could not be sent", errors);
+    let costs = advertisers
+        .iter()
+        .filter_map(|advertiser| Some((vec![protocol(advertiser)], f64::from(advertiser.cost?))));
+    page.gauges("route_cost", "The route cost that the advertiser tells", costs);
     let dropped = advertisers.iter().flat_map(|advertiser| {
         let causes = advertiser.dropped.iter();
         causes.map(|(cause, count)| (vec![protocol(advertiser), ("cause", cause.clone())], *count))

@@ -29,6 +29,15 @@ pub struct Status {
     pub queries: Queries,
     /// Share of the capacity in use: 0 to 1, and above.
     pub load: f64,
+    /// Queries a second it can take, configured or learned; 0: not known.
+    #[serde(default)]
+    pub capacity: u64,
+    /// The cost class: normal, busy, overloaded or last-resort.
+    #[serde(default)]
+    pub class: String,
+    /// Why it is in this class, and why not in another.
+    #[serde(default)]
+    pub class_reason: String,
     /// The advertisers, in the configured order.
     pub advertisers: Vec<Advertiser>,
     /// The other servers that are known.
@@ -140,6 +149,9 @@ pub struct Advertiser {
     pub sent: u64,
     /// Advertisements that could not be sent.
     pub errors: u64,
+    /// The route cost it tells, where its protocol has one.
+    #[serde(default)]
+    pub cost: Option<u32>,
     /// One line: whom it waits for, what it does next.
     #[serde(default)]
     pub detail: String,
@@ -159,6 +171,9 @@ pub struct Peer {
     pub state: String,
     /// Share of its capacity.
     pub load: f64,
+    /// The cost class it tells.
+    #[serde(default)]
+    pub class: String,
     /// Milliseconds since its last message.
     pub last_heard_ms: u64,
 }
@@ -252,6 +267,12 @@ pub struct Decision {
     pub from: String,
     /// The state after.
     pub to: String,
+    /// The cost class before.
+    #[serde(default)]
+    pub class_from: String,
+    /// The cost class after.
+    #[serde(default)]
+    pub class_to: String,
     /// The rule that applied.
     pub reason: String,
     /// What was seen, by name.
@@ -302,8 +323,12 @@ mod tests {
         let written = serde_json::to_value(&status).unwrap();
         let promised: serde_json::Value = serde_json::from_str(PROMISED).unwrap();
         for (key, value) in promised.as_object().unwrap() {
-            match key.as_str() {
-                "advertisers" => assert_eq!(written[key][0]["sent"], value[0]["sent"]),
+            match (key.as_str(), value[0].as_object()) {
+                ("advertisers" | "peers", Some(fields)) => {
+                    for (field, promised) in fields {
+                        assert_eq!(&written[key][0][field], promised, "{key}: {field}");
+                    }
+                }
                 _ => assert_eq!(&written[key], value, "{key}"),
             }
         }

@@ -6,7 +6,7 @@
 
 use std::net::SocketAddr;
 use std::ops::AddAssign;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -246,6 +246,8 @@ pub struct Worker {
     numbers: [AtomicU64; NUMBERS],
     loops: AtomicU64,
     last_loop: AtomicU64,
+    /// 0: not said.
+    thread: AtomicU32,
     dead: AtomicBool,
 }
 
@@ -255,6 +257,7 @@ impl Worker {
             numbers: [const { AtomicU64::new(0) }; NUMBERS],
             loops: AtomicU64::new(0),
             last_loop: AtomicU64::new(0),
+            thread: AtomicU32::new(0),
             dead: AtomicBool::new(false),
         }
     }
@@ -275,6 +278,11 @@ impl Worker {
         self.last_loop.store(now.as_micros(), Relaxed);
     }
 
+    /// Says, once, which thread of this process the worker is, so that the monitor can ask the kernel how busy it is.
+    pub fn set_thread(&self, id: u32) {
+        self.thread.store(id, Relaxed);
+    }
+
     /// Says that the worker has ended, after one panic upon the other, and answers nothing any more.
     pub fn set_dead(&self) {
         self.dead.store(true, Relaxed);
@@ -289,6 +297,7 @@ impl Worker {
             tally,
             loops: self.loops.load(Relaxed),
             last_loop: Timestamp::from_micros(self.last_loop.load(Relaxed)),
+            thread: Some(self.thread.load(Relaxed)).filter(|id| *id > 0),
             dead: self.dead.load(Relaxed),
         }
     }
@@ -425,6 +434,8 @@ pub struct WorkerSnapshot {
     pub loops: u64,
     /// When its loop last came round.
     pub last_loop: Timestamp,
+    /// Its thread, if it has one to itself.
+    pub thread: Option<u32>,
     /// It has ended after one panic upon the other.
     pub dead: bool,
 }

@@ -19,4 +19,5 @@ mod raw;
 mod socket;
 pub mod sockets;
 pub mod sys;
+pub mod threads;
 mod udp;

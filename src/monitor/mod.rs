@@ -3,40 +3,51 @@
 //! Everything it sees ends in one [`Observation`], plain data with its time, from which the scheduler (306) decides.
 //! Health is local: no remote dependency can withdraw a server. Unknown and silent count as down.
 
+pub mod crews;
+pub mod group;
 pub mod heartbeat;
 pub mod ledger;
+pub mod load;
 pub mod observation;
 pub mod probe;
 pub mod rate;
 pub mod system;
 
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use crate::base::machine::InterfaceState;
+use crate::base::peer::Peer;
 use crate::base::time::Timestamp;
 use crate::dns::counters::{Counters, Snapshot};
+use crate::io::sockets::udp_drops;
+use group::GroupWatch;
 use heartbeat::Heartbeats;
 use ledger::{Ledger, Page};
+use load::{Inflow, Meter, SMOOTHING};
 pub use observation::Observation;
 use observation::{Fault, Health, Order, link_health};
 use rate::Rate;
 use system::System;
 
-/// Load and rates forget with this time constant.
-const SMOOTHING: Duration = Duration::from_secs(10);
+/// The kernel's own counts are files to be read: no more often than what is smoothed over ten seconds needs.
+const SAMPLE: Duration = Duration::from_millis(500);
 
 /// The monitor: all readings of this server in one place.
 #[derive(Debug)]
 pub struct Monitor {
     counters: Arc<Counters>,
     probe: Arc<probe::Record>,
-    capacity: Option<u32>,
+    runtime: Option<Handle>,
     ledger: Ledger,
     heartbeats: Heartbeats,
     queries: Rate,
-    inflow: Rate,
-    busy: Rate,
+    meter: Meter,
+    next_sample: Timestamp,
+    group: GroupWatch,
     system: System,
     figures: Figures,
     last_inflow: Option<Timestamp>,
@@ -57,6 +68,10 @@ pub struct Context<'a> {
     pub other_holder: bool,
     /// An older server on the link has our link-layer address: one of the two has to go.
     pub link_layer_taken: bool,
+    /// The service addresses.
+    pub services: &'a [Ipv6Addr],
+    /// The other servers, dead ones too; `None`: nobody listens to them.
+    pub peers: Option<&'a [Peer]>,
 }
 
 /// The numbers behind the last observation.
@@ -70,27 +85,35 @@ pub struct Figures {
     pub queries: u64,
     /// Queries a second without our own probes, smoothed.
     pub queries_per_second: f64,
-    /// Queries a second to service addresses from others, smoothed.
+    /// Queries a second to service addresses from others, smoothed, lost ones too.
     pub offered: f64,
     /// Share of the capacity in use: 0 to 1 and above.
     pub load: f64,
+    /// Share of their time that the busiest workers work: 0 to 1.
+    pub busy: f64,
+    /// Queries a second that this server can take, configured or learned.
+    pub capacity: Option<f64>,
+    /// Datagrams that the kernel dropped from full queues of the service, since the start.
+    pub queue_drops: u64,
     /// The host.
     pub system: system::Reading,
 }
 
 impl Monitor {
-    /// A monitor of the service that counts in `counters` and answers the probe; `pid` is this process.
+    /// A monitor of the service that counts in `counters`, has its connections on `runtime` and answers the probe; `pid` is
+    /// this process.
     #[must_use]
-    pub fn new(counters: Arc<Counters>, probe: Arc<probe::Record>, capacity: Option<u32>, pid: u32) -> Self {
+    pub fn new(counters: Arc<Counters>, probe: Arc<probe::Record>, runtime: Option<Handle>, capacity: Option<u32>, pid: u32) -> Self {
         Self {
             counters,
             probe,
-            capacity,
+            runtime,
             ledger: Ledger::default(),
             heartbeats: Heartbeats::default(),
             queries: Rate::over(SMOOTHING),
-            inflow: Rate::over(SMOOTHING),
-            busy: Rate::over(SMOOTHING),
+            meter: Meter::new(capacity),
+            next_sample: Timestamp::ZERO,
+            group: GroupWatch::default(),
             system: System::new(pid),
             figures: Figures::default(),
             last_inflow: None,
@@ -119,6 +142,7 @@ impl Monitor {
         }
         let service = self.service_health(&counts, context.zones, now);
         self.figures.counts = counts;
+        let figures = &self.figures;
         Observation {
             at: now,
             service,
@@ -127,7 +151,11 @@ impl Monitor {
             last_wanted: context.last_wanted,
             other_holder: context.other_holder,
             order: context.order,
-            load: permille(self.figures.load),
+            load: permille(figures.load),
+            offered: whole(figures.offered),
+            capacity: figures.capacity.map_or(0, whole),
+            cpu: permille(figures.system.cpu),
+            group: context.peers.map(|peers| self.group.look(peers, context.services, now)),
         }
     }
 
@@ -138,17 +166,27 @@ impl Monitor {
         }
         let queries = total.queries.saturating_sub(self.probe.answered()).max(self.figures.queries);
         self.queries.update(queries, now);
-        self.inflow.update(total.from_others, now);
-        self.busy.update(total.busy, now);
-        let workers = counts.workers().count().max(1) as f64;
-        let busy_share = self.busy.per_second() / 1e9 / workers;
-        let used = self.capacity.map_or(0.0, |capacity| self.inflow.per_second() / f64::from(capacity));
         self.figures.inflow = total.from_others;
         self.figures.queries = queries;
         self.figures.queries_per_second = self.queries.per_second();
-        self.figures.offered = self.inflow.per_second();
-        self.figures.load = used.max(busy_share);
+        if now >= self.next_sample {
+            self.next_sample = now + SAMPLE;
+            // Without a service address nothing but unicast is served, and that is what the load is made of.
+            let served = if crews::has_service(counts) { total.from_others } else { queries };
+            self.sample(counts, served, now);
+        }
         self.figures.system = self.system.read(now);
+    }
+
+    fn sample(&mut self, counts: &Snapshot, read: u64, now: Timestamp) {
+        let dropped = udp_drops(&crews::udp_addresses(counts));
+        let work = crews::work(counts, self.runtime.as_ref());
+        self.meter.update(Inflow { read, dropped }, &work, now);
+        self.figures.offered = self.meter.offered();
+        self.figures.load = self.meter.load();
+        self.figures.busy = self.meter.busy();
+        self.figures.capacity = self.meter.capacity();
+        self.figures.queue_drops = dropped;
     }
 
     fn service_health(&mut self, counts: &Snapshot, zones: usize, now: Timestamp) -> Health {
@@ -184,6 +222,10 @@ fn link(context: &Context<'_>) -> Health {
     context.interface.map_or(Health::Healthy, link_health).and(alone)
 }
 
+fn whole(number: f64) -> u32 {
+    number.round().clamp(0.0, f64::from(u32::MAX)) as u32
+}
+
 fn permille(share: f64) -> u16 {
     (share * 1_000.0).round().clamp(0.0, f64::from(u16::MAX)) as u16
 }
@@ -207,7 +249,7 @@ mod tests {
             assert!(clock::now() < limit, "the probe misses nothing");
             std::thread::yield_now();
         }
-        let mut monitor = Monitor::new(Arc::new(Counters::new()), probe.record(), None, std::process::id());
+        let mut monitor = Monitor::new(Arc::new(Counters::new()), probe.record(), None, None, std::process::id());
         let down = InterfaceState::default();
         let mut context = Context {
             interface: None,
@@ -216,6 +258,8 @@ mod tests {
             last_wanted: None,
             other_holder: false,
             link_layer_taken: false,
+            services: &[],
+            peers: None,
         };
         monitor.observe(clock::now(), &context);
         assert_eq!(record.health(clock::now()), missed, "nothing is forgiven without a reason");

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use super::group::Group;
 use crate::base::machine::InterfaceState;
 use crate::base::time::Timestamp;
 
@@ -26,6 +27,35 @@ pub struct Observation {
     pub order: Order,
     /// Load in thousandths of the capacity, smoothed.
     pub load: u16,
+    /// Queries a second to service addresses from others, smoothed, lost ones too.
+    pub offered: u32,
+    /// Queries a second that this server can take; 0: not known.
+    pub capacity: u32,
+    /// CPU in use on the whole host, in thousandths. To be told, not to be decided by: others' work is no load of ours.
+    pub cpu: u16,
+    /// The other servers; `None`: nobody listens to them.
+    pub group: Option<Group>,
+}
+
+impl Observation {
+    /// Nobody asks, nobody else is there, nothing is wrong with the link.
+    #[must_use]
+    pub const fn empty(at: Timestamp, service: Health, order: Order) -> Self {
+        Self {
+            at,
+            service,
+            link: Health::Healthy,
+            last_inflow: None,
+            last_wanted: None,
+            other_holder: false,
+            order,
+            load: 0,
+            offered: 0,
+            capacity: 0,
+            cpu: 0,
+            group: None,
+        }
+    }
 }
 
 /// Health of a part. Unknown counts as down.

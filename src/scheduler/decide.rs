@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use super::cost::{BUSY, QUIET};
+use super::decision::CostClass;
+use super::forecast::others_need_help;
 use super::standing::{Reason, Standing, State};
+use crate::base::peer::IdentityHash;
 use crate::base::time::Timestamp;
 use crate::monitor::observation::{Health, Observation, Order};
 
@@ -13,6 +17,8 @@ pub struct Policy {
     pub standby_after: Duration,
     /// Healthy for so long before advertising again after a failure of the service.
     pub hold: Duration,
+    /// Who this is; servers that would move at the same time do not.
+    pub identity: IdentityHash,
 }
 
 /// The standing that follows from `seen`. The same standing comes back, unchanged, when nothing is to be decided.
@@ -44,21 +50,28 @@ pub fn decide(policy: &Policy, standing: Standing, seen: &Observation) -> Standi
         State::Serving | State::Idle => standing.ready_since.or(Some(seen.at)),
         State::Starting | State::Draining | State::Withdrawn(_) | State::Stopping => None,
     };
+    let cost = match state {
+        State::Serving => standing.cost.follow(policy.identity, standing.decision, seen),
+        State::Starting | State::Idle | State::Draining | State::Withdrawn(_) | State::Stopping => standing.cost.at_rest(),
+    };
+    let class_changes = cost.class != standing.cost.class;
     let standing = Standing {
+        cost,
         healthy_since,
         // Forgotten once it has been lived down.
         service_failed: service_failed.filter(|_| ready_since.is_none()),
         ready_since,
         ..standing
     };
+    let decision = standing.decision + u64::from(class_changes || state != standing.state);
     if state == standing.state {
-        return standing;
+        return Standing { decision, ..standing };
     }
     Standing {
         state,
         reason,
         since: seen.at,
-        decision: standing.decision + 1,
+        decision,
         ..standing
     }
 }
@@ -103,13 +116,18 @@ fn served(policy: &Policy, standing: &Standing, seen: &Observation, condition: H
         (Health::Healthy, State::Serving) if is_idle(policy, standing, seen) => (State::Idle, Reason::NoQueries),
         (Health::Healthy, State::Serving) => (State::Serving, Reason::Healthy),
         (Health::Healthy, State::Idle) if is_idle(policy, standing, seen) => (State::Idle, Reason::NoQueries),
+        (Health::Healthy, State::Idle) if others_need_help(seen, BUSY) => (State::Serving, Reason::OthersBusy),
         (Health::Healthy, State::Idle) => (State::Serving, Reason::WantedAgain),
     }
 }
 
 /// Claim 7: nobody has asked for `standby-after`, neither with a query nor with a solicitation.
+///
+/// Not a server that has sent its queries away itself; and not while another one could soon need this one, which nobody
+/// would ask while it is the last resort.
 fn is_idle(policy: &Policy, standing: &Standing, seen: &Observation) -> bool {
-    if policy.standby_after.is_zero() {
+    let needed_from = if standing.state == State::Idle { BUSY } else { QUIET };
+    if policy.standby_after.is_zero() || standing.cost.class != CostClass::Normal || others_need_help(seen, needed_from) {
         return false;
     }
     let last_asked = seen.last_inflow.max(seen.last_wanted).max(standing.ready_since);
@@ -121,24 +139,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::monitor::group::{Group, Member};
     use crate::monitor::observation::Fault;
 
     const POLICY: Policy = Policy {
         standby_after: Duration::from_secs(30),
         hold: Duration::from_secs(3),
+        identity: IdentityHash(1),
     };
 
     fn healthy(at: u64) -> Observation {
-        Observation {
-            at: Timestamp::from_secs(at),
-            service: Health::Healthy,
-            link: Health::Healthy,
-            last_inflow: None,
-            last_wanted: None,
-            other_holder: false,
-            order: Order::Serve,
-            load: 0,
-        }
+        Observation::empty(Timestamp::from_secs(at), Health::Healthy, Order::Serve)
     }
 
     fn in_state(state: State) -> Standing {
@@ -265,6 +276,78 @@ mod tests {
             ..healthy(60)
         };
         assert_eq!(after(idle, solicited), (State::Serving, Reason::WantedAgain));
+    }
+
+    fn beside(at: u64, others_load: u16, load: u16) -> Observation {
+        let other = Member {
+            attracts: true,
+            load: others_load,
+            offered: u32::from(others_load),
+            capacity: 10_000,
+            ..Member::default()
+        };
+        let group = Group {
+            others: vec![other],
+            last_move: None,
+        };
+        Observation {
+            load,
+            offered: u32::from(load),
+            capacity: 1_000,
+            group: Some(group),
+            ..healthy(at)
+        }
+    }
+
+    #[test]
+    fn an_idle_server_wakes_for_another_near_its_capacity_and_stays_awake_while_it_may_be_needed() {
+        let serving = decide(&POLICY, in_state(State::Starting), &healthy(10));
+        assert_eq!(after(serving, beside(100, 500, 0)).0, State::Serving);
+        let idle = decide(&POLICY, serving, &beside(100, 499, 0));
+        assert_eq!(idle.state, State::Idle);
+        assert_eq!(after(idle, beside(101, 849, 0)).0, State::Idle);
+        assert_eq!(after(idle, beside(101, 850, 0)), (State::Serving, Reason::OthersBusy));
+    }
+
+    #[test]
+    fn only_a_serving_server_changes_its_class_and_that_is_a_decision() {
+        let busy_for = |order, seconds: u64| {
+            let seen = |at| Observation {
+                last_inflow: Some(Timestamp::from_secs(at)),
+                order,
+                ..beside(at, 100, 900)
+            };
+            (1..=seconds).fold(in_state(State::Serving), |standing, at| decide(&POLICY, standing, &seen(at)))
+        };
+        let busy = busy_for(Order::Serve, 30);
+        assert_eq!(
+            (busy.cost.class, busy.class(), busy.decision),
+            (CostClass::Busy, CostClass::Busy, 1)
+        );
+        assert_eq!(
+            (busy.state, busy.since),
+            (State::Serving, Timestamp::ZERO),
+            "the state is as it was"
+        );
+        let draining = busy_for(Order::Drain, 30);
+        assert_eq!((draining.cost.class, draining.decision), (CostClass::Normal, 1));
+        let quiet = Observation {
+            last_inflow: Some(Timestamp::from_secs(30)),
+            ..beside(70, 100, 0)
+        };
+        assert_eq!(
+            decide(&POLICY, busy, &quiet).state,
+            State::Serving,
+            "it sent its queries away itself, and is not idle"
+        );
+    }
+
+    #[test]
+    fn the_last_resort_is_for_standby_drain_and_stop() {
+        let classes = STATES.map(|state| in_state(state).class());
+        let last = STATES.map(|state| matches!(state, State::Idle | State::Draining | State::Stopping));
+        assert_eq!(classes.map(|class| class == CostClass::LastResort), last);
+        assert_eq!(in_state(State::Idle).decision(0, 1).class, CostClass::LastResort);
     }
 
     #[test]

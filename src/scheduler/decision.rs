@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+pub use crate::base::cost::CostClass;
+
 /// One decision of the scheduler's. Advertisers say it on the network, each in its own protocol's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -39,21 +41,6 @@ pub enum Withdrawal {
     Planned,
     /// The service, the address or the link has failed (claim 9): what comes may not be served.
     Unhealthy,
-}
-
-/// Route cost classes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum CostClass {
-    /// The configured cost.
-    #[default]
-    Normal = 0,
-    /// Load is near the capacity.
-    Busy = 1,
-    /// Load is above the capacity.
-    Overloaded = 2,
-    /// Only when nobody else is left.
-    LastResort = 3,
 }
 
 impl fmt::Display for Intent {

@@ -3,7 +3,10 @@
 //! A bounded ring: the oldest entries go first.
 
 use std::collections::VecDeque;
+use std::fmt;
 
+use super::cost;
+use super::decision::CostClass;
 use super::standing::{Reason, Standing, State};
 use crate::monitor::observation::Observation;
 
@@ -19,10 +22,34 @@ pub struct Entry {
     pub from: State,
     /// The state after.
     pub to: State,
+    /// The cost class before.
+    pub from_class: CostClass,
+    /// The cost class after.
+    pub to_class: CostClass,
+    /// The part of all queries that was taken to come here after a return, in thousandths; 0: an equal one.
+    pub share: u16,
     /// The rule that applied.
-    pub reason: Reason,
+    pub rule: Rule,
     /// What was seen.
     pub seen: Observation,
+}
+
+/// A decision is one of the state or one of the cost class; a state may bring another class with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// The state has changed.
+    State(Reason),
+    /// The load asked for another class.
+    Class(cost::Rule),
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::State(reason) => reason.fmt(formatter),
+            Self::Class(rule) => rule.fmt(formatter),
+        }
+    }
 }
 
 /// The last decisions, oldest first.
@@ -44,7 +71,14 @@ impl Journal {
             id: after.decision,
             from: before.state,
             to: after.state,
-            reason: after.reason,
+            from_class: before.class(),
+            to_class: after.class(),
+            share: before.cost.share,
+            rule: if before.cost.class == after.cost.class {
+                Rule::State(after.reason)
+            } else {
+                Rule::Class(after.cost.rule)
+            },
             seen: seen.clone(),
         });
         true
@@ -72,14 +106,8 @@ mod tests {
     fn decisions_are_kept_with_their_inputs_and_the_oldest_go_first() {
         let mut journal = Journal::default();
         let seen = Observation {
-            at: Timestamp::from_secs(5),
-            service: Health::Healthy,
-            link: Health::Healthy,
-            last_inflow: None,
-            last_wanted: None,
-            other_holder: false,
-            order: Order::Serve,
             load: 7,
+            ..Observation::empty(Timestamp::from_secs(5), Health::Healthy, Order::Serve)
         };
         let mut standing = Standing::starting(Timestamp::ZERO);
         assert!(!journal.keep(&standing, &standing, &seen), "no change, no entry");
@@ -94,11 +122,18 @@ mod tests {
             standing = next;
         }
         assert_eq!(journal.entries().len(), KEPT);
-        assert_eq!(journal.find(300).map(|entry| entry.seen.clone()), Some(seen));
+        assert_eq!(journal.find(300).map(|entry| entry.rule), Some(Rule::State(Reason::Healthy)));
+        assert_eq!(journal.find(300).map(|entry| entry.seen.clone()), Some(seen.clone()));
         assert!(journal.find(44).is_none());
         assert_eq!(
             journal.find(45).map(|entry| (entry.from, entry.to)),
             Some((State::Serving, State::Serving))
         );
+        let mut busy = Standing { decision: 301, ..standing };
+        (busy.cost.class, busy.cost.rule) = (CostClass::Busy, cost::Rule::NearCapacity);
+        assert!(journal.keep(&standing, &busy, &seen));
+        let entry = journal.find(301).unwrap();
+        assert_eq!((entry.from_class, entry.to_class), (CostClass::Normal, CostClass::Busy));
+        assert_eq!(entry.rule, Rule::Class(cost::Rule::NearCapacity));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::cost::Cost;
 use super::decision::{CostClass, Decision, Intent, Withdrawal};
 use crate::base::time::Timestamp;
 use crate::monitor::observation::Fault;
@@ -65,6 +66,8 @@ pub struct Standing {
     pub service_failed: Option<Timestamp>,
     /// Ready (serving or idle) without a break since then.
     pub ready_since: Option<Timestamp>,
+    /// The cost class by load.
+    pub cost: Cost,
     /// How many decisions led here.
     pub decision: u64,
 }
@@ -80,7 +83,17 @@ impl Standing {
             healthy_since: None,
             service_failed: None,
             ready_since: None,
+            cost: Cost::STARTED,
             decision: 0,
+        }
+    }
+
+    /// The cost class: that of the load while serving. Who wants no queries wants them only when nobody else is left.
+    #[must_use]
+    pub const fn class(&self) -> CostClass {
+        match self.state {
+            State::Starting | State::Serving | State::Withdrawn(_) => self.cost.class,
+            State::Idle | State::Draining | State::Stopping => CostClass::LastResort,
         }
     }
 
@@ -97,7 +110,7 @@ impl Standing {
         Decision {
             id: self.decision,
             intent,
-            class: CostClass::Normal,
+            class: self.class(),
             load,
             weight,
             health: u8::MAX,
@@ -120,6 +133,8 @@ pub enum Reason {
     NoQueries,
     /// A query or a solicitation came in standby (claim 8).
     WantedAgain,
+    /// Another server has come near its capacity while this one was in standby.
+    OthersBusy,
     /// `heraldns drain`.
     DrainOrdered,
     /// `heraldns undrain`.
@@ -141,6 +156,7 @@ impl fmt::Display for Reason {
             Self::LinkBack => "the link is back",
             Self::NoQueries => "no queries for a while",
             Self::WantedAgain => "asked for again",
+            Self::OthersBusy => "another server has come near its capacity",
             Self::DrainOrdered => "drain ordered",
             Self::DrainEnded => "drain ended",
             Self::StopOrdered => "stop ordered",

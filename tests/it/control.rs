@@ -58,11 +58,15 @@ fn status(state: State) -> Status {
             per_second: 17.2,
         },
         load: 0.25,
+        capacity: 40_000,
+        class: "busy".to_owned(),
+        class_reason: "load has come near the capacity".to_owned(),
         advertisers: vec![Advertiser {
             protocol: "nd".to_owned(),
             state: "advertising".to_owned(),
             sent: 12,
             errors: 1,
+            cost: Some(20),
             detail: String::new(),
             dropped: BTreeMap::from([("hop-limit".to_owned(), 3)]),
         }],
@@ -72,6 +76,7 @@ fn status(state: State) -> Status {
             address: "fe80::2".parse().unwrap(),
             state: "standby".to_owned(),
             load: 0.0,
+            class: "last-resort".to_owned(),
             last_heard_ms: 120,
         }],
         zones: ZoneNumbers {
@@ -102,6 +107,8 @@ fn measurements(state: State) -> Measurements {
         answers_truncated: 1,
         decisions: 3,
         inflow: 5,
+        busy: 0.25,
+        queue_drops: 6,
         memory: 1 << 20,
         host_cpu: 0.5,
     }
@@ -302,8 +309,13 @@ fn metrics_begin_with_the_program_s_name() {
     heraldns_answers_truncated_total 1
     heraldns_answers_unsent_total 0
     heraldns_build_info{version="0.1.0"} 1
+    heraldns_capacity_queries 40000
     heraldns_cookies_total{standing="new"} 1
     heraldns_cookies_total{standing="valid"} 9
+    heraldns_cost_class{class="busy"} 1.0
+    heraldns_cost_class{class="last-resort"} 0.0
+    heraldns_cost_class{class="normal"} 0.0
+    heraldns_cost_class{class="overloaded"} 0.0
     heraldns_decisions_total 3
     heraldns_dropped_total{cause="short"} 4
     heraldns_healthy 1.0
@@ -320,10 +332,12 @@ fn metrics_begin_with_the_program_s_name() {
     heraldns_queries_by_type_total{type="AAAA"} 6
     heraldns_queries_by_type_total{type="other"} 1
     heraldns_queries_total{address="[::1]:5300",transport="udp"} 7
+    heraldns_queue_drops_total 6
     heraldns_rate_limited_total{action="dropped"} 3
     heraldns_rate_limited_total{action="slipped"} 2
     heraldns_receive_errors_total{address="[::1]:5300",transport="udp"} 2
     heraldns_resident_memory_bytes 1048576
+    heraldns_route_cost{protocol="nd"} 20.0
     heraldns_service_advertised{address="2001:db8:5::53"} 1.0
     heraldns_service_holder{address="2001:db8:5::53"} 1.0
     heraldns_service_queries_total 5
@@ -333,6 +347,7 @@ fn metrics_begin_with_the_program_s_name() {
     heraldns_state{state="starting"} 0.0
     heraldns_state{state="stopping"} 0.0
     heraldns_state{state="withdrawn"} 0.0
+    heraldns_workers_busy_ratio 0.25
     heraldns_zone_records 40
     heraldns_zones_failed 0
     heraldns_zones_loaded 2

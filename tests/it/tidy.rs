@@ -14,6 +14,8 @@ const FLOORS: &[(&str, u8)] = &[
     ("advertiser", 2),
     ("scheduler", 2),
     ("monitor::observation", 2),
+    ("monitor::group", 2),
+    ("monitor::load", 2),
     ("monitor::rate", 2),
     ("monitor::ledger", 2),
     ("dns", 2),

@@ -12,6 +12,7 @@ mod faults;
 mod harness;
 mod hostile;
 mod instruments;
+mod load;
 mod one_server;
 mod rotate;
 mod standby;
@@ -69,6 +70,7 @@ fn trials() -> Vec<Trial> {
             claim_6_a_dead_servers_turns_are_taken_over;
         standby: claim_7_8_idle_standby_is_silent_and_wakes,
             claim_8_a_query_after_the_idle_holders_death_is_answered;
+        load: claim_12_a_loaded_server_is_busy_and_comes_back_when_the_load_is_gone;
         faults: claim_9_link_down_withdraws_and_up_advertises_again,
             claim_9_lost_carrier_hands_over_and_comes_back_in_standby,
             claim_9_address_deleted_by_hand_withdraws,

@@ -535,6 +535,7 @@ impl Advertiser for NeighborDiscovery {
             } else {
                 None
             },
+            cost: None,
             misdelivered: self.inflow.told,
             sent: self.sender.sent,
             errors: self.sender.errors,

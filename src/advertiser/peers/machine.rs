@@ -148,7 +148,7 @@ impl Peers {
         }
     }
 
-    /// What this server says of itself from now on. At once if anything but load and offered queries changed.
+    /// What this server says of itself from now on. At once if anything but load, offered queries and capacity changed.
     ///
     /// Identity, link-layer address, link-local address and interval are the machine's own and need not be filled in.
     pub fn say(&mut self, statement: Statement, now: Timestamp, out: &mut Outbox) {
@@ -445,11 +445,12 @@ fn key_of(peer: &Peer) -> ServerKey {
     (peer.hash, peer.statement.link_layer)
 }
 
-/// Load and offered queries change all the time; they can wait for the next interval.
+/// Load, offered queries and the capacity that is learned change all the time; they can wait for the next interval.
 fn same_but_for_load(one: &Statement, other: &Statement) -> bool {
     let other = Statement {
         load: one.load,
         offered: one.offered,
+        capacity: one.capacity,
         ..other.clone()
     };
     *one == other

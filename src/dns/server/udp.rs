@@ -24,6 +24,7 @@ use crate::dns::zone::{Located, ZoneSet};
 use crate::io::clock;
 use crate::io::sys::mmsg::Batch;
 use crate::io::sys::prefetch::{prefetch, prefetch_line};
+use crate::io::threads;
 
 /// Datagrams per system call.
 pub const BATCH: usize = 32;
@@ -50,6 +51,7 @@ impl Worker {
     /// Answers until the phase says otherwise. A panic loses the batch in hand and is counted; panic upon panic ends this
     /// worker, closes its socket, and is seen in the counters.
     pub(super) fn run(self) {
+        self.counters.workers[self.index].set_thread(threads::own_id());
         let mut panics = Panics::default();
         // Unwind-safe: a loop shares nothing with the one before it but the socket, which holds no half-done work.
         while panic::catch_unwind(AssertUnwindSafe(|| self.answer_batches())).is_err() {

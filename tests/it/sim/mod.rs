@@ -4,7 +4,9 @@
 //! A story that fails says its seed and prints the trace of that run.
 
 mod checks;
+mod crowd;
 mod host;
+mod loads;
 mod network;
 mod router;
 mod stories;

@@ -39,6 +39,7 @@ pub(crate) struct Setup {
     pub(crate) interval: &'static str,
     pub(crate) turn: &'static str,
     pub(crate) weight: u32,
+    pub(crate) capacity: u32,
     pub(crate) standby_after: &'static str,
     pub(crate) hold: &'static str,
     pub(crate) drain_timeout: &'static str,
@@ -53,6 +54,7 @@ impl Setup {
             interval: "300ms",
             turn: "1s",
             weight: 100,
+            capacity: 0,
             standby_after: "30s",
             hold: "3s",
             drain_timeout: "10s",
@@ -75,8 +77,8 @@ impl Setup {
         line("[dns]\nlisten = []\nworkers = 1".to_owned());
         line("[[zone]]\nname = \"example.com.\"\nfile = \"example.com.zone\"".to_owned());
         line(format!(
-            "[service]\naddresses = [\"{SERVICE}\"]\ninterface = \"eth0\"\nweight = {}",
-            self.weight
+            "[service]\naddresses = [\"{SERVICE}\"]\ninterface = \"eth0\"\nweight = {}\ncapacity = {}",
+            self.weight, self.capacity
         ));
         line(format!(
             "[scheduler]\nstandby-after = \"{}\"\nhold = \"{}\"",
@@ -166,6 +168,14 @@ impl<'network> Server<'network> {
         }
         let status = serde_json::from_str(&text);
         Some(status.unwrap_or_else(|error| panic!("status --json of {}: {error} in {text}", self.identity)))
+    }
+
+    /// `heraldns explain --json`: its last decisions.
+    #[track_caller]
+    pub(crate) fn decisions(&self) -> Vec<Value> {
+        let output = output(program().args(["explain", "--json", "--socket"]).arg(self.socket()));
+        let text = String::from_utf8_lossy(&output.stdout);
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("explain of {}: {error} in {text}", self.identity))
     }
 
     /// `state` of its status; empty while it does not answer.
