@@ -13,6 +13,7 @@ mod harness;
 mod hostile;
 mod instruments;
 mod one_server;
+mod ospf_routers;
 mod rotate;
 mod standby;
 
@@ -22,7 +23,7 @@ use crate::harness::command::is_installed;
 use crate::harness::namespace::sweep_leftovers;
 
 /// Tools of the system that the lab calls.
-const TOOLS: [&str; 3] = ["ip", "bridge", "dig"];
+const TOOLS: [&str; 5] = ["ip", "bridge", "dig", "vtysh", "bird"];
 
 /// `tests![module: one, two]` is the trials of these functions, named as they are.
 macro_rules! tests {
@@ -37,7 +38,8 @@ fn main() {
     if missing().is_none() {
         sweep_leftovers();
     }
-    libtest_mimic::run(&arguments, trials()).exit();
+    let trials = trials().into_iter().chain(recorder()).collect();
+    libtest_mimic::run(&arguments, trials).exit();
 }
 
 fn trials() -> Vec<Trial> {
@@ -77,7 +79,17 @@ fn trials() -> Vec<Trial> {
             a_service_without_capabilities_is_refused_by_name;
         hostile: claim_2_malformed_packets_are_dropped_and_counted,
             claim_2_random_packets_change_nothing;
+        ospf_routers: ospf_routers_are_neighbors_of_each_other;
     ]
+}
+
+/// `LAB_RECORD=FOLDER` adds a trial that records what the routers say to each other.
+fn recorder() -> Option<Trial> {
+    let folder = std::path::PathBuf::from(std::env::var_os("LAB_RECORD")?);
+    Some(Trial::test("record", move || {
+        ospf_routers::record(&folder);
+        Ok(())
+    }))
 }
 
 fn trial(name: &str, test: fn()) -> Trial {

@@ -10,6 +10,7 @@ pub(crate) mod host;
 pub(crate) mod injector;
 pub(crate) mod namespace;
 pub(crate) mod network;
+pub(crate) mod ospf;
 pub(crate) mod probe;
 pub(crate) mod router;
 pub(crate) mod server;
