@@ -4,6 +4,7 @@
 //! never imports another; what peers say goes through `app`.
 
 pub mod nd;
+pub mod ospf;
 pub mod peers;
 
 use crate::base::machine::{Machine, Outbox};
