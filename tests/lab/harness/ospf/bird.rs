@@ -6,7 +6,8 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use super::{AreaType, External, Link, LinkStateAdvertisement, Neighbor, NetworkType, Routing, wait_for_socket};
+use super::{AreaType, External, Link, LinkStateAdvertisement, Neighbor, NetworkType, Routing, SOON};
+use crate::harness::clock::wait_for_value;
 use crate::harness::command::{output, run};
 use crate::harness::namespace::Namespace;
 
@@ -32,8 +33,8 @@ pub(super) fn configuration(routing: &Routing) -> String {
         line(format!("    area {} {{", Ipv4Addr::from(link.area)));
         match link.area_type {
             AreaType::Normal => {}
-            AreaType::Stub => line("        stub yes;".to_owned()),
-            AreaType::Nssa => line("        nssa yes;".to_owned()),
+            AreaType::Stub => line("        stub;".to_owned()),
+            AreaType::Nssa => line("        nssa;".to_owned()),
         }
         link_lines(link).into_iter().for_each(&mut line);
         line("    };".to_owned());
@@ -88,8 +89,16 @@ pub(super) fn spawn(namespace: &Namespace, folder: &Path) -> Child {
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a file can be shared"))
         .stderr(log);
-    let child = namespace.enter(|| command.spawn().unwrap_or_else(|error| panic!("bird: {error}")));
-    wait_for_socket(&folder.join("bird.ctl"));
+    let mut child = namespace.enter(|| command.spawn().unwrap_or_else(|error| panic!("bird: {error}")));
+    wait_for_value(SOON, "BIRD opens its socket", || {
+        let ended = child.try_wait().expect("our own child");
+        assert!(
+            ended.is_none(),
+            "BIRD ends: {}",
+            fs::read_to_string(folder.join("bird.log")).unwrap_or_default()
+        );
+        folder.join("bird.ctl").exists().then_some(())
+    });
     child
 }
 

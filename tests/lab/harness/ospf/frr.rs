@@ -17,14 +17,13 @@ use crate::harness::namespace::Namespace;
 /// Where Debian puts the daemons.
 const FOLDER: &str = "/usr/lib/frr";
 /// LSA types by the words of `show ipv6 ospf6 database`.
-const KINDS: [(&str, u16); 9] = [
+const KINDS: [(&str, u16); 8] = [
     ("Rtr", 0x2001),
     ("Net", 0x2002),
     ("IAP", 0x2003),
     ("IAR", 0x2004),
     ("ASE", 0x4005),
-    ("Typ7", 0x2007),
-    ("Type-7", 0x2007),
+    ("Type7", 0x2007),
     ("Lnk", 0x0008),
     ("INP", 0x2009),
 ];
@@ -32,9 +31,7 @@ const KINDS: [(&str, u16); 9] = [
 pub(super) fn configuration(routing: &Routing) -> String {
     let mut text = String::new();
     let mut line = |line: String| writeln!(text, "{line}").expect("text grows");
-    for link in &routing.links {
-        link_lines(link).into_iter().for_each(&mut line);
-    }
+    // First, or FRR says Hello as router 0.0.0.0.
     line("router ospf6".to_owned());
     line(format!(" ospf6 router-id {}", routing.router_id));
     line(" maximum-paths 16".to_owned());
@@ -50,6 +47,9 @@ pub(super) fn configuration(routing: &Routing) -> String {
         line(format!(" redistribute connected metric 30 metric-type {}", external.metric_type));
     }
     line("exit".to_owned());
+    for link in &routing.links {
+        link_lines(link).into_iter().for_each(&mut line);
+    }
     text
 }
 
