@@ -13,6 +13,7 @@ mod harness;
 mod hostile;
 mod instruments;
 mod one_server;
+mod ospf;
 mod ospf_routers;
 mod rotate;
 mod standby;
@@ -80,6 +81,20 @@ fn trials() -> Vec<Trial> {
         hostile: claim_2_malformed_packets_are_dropped_and_counted,
             claim_2_random_packets_change_nothing;
         ospf_routers: ospf_routers_are_neighbors_of_each_other;
+        ospf: claim_10_14_frr_shares_flows_and_stops_lose_none,
+            claim_10_14_bird_shares_flows_and_stops_lose_none,
+            claim_10_frr_failed_health_withdraws,
+            claim_10_bird_failed_health_withdraws,
+            claim_11_frr_all_idle_then_a_query,
+            claim_11_bird_all_idle_then_a_query,
+            claim_10_frr_killed_processes_and_a_restarted_router,
+            claim_10_bird_killed_processes_and_a_restarted_router,
+            claim_10_frr_old_lsas_and_doubled_router_ids,
+            claim_10_bird_old_lsas_and_doubled_router_ids,
+            claim_10_frr_authentication_in_a_stub_area,
+            claim_10_bird_authentication_in_a_stub_area,
+            ospf_manual_configures_frr,
+            ospf_manual_configures_bird;
     ]
 }
 

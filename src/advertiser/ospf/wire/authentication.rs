@@ -3,6 +3,7 @@
 //! The sender's address is part of what is digested, so that nobody can send another's packet as its own. Not here: which
 //! sequence number is too old.
 
+use std::fmt;
 use std::net::Ipv6Addr;
 
 use ring::{digest, hmac};
@@ -41,6 +42,15 @@ impl Form {
 }
 /// Fills the place of the digest while it is made, after the sender's address.
 const PAD: [u8; 4] = [0x87, 0x8f, 0xe1, 0xf3];
+
+impl fmt::Display for Form {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Standard => "network",
+            Self::Swapped => "little-endian",
+        })
+    }
+}
 
 /// How the digest is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

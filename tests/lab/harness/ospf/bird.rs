@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::{AreaType, External, Link, LinkStateAdvertisement, Neighbor, NetworkType, Routing, SOON};
 use crate::harness::clock::wait_for_value;
-use crate::harness::command::{output, run};
+use crate::harness::command::output;
 use crate::harness::namespace::Namespace;
 
 pub(super) fn configuration(routing: &Routing) -> String {
@@ -102,14 +102,10 @@ pub(super) fn spawn(namespace: &Namespace, folder: &Path) -> Child {
     child
 }
 
-/// Makes the running BIRD read `router.conf` again.
-#[track_caller]
-pub(super) fn load(folder: &Path) {
-    let said = run(&mut birdc(folder, "configure"));
-    assert!(
-        said.contains("Reconfigured") || said.contains("Reconfiguration in progress"),
-        "birdc configure: {said}"
-    );
+pub(super) fn is_designated(folder: &Path) -> bool {
+    let shown = show(folder, "show ospf interface");
+    let mut lines = shown.lines().skip_while(|line| !line.starts_with("Interface lan0"));
+    lines.any(|line| line.trim() == "State: DR")
 }
 
 pub(super) fn neighbors(folder: &Path) -> Vec<Neighbor> {

@@ -56,7 +56,6 @@ pub(super) fn configuration(routing: &Routing) -> String {
 fn link_lines(link: &Link) -> Vec<String> {
     let mut lines = vec![
         format!("interface {}", link.device),
-        format!(" ipv6 ospf6 area {}", Ipv4Addr::from(link.area)),
         format!(" ipv6 ospf6 hello-interval {}", link.hello),
         format!(" ipv6 ospf6 dead-interval {}", link.dead),
         format!(" ipv6 ospf6 instance-id {}", link.instance_id),
@@ -74,6 +73,8 @@ fn link_lines(link: &Link) -> Vec<String> {
         ),
         None => " no ipv6 ospf6 authentication key-id".to_owned(),
     });
+    // Last, or FRR waits for the default dead interval, 40 s, before it elects.
+    lines.push(format!(" ipv6 ospf6 area {}", Ipv4Addr::from(link.area)));
     lines.push("exit".to_owned());
     lines
 }
@@ -95,14 +96,14 @@ pub(super) fn spawn(namespace: &Namespace, folder: &Path) -> Vec<Child> {
 
 /// Loads `router.conf`.
 #[track_caller]
-pub(super) fn load(folder: &Path) {
+fn load(folder: &Path) {
     let complaints = run(vtysh(folder).arg("-f").arg(folder.join("router.conf")));
     assert!(!complaints.contains('%'), "vtysh -f: {complaints}");
 }
 
 /// Types `text` in at the prompt, as if pasted; panics with what FRR does not understand.
 #[track_caller]
-pub(crate) fn paste(folder: &Path, text: &str) {
+pub(super) fn paste(folder: &Path, text: &str) {
     let path = folder.join("pasted");
     fs::write(&path, format!("configure terminal\n{text}\nend\n")).expect("the temporary folder can be written");
     let output = vtysh(folder)
@@ -112,6 +113,10 @@ pub(crate) fn paste(folder: &Path, text: &str) {
     let said = String::from_utf8_lossy(&output.stdout);
     let refused: Vec<&str> = said.lines().filter(|line| line.starts_with('%')).collect();
     assert!(output.status.success() && refused.is_empty(), "FRR refuses what was pasted: {said}");
+}
+
+pub(super) fn is_designated(folder: &Path) -> bool {
+    show(folder, "show ipv6 ospf6 interface lan0 json")["lan0"]["ospf6InterfaceState"] == "DR"
 }
 
 pub(super) fn neighbors(folder: &Path) -> Vec<Neighbor> {

@@ -207,6 +207,26 @@ impl<'network> OspfRouter<'network> {
         };
     }
 
+    /// True if it is the designated router of the lab's link.
+    pub(crate) fn is_designated(&self) -> bool {
+        match self.make {
+            Make::Frr => frr::is_designated(self.folder.path()),
+            Make::Bird => bird::is_designated(self.folder.path()),
+        }
+    }
+
+    /// Waits until it has elected itself, as a router that was there before the servers has.
+    #[track_caller]
+    pub(crate) fn wait_until_designated(&self) {
+        clock::wait_for(SOON, "the router is designated", || self.is_designated());
+    }
+
+    /// Pastes lines of configuration at the prompt (FRR), as an operator does.
+    pub(crate) fn paste(&self, text: &str) {
+        assert_eq!(self.make, Make::Frr, "BIRD has no prompt for configuration");
+        frr::paste(self.folder.path(), text);
+    }
+
     /// Its neighbours, in the order in which it lists them.
     pub(crate) fn neighbors(&self) -> Vec<Neighbor> {
         match self.make {
@@ -256,20 +276,6 @@ impl<'network> OspfRouter<'network> {
         let mut database = self.database();
         database.retain(|lsa| lsa.router == router && lsa.age < MAX_AGE);
         database
-    }
-
-    /// Types a line of configuration in, as an operator would at the make's prompt (BIRD: a replaced configuration).
-    #[track_caller]
-    pub(crate) fn reconfigure(&mut self, routing: &Routing) {
-        let text = match self.make {
-            Make::Frr => frr::configuration(routing),
-            Make::Bird => bird::configuration(routing),
-        };
-        fs::write(self.folder.path().join("router.conf"), text).expect("the temporary folder can be written");
-        match self.make {
-            Make::Frr => frr::load(self.folder.path()),
-            Make::Bird => bird::load(self.folder.path()),
-        }
     }
 
     /// What it has to say of itself when a test fails.
