@@ -73,7 +73,7 @@ fn every_lsa_that_routers_sent_is_intact_and_is_written_as_it_was_read() {
 }
 
 #[test]
-fn routers_sent_every_type_of_packet_and_lsa() {
+fn the_recorded_packets_are_of_every_type_and_carry_every_lsa() {
     let mut packets: BTreeMap<String, BTreeSet<u8>> = BTreeMap::new();
     let mut types = BTreeSet::new();
     let mut externals = BTreeSet::new();

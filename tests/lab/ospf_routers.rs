@@ -138,6 +138,12 @@ fn record_pair(folder: &Path, scenario: &str, makes: [Make; 2], change: impl Fn(
         });
         held[0].is_subset(&held[1]) || held[1].is_subset(&held[0])
     });
+    for port in ["r1", "r2"] {
+        let acknowledges = |frame: &Frame| frame.port == port && matches!(&frame.message, Message::Ospf(octets) if octets[1] == 5);
+        network
+            .capture
+            .wait_for(FULL, "each acknowledges, after seconds", begin, acknowledges);
+    }
     routers[0].stop();
     wait_for(FULL, "the second router has forgotten the first", || {
         !routers[1].is_full_with(routers[0].router_id)
