@@ -465,6 +465,7 @@ impl Model {
                     }
                     acknowledged.push(header);
                 }
+                std::cmp::Ordering::Less if here.is_some_and(|(here, _)| here.is_max_age() && here.sequence == SequenceNumber::MAX) => {}
                 std::cmp::Ordering::Less => back.extend(self.database.get(&header.key).map(|(lsa, _)| lsa.clone())),
             }
         }
@@ -499,7 +500,7 @@ impl Model {
             return;
         }
         match key.kind {
-            LsaType::ROUTER | LsaType::NETWORK => self.calculate(),
+            LsaType::ROUTER | LsaType::NETWORK | LsaType::LINK => self.calculate(),
             LsaType::INTRA_AREA_PREFIX => self.take_prefix(&key),
             LsaType(_) => {}
         }
