@@ -138,11 +138,16 @@ impl Ospf {
             self.step(router, Event::TwoWay(false), now, out);
             self.elect(now, out);
         }
-        if let Some(neighbor) = self.neighbor(router).filter(|one| one.state == State::TwoWay && one.priority > 0 && is_first(&description)) {
+        if let Some(neighbor) = self
+            .neighbor(router)
+            .filter(|one| one.state == State::TwoWay && one.priority > 0 && is_first(&description))
+        {
             neighbor.invites = true;
             self.elect(now, out);
         }
-        let Some(state) = self.neighbor(router).map(|neighbor| neighbor.state) else { return };
+        let Some(state) = self.neighbor(router).map(|neighbor| neighbor.state) else {
+            return;
+        };
         match state {
             State::Down | State::Init | State::TwoWay => self.dropped.count("description-too-early"),
             State::ExStart => self.negotiate(router, description, now, out),

@@ -399,8 +399,7 @@ impl Ospf {
             [Some(one.heard + self.dead()), one.exchange.deadline(), owed]
         });
         // Without a Full neighbour nothing is originated, however late it is.
-        let is_full = self.neighbors.iter().any(|one| one.state == State::Full);
-        let origination = self.origination.deadline().filter(|_| is_full);
+        let origination = self.origination.deadline().filter(|_| self.is_linked());
         let others = [self.interface.next_hello, origination, Some(self.next_sweep)];
         let next = neighbors.chain(others).fold(None, earliest)?;
         Some(next.max(now + Duration::from_micros(1)))
@@ -411,7 +410,7 @@ impl Ospf {
     }
 
     fn is_told(&self) -> bool {
-        self.origination.tells_service() && self.neighbors.iter().any(|one| one.state == State::Full)
+        self.origination.tells_service() && self.is_linked()
     }
 
     fn state(&self) -> advertiser::State {

@@ -545,7 +545,7 @@ impl Model {
                 .and_then(|(lsa, _)| lsa.content().ok())
         };
         let links_back = match lsa(key(LsaType::ROUTER, 0)) {
-            Some(Content::Router(content)) => content.links.iter().any(|link| link.neighbor == self.id && link.metric >= 0xfffe),
+            Some(Content::Router(content)) => content.links.iter().any(|link| link.neighbor == self.id && link.metric >= 0xfff0),
             _ => false,
         };
         let has_next_hop = self
