@@ -45,6 +45,11 @@ impl Seen {
     }
 }
 
+/// True for the description with which somebody who would be master begins.
+fn is_first(description: &DatabaseDescription) -> bool {
+    description.init && description.more && description.master && description.headers.is_empty()
+}
+
 /// An exchange with one neighbour.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Exchange {
@@ -98,7 +103,9 @@ impl Ospf {
             sequence: neighbor.exchange.sequence,
             headers: Vec::new(),
         };
-        self.send_description(router, description, now, out);
+        if self.begun_by != Some(router) {
+            self.send_description(router, description, now, out);
+        }
     }
 
     fn send_description(&mut self, router: RouterId, description: DatabaseDescription, now: Timestamp, out: &mut Outbox) {
@@ -119,15 +126,27 @@ impl Ospf {
 
     /// A description came from a neighbour whose MTU fits.
     pub(super) fn receive_description(&mut self, router: RouterId, description: DatabaseDescription, now: Timestamp, out: &mut Outbox) {
-        let wanted = self.interface.is_adjacent(router);
+        let is_masters_first = is_first(&description) && router > self.sender.router;
+        self.begun_by = is_masters_first.then_some(router);
+        self.hear_description(router, description, now, out);
+        self.begun_by = None;
+    }
+
+    fn hear_description(&mut self, router: RouterId, description: DatabaseDescription, now: Timestamp, out: &mut Outbox) {
+        if self.neighbor(router).is_some_and(|neighbor| neighbor.state == State::Init) {
+            // Whoever describes its database to us has heard us, and its Hello that says so may come later.
+            self.step(router, Event::TwoWay(false), now, out);
+            self.elect(now, out);
+        }
+        if let Some(neighbor) = self
+            .neighbor(router)
+            .filter(|one| one.state == State::TwoWay && one.priority > 0 && is_first(&description))
+        {
+            neighbor.invites = true;
+            self.elect(now, out);
+        }
         let Some(state) = self.neighbor(router).map(|neighbor| neighbor.state) else {
             return;
-        };
-        let state = if state == State::Init {
-            // Whoever describes its database to us has heard us.
-            self.step(router, Event::TwoWay(wanted), now, out)
-        } else {
-            state
         };
         match state {
             State::Down | State::Init | State::TwoWay => self.dropped.count("description-too-early"),
@@ -141,7 +160,7 @@ impl Ospf {
     fn negotiate(&mut self, router: RouterId, description: DatabaseDescription, now: Timestamp, out: &mut Outbox) {
         let own = self.sender.router;
         let Some(neighbor) = self.neighbor(router) else { return };
-        let is_first = description.init && description.more && description.master && description.headers.is_empty();
+        let is_first = is_first(&description);
         if is_first && router > own {
             neighbor.exchange.is_master = false;
             neighbor.exchange.sequence = description.sequence;
@@ -171,7 +190,7 @@ impl Ospf {
         let Some(neighbor) = self.neighbor(router) else { return };
         neighbor.exchange.summary = headers.into();
         for key in withdrawn {
-            neighbor.owe(key, true, now);
+            neighbor.owe_unsent(key, now);
         }
     }
 
@@ -194,10 +213,13 @@ impl Ospf {
             && description.options == neighbor.options
             && description.sequence == expected;
         if fits {
-            self.accept(router, description, now, out);
-        } else {
-            self.dropped.count("description-mismatch");
-            self.step(router, Event::Mismatch, now, out);
+            return self.accept(router, description, now, out);
+        }
+        self.dropped.count("description-mismatch");
+        self.step(router, Event::Mismatch, now, out);
+        if self.begun_by.is_some() {
+            // The master has begun anew, and this is its first one: it would repeat it only after RxmtInterval.
+            self.negotiate(router, description, now, out);
         }
     }
 
@@ -210,6 +232,9 @@ impl Ospf {
         if exchange.received != Some(Seen::of(description)) || !exchange.is_master && !is_kept {
             self.dropped.count("description-mismatch");
             self.step(router, Event::Mismatch, now, out);
+            if self.begun_by.is_some() {
+                self.negotiate(router, description.clone(), now, out);
+            }
         } else if !exchange.is_master {
             self.repeat_description(router, now, out);
         }

@@ -11,7 +11,7 @@ use super::interface;
 use super::machine::Ospf;
 use super::neighbor::{Event, Neighbor, State};
 use super::wire::lsa::HEADER;
-use super::wire::{ALL_D_ROUTERS, ALL_SPF_ROUTERS, Body, Lsa, LsaHeader, LsaKey, RouterId, UPDATE_FIXED};
+use super::wire::{ALL_D_ROUTERS, ALL_SPF_ROUTERS, Body, Lsa, LsaHeader, LsaKey, RouterId, SequenceNumber, UPDATE_FIXED};
 use crate::base::machine::Outbox;
 use crate::base::time::Timestamp;
 
@@ -48,20 +48,32 @@ impl Owed {
         }
     }
 
+    /// Not sent yet: that is due at once.
+    fn unsent(now: Timestamp) -> Self {
+        Self {
+            at: now,
+            ..Self::new(true, now)
+        }
+    }
+
     /// Sent again just now.
     fn repeated(&mut self, now: Timestamp) {
         self.turn += 1;
-        let quick = if self.urgent { URGENT.len() } else { 1 };
+        let quick = if self.urgent { URGENT.len() } else { 0 };
         let doubled = || REPEAT * (1 << (self.turn - quick).min(3));
         self.at = match URGENT.get(self.turn).filter(|_| self.urgent) {
             Some(after) => (self.since + *after).max(now + URGENT[0]),
-            None if self.turn < quick => now + REPEAT,
             None => now + doubled().min(LONGEST_REPEAT),
         };
     }
 }
 
 impl Neighbor {
+    /// It is to be sent the present instance of `key` at once.
+    pub(super) fn owe_unsent(&mut self, key: LsaKey, now: Timestamp) {
+        self.owed.insert(key, Owed::unsent(now));
+    }
+
     /// From now on it has to acknowledge the present instance of `key`.
     pub(super) fn owe(&mut self, key: LsaKey, urgent: bool, now: Timestamp) {
         self.owed.insert(key, Owed::new(urgent, now));
@@ -125,6 +137,14 @@ impl Ospf {
                 due.push((neighbor.router, keys));
             }
         }
+        let repeated = due.iter().flat_map(|(_, keys)| keys).copied().collect::<Vec<_>>();
+        if let Some(nudge) = self.nudge_again(&repeated, now) {
+            due.iter_mut().for_each(|(_, keys)| keys.push(nudge));
+            self.neighbors
+                .iter_mut()
+                .filter(|one| one.takes_updates())
+                .for_each(|one| one.owe(nudge, true, now));
+        }
         for (router, mut keys) in due {
             keys.sort_by_key(super::origination::rank);
             let lsas = keys.iter().filter_map(|key| self.lsa(key, now)).collect();
@@ -187,6 +207,7 @@ impl Ospf {
             Ordering::Greater => self.take(lsa, now),
             Ordering::Equal => self.take_again(router, header),
             Ordering::Less if self.neighbor(router).is_some_and(|one| one.requests.contains_key(&header.key)) => Verdict::BadRequest,
+            Ordering::Less if here.is_some_and(|here| here.is_max_age() && here.sequence == SequenceNumber::MAX) => Verdict::Silent,
             Ordering::Less => {
                 back.extend(self.send_back(&header.key, now));
                 Verdict::Silent

@@ -93,13 +93,15 @@ impl Ospf {
                 self.dropped.count("too-many-neighbors");
                 return;
             }
-            self.neighbors.push(Neighbor::new(router, packet.source, now));
+            let place = self.neighbors.partition_point(|one| one.router < router);
+            self.neighbors.insert(place, Neighbor::new(router, packet.source, now));
         }
         let own = self.sender.router;
         let Some(neighbor) = self.neighbor(router) else { return };
         neighbor.heard = now;
         neighbor.interface = hello.interface;
         neighbor.priority = hello.priority;
+        neighbor.invites &= hello.designated_router == RouterId::NONE;
         neighbor.designated_router = hello.designated_router;
         neighbor.backup_designated_router = hello.backup_designated_router;
         self.step(router, Event::Hello, now, out);
@@ -122,7 +124,7 @@ impl Ospf {
         let wanted: Vec<(RouterId, bool)> = self
             .neighbors
             .iter()
-            .map(|one| (one.router, self.interface.is_adjacent(one.router)))
+            .map(|one| (one.router, one.invites || self.interface.is_adjacent(one.router)))
             .collect();
         for (router, wanted) in wanted {
             self.step(router, Event::AdjacencyWanted(wanted), now, out);

@@ -62,6 +62,8 @@ pub struct Ospf {
     pub(super) silent_until: Option<Timestamp>,
     /// Hellos that name nobody, the last one first.
     pub(super) lonely_hellos: Vec<Timestamp>,
+    /// While a first description of the master's is handled: the exchange begins with its, not with ours.
+    pub(super) begun_by: Option<RouterId>,
     /// When the service address was last withdrawn.
     withdrawn_at: Option<Timestamp>,
     contested: u64,
@@ -100,6 +102,7 @@ impl Ospf {
             random: Random::seeded(setup.seed),
             silent_until: None,
             lonely_hellos: Vec::new(),
+            begun_by: None,
             withdrawn_at: None,
             contested: 0,
             next_sweep: Timestamp::ZERO,
@@ -403,7 +406,9 @@ impl Ospf {
             let owed = one.owed.values().map(|owed| owed.at).min();
             [Some(one.heard + self.dead()), one.exchange.deadline(), owed]
         });
-        let others = [self.interface.next_hello, self.origination.deadline(), Some(self.next_sweep)];
+        // Without a Full neighbour nothing is originated, however late it is.
+        let origination = self.origination.deadline().filter(|_| self.is_linked());
+        let others = [self.interface.next_hello, origination, Some(self.next_sweep)];
         let next = neighbors.chain(others).fold(None, earliest)?;
         Some(next.max(now + Duration::from_micros(1)))
     }
@@ -413,7 +418,7 @@ impl Ospf {
     }
 
     fn is_told(&self) -> bool {
-        self.origination.tells_service() && self.neighbors.iter().any(|one| one.state == State::Full)
+        self.origination.tells_service() && self.is_linked()
     }
 
     fn state(&self) -> advertiser::State {

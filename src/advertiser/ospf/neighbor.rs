@@ -136,6 +136,8 @@ pub(super) struct Neighbor {
     /// Its number of its interface.
     pub(super) interface: InterfaceId,
     pub(super) priority: u8,
+    /// It has begun an exchange, which only DR and BDR do, before a Hello of its said that it is one.
+    pub(super) invites: bool,
     pub(super) designated_router: RouterId,
     pub(super) backup_designated_router: RouterId,
     /// As in its database descriptions: they must not change during an exchange.
@@ -159,6 +161,7 @@ impl Neighbor {
             heard: now,
             interface: InterfaceId::default(),
             priority: 0,
+            invites: false,
             designated_router: RouterId::NONE,
             backup_designated_router: RouterId::NONE,
             options: Options::default(),

@@ -23,8 +23,11 @@ use crate::scheduler::{CostClass, Intent, Withdrawal};
 const LEAST_INTERVAL: Duration = Duration::from_secs(5);
 /// LSRefreshTime is 1,800 s; some of it is left to chance, so that servers do not refresh together.
 const REFRESH: (Duration, Duration) = (Duration::from_secs(1_500), Duration::from_secs(300));
-/// The two metrics of the link in our Router-LSA: no way through, either. Changing between them makes the routers calculate anew.
-const NUDGES: [u16; 2] = [0xfffe, 0xffff];
+/// The metrics of the link in our Router-LSA: no way through, whichever it is. Changing it makes the routers calculate anew; with two
+/// of them a router that has missed one change would find nothing changed by the next.
+const NUDGES: std::ops::RangeInclusive<u16> = 0xfff0..=0xffff;
+/// A packet may take longer than the one before.
+const MARGIN: Duration = Duration::from_millis(50);
 /// LSAs of an earlier life that are remembered: whoever forges more of them gains nothing.
 const MOST: usize = 256;
 
@@ -54,7 +57,10 @@ pub(super) struct Origination {
     own: BTreeMap<LsaKey, Own>,
     /// The last sequence numbers of what is gone: they are never used for something else.
     last: BTreeMap<LsaKey, SequenceNumber>,
-    nudge: usize,
+    /// How often the metric was changed.
+    nudge: u16,
+    /// When the routers are to calculate anew, because a prefix went out again without the Router-LSA.
+    nudge_at: Option<Timestamp>,
     /// When something that came too soon after the last time is looked at again.
     postponed: Option<Timestamp>,
     /// Times that another instance than ours had to be replaced while a neighbour was Full.
@@ -228,13 +234,13 @@ impl Origination {
     /// True if a router drops an instance that follows now, because the one before is younger than MinLSArrival.
     fn is_too_young(&self, key: &LsaKey, now: Timestamp) -> bool {
         let originated = self.own.get(key).and_then(|own| own.originated);
-        originated.is_some_and(|at| now.since(at) < LEAST_ARRIVAL + Duration::from_millis(50))
+        originated.is_some_and(|at| now.since(at) < LEAST_ARRIVAL + MARGIN)
     }
 
     /// When something is to be done without anything happening before.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         let refresh = self.own.values().filter(|own| own.is_ours && !own.lsa.header.is_max_age());
-        earliest(refresh.map(|own| own.refresh_at).min(), self.postponed)
+        earliest(earliest(refresh.map(|own| own.refresh_at).min(), self.postponed), self.nudge_at)
     }
 }
 
@@ -243,7 +249,7 @@ impl Ospf {
     pub(super) fn originate(&mut self, now: Timestamp, out: &mut Outbox) {
         self.origination.forget_old(now);
         let cost = self.cost(now);
-        let is_full = self.neighbors.iter().any(|one| one.state == State::Full);
+        let is_full = self.is_linked();
         let (router, link) = (self.router_key(), self.link_key());
         let services = self.service_lsas(cost);
         let before_a_change = services.iter().map(|(key, _)| *key).chain([router]);
@@ -265,20 +271,51 @@ impl Ospf {
         }
         let mut calm = Vec::new();
         if is_full {
-            if !urgent.is_empty() {
-                self.origination.nudge ^= 1;
+            let is_due = self.origination.nudge_at.is_some_and(|at| at <= now);
+            if !urgent.is_empty() || is_due {
+                self.origination.nudge_at = None;
+                self.origination.nudge = self.origination.nudge.wrapping_add(1);
                 let content = self.router_lsa();
                 urgent.extend(self.origination.issue(router, &content, &mut self.random, now));
             }
             calm = self.refresh(&[(link, self.link_lsa()), (router, self.router_lsa())], &services, now);
         }
-        urgent.sort_by_key(rank);
-        self.flood(&urgent, true, now, out);
-        calm.sort_by_key(rank);
-        self.flood(&calm, false, now, out);
+        let is_urgent = !urgent.is_empty();
+        let mut changed = urgent;
+        changed.extend(calm);
+        changed.sort_by_key(rank);
+        changed.dedup();
+        self.flood(&changed, is_urgent, now, out);
         if takes_back && too_young && self.is_unhealthy() {
             self.fall_silent(now, out);
         }
+    }
+
+    /// Full with whom our Router-LSA links to: on a link with a DR, with the DR.
+    pub(super) fn is_linked(&self) -> bool {
+        let mut full = self.neighbors.iter().filter(|one| one.state == State::Full);
+        match self.setup.config.network {
+            Network::PointToPoint => full.next().is_some(),
+            Network::Broadcast => full.any(|one| one.router == self.interface.designated_router),
+        }
+    }
+
+    /// A service address that is told again, while the Router-LSA that was to make the routers calculate has arrived already: it
+    /// takes a new one, when a router no longer drops it.
+    pub(super) fn nudge_again(&mut self, repeated: &[LsaKey], now: Timestamp) -> Option<LsaKey> {
+        let router = self.router_key();
+        let needed = repeated.iter().any(|key| carries_service(key.kind)) && !repeated.contains(&router);
+        if !needed || !self.is_linked() {
+            return None;
+        }
+        if self.origination.is_too_young(&router, now) {
+            self.origination.nudge_at = Some(now + LEAST_ARRIVAL + MARGIN);
+            return None;
+        }
+        self.origination.nudge_at = None;
+        self.origination.nudge = self.origination.nudge.wrapping_add(1);
+        let content = self.router_lsa();
+        self.origination.issue(router, &content, &mut self.random, now)
     }
 
     /// Takes back all that is ours, before this server leaves.
@@ -374,7 +411,7 @@ impl Ospf {
         let own = InterfaceId(self.sender.link.index.0);
         let link = |kind, neighbor: &super::neighbor::Neighbor| Link {
             kind,
-            metric: NUDGES[self.origination.nudge],
+            metric: NUDGES.start() + self.origination.nudge % (NUDGES.end() - NUDGES.start() + 1),
             interface: own,
             neighbor_interface: neighbor.interface,
             neighbor: neighbor.router,

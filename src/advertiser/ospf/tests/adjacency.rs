@@ -97,6 +97,7 @@ fn a_point_to_point_link() {
         bench.router.point_to_point = true;
         bench.start_all(Intent::Advertise);
         bench.wait(3 * SECOND, |bench| bench.route() == [(id, 10)]);
+        bench.run(2 * SECOND);
         bench.decide(0, PLANNED);
         bench.wait(SECOND, |bench| bench.route().is_empty());
     }

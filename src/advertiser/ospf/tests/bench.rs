@@ -58,6 +58,8 @@ pub(super) struct Bench {
     pub(super) random: Random,
     pub(super) lost_permille: u64,
     pub(super) latency: Duration,
+    /// Packets overtake each other.
+    pub(super) jitter: Duration,
     queue: BTreeMap<(Timestamp, u64), (Ipv6Addr, Ipv6Addr, Vec<u8>)>,
     count: u64,
     /// Everything that was sent by servers: when, by whom, what.
@@ -74,6 +76,7 @@ impl Bench {
             random: Random::seeded(seed),
             lost_permille: 0,
             latency: Duration::from_millis(1),
+            jitter: Duration::ZERO,
             queue: BTreeMap::new(),
             count: 0,
             sent: Vec::new(),
@@ -226,7 +229,7 @@ impl Bench {
             return;
         }
         self.count += 1;
-        let latency = self.latency / 2 + self.random.duration_below(self.latency);
+        let latency = self.latency + self.random.duration_below(self.jitter);
         self.queue.insert((at + latency, self.count), (source, destination, payload));
     }
 

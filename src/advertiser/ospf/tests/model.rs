@@ -465,6 +465,7 @@ impl Model {
                     }
                     acknowledged.push(header);
                 }
+                std::cmp::Ordering::Less if here.is_some_and(|(here, _)| here.is_max_age() && here.sequence == SequenceNumber::MAX) => {}
                 std::cmp::Ordering::Less => back.extend(self.database.get(&header.key).map(|(lsa, _)| lsa.clone())),
             }
         }
@@ -499,7 +500,7 @@ impl Model {
             return;
         }
         match key.kind {
-            LsaType::ROUTER | LsaType::NETWORK => self.calculate(),
+            LsaType::ROUTER | LsaType::NETWORK | LsaType::LINK => self.calculate(),
             LsaType::INTRA_AREA_PREFIX => self.take_prefix(&key),
             LsaType(_) => {}
         }
@@ -544,7 +545,7 @@ impl Model {
                 .and_then(|(lsa, _)| lsa.content().ok())
         };
         let links_back = match lsa(key(LsaType::ROUTER, 0)) {
-            Some(Content::Router(content)) => content.links.iter().any(|link| link.neighbor == self.id && link.metric >= 0xfffe),
+            Some(Content::Router(content)) => content.links.iter().any(|link| link.neighbor == self.id && link.metric >= 0xfff0),
             _ => false,
         };
         let has_next_hop = self
