@@ -53,11 +53,7 @@ fn withdraw(make: Make) {
     }
     network.router().wait_for_gateways(SOON, []);
     for server in &servers {
-        assert!(
-            router.is_full_with(Speaker::plain().router_id(server.host)),
-            "{} keeps its adjacency",
-            server.identity
-        );
+        router.wait_for_full(Speaker::plain().router_id(server.host), SOON);
     }
     let_pass(CALM);
     first.host.set_service_address(true);
@@ -83,6 +79,10 @@ fn withdraw(make: Make) {
     figures::print(&format!("{make}: failed health"), &report);
     assert_within(make, "failed health, gap", report.gap(), Figures::of(make).withdrawal);
     assert_eq!((report.duplicates(), report.unexpected()), (0, 0), "{report}");
+    assert!(
+        router.is_full_with(Speaker::plain().router_id(first.host)),
+        "a withdrawal in calm keeps the adjacency"
+    );
 
     let after = Probe::start(&network.client, 1_000);
     after.wait_for_sent(1_000);

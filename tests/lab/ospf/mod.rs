@@ -48,7 +48,8 @@ impl Figures {
                 all_killed: millis(4_200),
             },
             Make::Bird => Self {
-                start_to_route: millis(2_500),
+                // BIRD makes a new Network-LSA at most every 5 s (MinLSInterval), and each neighbour needs one.
+                start_to_route: millis(5_200),
                 withdrawal: millis(1_200),
                 withdrawal_after_a_change: millis(1_200),
                 main_killed: millis(1_200),
