@@ -10,8 +10,8 @@ use crate::harness::ospf::{Make, Routing};
 use crate::harness::probe::{Probe, ask_once};
 use crate::harness::server::{Setup, Speaker};
 
-/// No LSA changes for so long: MinLSArrival and the delayed acknowledgments are over.
-const CALM: Duration = Duration::from_secs(6);
+/// No LSA changes for so long: MinLSArrival, MinLSInterval and the delayed acknowledgments are over.
+const CALM: Duration = Duration::from_secs(7);
 
 pub(crate) fn claim_10_frr_failed_health_withdraws() {
     withdraw(Make::Frr);

@@ -7,6 +7,7 @@ mod failure;
 mod manual;
 mod old_lsas;
 mod sharing;
+mod variants;
 
 use std::net::Ipv6Addr;
 use std::time::Duration;
@@ -16,6 +17,7 @@ pub(crate) use failure::*;
 pub(crate) use manual::*;
 pub(crate) use old_lsas::*;
 pub(crate) use sharing::*;
+pub(crate) use variants::*;
 
 use crate::harness::clock::millis;
 use crate::harness::figures;
