@@ -255,7 +255,7 @@ impl Ospf {
 
     /// A packet that is whole: is it for this instance, and from whom it says?
     fn admit(&mut self, received: Received, datagram: &Datagram<'_>, now: Timestamp, out: &mut Outbox) {
-        let Received { packet, sequence } = received;
+        let Received { packet, sequence, form } = received;
         let (router, source) = (packet.router, datagram.source);
         if packet.instance != self.setup.config.instance_id {
             // Several instances may share a link.
@@ -280,6 +280,14 @@ impl Ospf {
             && !neighbor.replay.admit(kind, sequence)
         {
             return self.dropped.count("replayed");
+        }
+        if let Some(form) = form
+            && self.sender.take_form(form)
+        {
+            out.notice(
+                Severity::Info,
+                format!("ospf: router {router} ends the key in {form} order; so do we"),
+            );
         }
         let is_known = self.neighbors.iter().any(|one| one.router == router && one.address == source);
         match packet.body {

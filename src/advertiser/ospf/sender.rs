@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use super::authentication::Counter;
-use super::wire::{ALL_SPF_ROUTERS, AreaId, Body, Hello, Key, PACKET_HEADER, Packet, RouterId};
+use super::wire::{ALL_SPF_ROUTERS, AreaId, Body, Form, Hello, Key, PACKET_HEADER, Packet, RouterId};
 use crate::advertiser::Farewell;
 use crate::base::machine::{ChannelId, InterfaceState, OutDatagram, Outbox};
 
@@ -44,6 +44,15 @@ impl Sender {
             errors: 0,
             farewell: Vec::new(),
         }
+    }
+
+    /// Seals in `form` from now on; true if that is new.
+    pub(super) fn take_form(&mut self, form: Form) -> bool {
+        let is_new = self.key.as_ref().is_some_and(|key| key.form() != form);
+        if is_new {
+            self.key = self.key.take().map(|key| key.in_form(form));
+        }
+        is_new
     }
 
     /// Octets of a body that fit into one packet.

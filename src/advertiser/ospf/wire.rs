@@ -14,7 +14,7 @@ mod tests;
 
 use std::net::Ipv6Addr;
 
-pub use authentication::{Algorithm, Key};
+pub use authentication::{Algorithm, Form, Key};
 pub use lsa::{Content, Lsa, LsaHeader, LsaKey, LsaType, SequenceNumber};
 pub use names::{AreaId, InterfaceId, Options, RouterId};
 
@@ -177,6 +177,8 @@ pub struct Received {
     pub packet: Packet,
     /// Must grow from packet to packet of a type.
     pub sequence: Option<u64>,
+    /// How its sender ends the key, if a key was asked for.
+    pub form: Option<Form>,
 }
 
 /// Why octets are no packet that can be believed. Each cause is counted under its [`name`](Malformed::name).
@@ -292,7 +294,7 @@ impl Packet {
         if !crate::base::address::is_link_local(datagram.source) {
             return Err(Malformed::Source(datagram.source));
         }
-        let sequence = match key {
+        let trailer = match key {
             Some(key) => Some(key.verify(octets, usize::from(length), datagram.source)?),
             None => {
                 let sum = checksum::upper_layer(datagram.source, datagram.destination, OSPF, packet);
@@ -304,7 +306,8 @@ impl Packet {
             }
         };
         let packet = Self::parse_content(kind, &packet[4..])?;
-        Ok(Received { packet, sequence })
+        let (sequence, form) = trailer.unzip();
+        Ok(Received { packet, sequence, form })
     }
 
     fn parse_content(kind: u8, octets: &[u8]) -> Result<Self, Malformed> {

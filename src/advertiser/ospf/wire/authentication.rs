@@ -3,6 +3,7 @@
 //! The sender's address is part of what is digested, so that nobody can send another's packet as its own. Not here: which
 //! sequence number is too old.
 
+use std::fmt;
 use std::net::Ipv6Addr;
 
 use ring::{digest, hmac};
@@ -16,8 +17,40 @@ pub const TRAILER_HEADER: usize = 16;
 const TYPE: u16 = 1;
 /// Ends every key, so that another protocol with the same key makes other digests.
 const PROTOCOL: [u8; 2] = [0, 1];
+
+/// In which order the two octets of the protocol's number end the key. A key in one form accepts packets in both: whoever
+/// made them has the same secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// As in RFC 7166 §4.5, by BIRD and later FRR.
+    #[default]
+    Standard,
+    /// Little-endian: by FRR 8.4 on little-endian machines. It accepts no other.
+    Swapped,
+}
+
+impl Form {
+    const ALL: [Self; 2] = [Self::Standard, Self::Swapped];
+
+    fn protocol(self) -> [u8; 2] {
+        let [high, low] = PROTOCOL;
+        match self {
+            Self::Standard => [high, low],
+            Self::Swapped => [low, high],
+        }
+    }
+}
 /// Fills the place of the digest while it is made, after the sender's address.
 const PAD: [u8; 4] = [0x87, 0x8f, 0xe1, 0xf3];
+
+impl fmt::Display for Form {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Standard => "network",
+            Self::Swapped => "little-endian",
+        })
+    }
+}
 
 /// How the digest is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,25 +103,38 @@ impl Algorithm {
 pub struct Key {
     id: u16,
     algorithm: Algorithm,
-    hmac: hmac::Key,
+    /// For what is sent.
+    form: Form,
+    /// In the order of [`Form::ALL`].
+    hmacs: [hmac::Key; 2],
 }
 
 impl Key {
     /// The key called `id`, made of the octets of its file (RFC 7166 §4.5).
     #[must_use]
     pub fn new(id: u16, algorithm: Algorithm, secret: &[u8]) -> Self {
-        let specific = [secret, &PROTOCOL].concat();
-        let hashed = digest::digest(algorithm.digest(), &specific);
-        let value = if specific.len() > algorithm.digest_length() {
-            hashed.as_ref()
-        } else {
-            &specific
-        };
         Self {
             id,
             algorithm,
-            hmac: hmac::Key::new(algorithm.hmac(), value),
+            form: Form::default(),
+            hmacs: Form::ALL.map(|form| specific_key(algorithm, secret, form)),
         }
+    }
+
+    /// In which form it seals.
+    #[must_use]
+    pub const fn form(&self) -> Form {
+        self.form
+    }
+
+    /// The same secret for routers that use the other form.
+    #[must_use]
+    pub fn in_form(self, form: Form) -> Self {
+        Self { form, ..self }
+    }
+
+    fn hmac(&self, form: Form) -> &hmac::Key {
+        &self.hmacs[form as usize]
     }
 
     /// Octets that the trailer adds to a packet.
@@ -113,12 +159,12 @@ impl Key {
         packet.extend(self.id.to_be_bytes());
         packet.extend(sequence.to_be_bytes());
         packet.extend(pad(source, self.algorithm.digest_length()));
-        let digest = hmac::sign(&self.hmac, packet);
+        let digest = hmac::sign(self.hmac(self.form), packet);
         packet[start..].copy_from_slice(digest.as_ref());
     }
 
-    /// The sequence number of a packet of `length` octets from `source`, whose trailer ends with the `octets`.
-    pub(super) fn verify(&self, octets: &[u8], length: usize, source: Ipv6Addr) -> Result<u64, Malformed> {
+    /// Sequence number and form of a packet of `length` octets from `source`, whose trailer ends with the `octets`.
+    pub(super) fn verify(&self, octets: &[u8], length: usize, source: Ipv6Addr) -> Result<(u64, Form), Malformed> {
         let start = find(octets, length).ok_or(Malformed::Unauthenticated)?;
         let mut reader = Reader::new(&octets[start..]);
         let (_kind, _length, _zero) = (reader.u16()?, reader.u16()?, reader.u16()?);
@@ -133,9 +179,22 @@ impl Key {
         }
         let mut digested = octets[..octets.len() - digest.len()].to_vec();
         digested.extend(pad(source, digest.len()));
-        hmac::verify(&self.hmac, &digested, digest).map_err(|_| Malformed::Digest)?;
-        Ok(sequence)
+        let is_right = |form: &Form| hmac::verify(self.hmac(*form), &digested, digest).is_ok();
+        let form = Form::ALL.into_iter().find(is_right).ok_or(Malformed::Digest)?;
+        Ok((sequence, form))
     }
+}
+
+/// The key of the algorithm itself (RFC 7166 §4.5).
+fn specific_key(algorithm: Algorithm, secret: &[u8], form: Form) -> hmac::Key {
+    let specific = [secret, &form.protocol()].concat();
+    let hashed = digest::digest(algorithm.digest(), &specific);
+    let value = if specific.len() > algorithm.digest_length() {
+        hashed.as_ref()
+    } else {
+        &specific
+    };
+    hmac::Key::new(algorithm.hmac(), value)
 }
 
 /// True if these octets behind a packet are a trailer.

@@ -352,11 +352,14 @@ proptest! {
     #[test]
     fn packets_read_as_they_are_written(packet in any_packet(), sequence in any::<u64>()) {
         let octets = packet.emit(SOURCE, ALL_SPF_ROUTERS, None);
-        prop_assert_eq!(parse(&octets, None), Ok(Received { packet: packet.clone(), sequence: None }));
+        prop_assert_eq!(parse(&octets, None), Ok(Received { packet: packet.clone(), sequence: None, form: None }));
         for algorithm in [Algorithm::HmacSha1, Algorithm::HmacSha256, Algorithm::HmacSha384, Algorithm::HmacSha512] {
             let key = Key::new(3, algorithm, b"of some length");
-            let octets = packet.emit(SOURCE, ALL_SPF_ROUTERS, Some((&key, sequence)));
-            prop_assert_eq!(parse(&octets, Some(&key)), Ok(Received { packet: packet.clone(), sequence: Some(sequence) }));
+            for form in [Form::Standard, Form::Swapped] {
+                let octets = packet.emit(SOURCE, ALL_SPF_ROUTERS, Some((&key.clone().in_form(form), sequence)));
+                let received = Received { packet: packet.clone(), sequence: Some(sequence), form: Some(form) };
+                prop_assert_eq!(parse(&octets, Some(&key)), Ok(received));
+            }
         }
     }
 
