@@ -454,6 +454,12 @@ impl Ospf {
             Some(cost) => parts.push(format!("cost {cost}")),
             None => {}
         }
+        if self.database.is_incomplete() {
+            let (whole, headers) = self.database.size();
+            parts.push(format!(
+                "of {headers} LSAs only {whole} are kept whole: a stub area would have fewer"
+            ));
+        }
         parts.extend(self.complaints.lasting(self.ran).map(str::to_owned));
         parts.join("; ")
     }

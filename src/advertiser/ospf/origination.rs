@@ -262,6 +262,10 @@ impl Ospf {
         let no_more: Vec<LsaKey> = self.origination.own.keys().filter(|key| unwanted(key)).copied().collect();
         urgent.extend(no_more.iter().filter_map(|key| self.origination.withdraw(*key, now)));
         let takes_back = !urgent.is_empty();
+        if takes_back && !is_full {
+            // A router that takes it during the exchange has to calculate when that is over.
+            self.origination.nudge_at = Some(now);
+        }
         if is_full {
             for (key, content) in &services {
                 if !self.origination.says(key, content) && !self.origination.is_contested(key, now) {
@@ -274,8 +278,7 @@ impl Ospf {
             let is_due = self.origination.nudge_at.is_some_and(|at| at <= now);
             if !urgent.is_empty() || is_due {
                 self.origination.nudge_at = None;
-                self.origination.nudge = self.origination.nudge.wrapping_add(1);
-                let content = self.router_lsa();
+                let content = self.nudged_router_lsa();
                 urgent.extend(self.origination.issue(router, &content, &mut self.random, now));
             }
             calm = self.refresh(&[(link, self.link_lsa()), (router, self.router_lsa())], &services, now);
@@ -313,8 +316,7 @@ impl Ospf {
             return None;
         }
         self.origination.nudge_at = None;
-        self.origination.nudge = self.origination.nudge.wrapping_add(1);
-        let content = self.router_lsa();
+        let content = self.nudged_router_lsa();
         self.origination.issue(router, &content, &mut self.random, now)
     }
 
@@ -430,6 +432,18 @@ impl Ospf {
             options: self.capabilities(),
             links,
         })
+    }
+
+    /// With another metric than the present instance has, whoever has originated that.
+    fn nudged_router_lsa(&mut self) -> Content {
+        let present = self.origination.own.get(&self.router_key()).and_then(|own| own.lsa.content().ok());
+        loop {
+            self.origination.nudge = self.origination.nudge.wrapping_add(1);
+            let content = self.router_lsa();
+            if present.as_ref() != Some(&content) {
+                return content;
+            }
+        }
     }
 
     fn is_as_boundary(&self) -> bool {

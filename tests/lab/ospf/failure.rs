@@ -48,6 +48,8 @@ fn withdraw(make: Make) {
     };
     let servers = start_servers(&network, &setup);
     let [first, second] = &servers[..] else { unreachable!("two hosts") };
+    // Sooner, it would cost the adjacencies: the routers still take no new instance.
+    let_pass(CALM);
     for server in &servers {
         server.host.set_service_address(false);
     }
