@@ -448,13 +448,11 @@ impl Ospf {
     /// With another metric than the present instance has, whoever has originated that.
     fn nudged_router_lsa(&mut self) -> Content {
         let present = self.origination.own.get(&self.router_key()).and_then(|own| own.lsa.content().ok());
-        loop {
+        self.origination.nudge = self.origination.nudge.wrapping_add(1);
+        if present.as_ref() == Some(&self.router_lsa()) {
             self.origination.nudge = self.origination.nudge.wrapping_add(1);
-            let content = self.router_lsa();
-            if present.as_ref() != Some(&content) {
-                return content;
-            }
         }
+        self.router_lsa()
     }
 
     fn is_as_boundary(&self) -> bool {

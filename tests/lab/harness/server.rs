@@ -275,8 +275,8 @@ impl<'network> Server<'network> {
     pub(crate) fn advertiser(&self, protocol: &str) -> Value {
         let status = self.status().unwrap_or_default();
         let advertisers = status["advertisers"].as_array().into_iter().flatten();
-        let wanted = advertisers.filter(|advertiser| advertiser["protocol"] == protocol);
-        wanted.cloned().next().unwrap_or_default()
+        let mut wanted = advertisers.filter(|advertiser| advertiser["protocol"] == protocol);
+        wanted.next().cloned().unwrap_or_default()
     }
 
     /// Starts one server on each host of `network`.

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use super::bench::*;
 use super::model::Model;
-use crate::advertiser::ospf::config::{AreaType, Network};
+use crate::advertiser::ospf::config::{AreaType, LsaKind, Network};
 use crate::advertiser::ospf::neighbor::State;
-use crate::advertiser::ospf::wire::lsa::{Attachment, IntraAreaPrefix, MAX_AGE, Prefix, PrefixCost};
+use crate::advertiser::ospf::wire::lsa::{Attachment, External, IntraAreaPrefix, Prefix, PrefixCost, Router};
 use crate::advertiser::ospf::wire::*;
 use crate::advertiser::{Advertiser, State as Shown};
-use crate::base::time::Timestamp;
 use crate::scheduler::{CostClass, Intent};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -306,6 +305,67 @@ fn lsas_are_refreshed_before_they_are_old() {
     assert!((4..=5).contains(&refreshed), "{refreshed} times in two hours");
     assert_eq!(bench.route(), [(1, 10)]);
     assert!(bench.machine(0).lsa(&key, bench.now).unwrap().header.age < 1_800);
-    let _ = MAX_AGE;
-    assert!(bench.now > Timestamp::from_secs(7_200));
+}
+
+/// What a server of this kind says of the service, and the flags and options of its Router-LSA.
+fn told(lsa: LsaKind, area_type: AreaType) -> (LsaKey, External, Router) {
+    let mut bench = Bench::new(&[], 15);
+    let area = if area_type == AreaType::Nssa { 7 } else { 0 };
+    bench.add(
+        crate::advertiser::ospf::Config {
+            area: std::net::Ipv4Addr::from(area),
+            area_type,
+            lsa,
+            ..config(1)
+        },
+        None,
+    );
+    bench.router.area = AreaId(area);
+    if area_type == AreaType::Nssa {
+        bench.router.options = Options::V6.with(Options::R).with(Options::N);
+    }
+    bench.start_all(Intent::Advertise);
+    bench.wait(3 * SECOND, Bench::is_full);
+    bench.run(SECOND);
+    let own = bench
+        .router
+        .database
+        .values()
+        .map(|(lsa, _)| lsa)
+        .filter(|lsa| lsa.header.key.router == RouterId(1));
+    let (mut service, mut router) = (None, None);
+    for lsa in own {
+        match lsa.content().unwrap() {
+            Content::External(content) => service = Some((lsa.header.key, content)),
+            Content::Router(content) => router = Some(content),
+            Content::Link(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    let (key, service) = service.unwrap();
+    (key, service, router.unwrap())
+}
+
+#[test]
+fn routes_to_elsewhere_come_from_an_active_border_router() {
+    for (lsa, area_type) in [
+        (LsaKind::E1, AreaType::Normal),
+        (LsaKind::E2, AreaType::Normal),
+        (LsaKind::Nssa, AreaType::Nssa),
+    ] {
+        let (key, service, router) = told(lsa, area_type);
+        let is_nssa = lsa == LsaKind::Nssa;
+        assert_eq!(key.kind, if is_nssa { LsaType::NSSA } else { LsaType::AS_EXTERNAL });
+        assert_eq!((service.type_2, service.metric), (lsa != LsaKind::E1, 10));
+        assert_eq!(service.prefix.as_host(), Some(SERVICE));
+        let forwarding = is_nssa.then(|| "2001:db8:1::9".parse().unwrap());
+        assert_eq!(
+            (service.forwarding, service.prefix.options & Prefix::PROPAGATE != 0),
+            (forwarding, is_nssa)
+        );
+        assert!(
+            router.options.contains(Options::R) && router.flags == Router::AS_BOUNDARY,
+            "FRR ignores them otherwise"
+        );
+    }
 }

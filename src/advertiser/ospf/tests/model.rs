@@ -3,6 +3,8 @@
 //!
 //! Not the machine under test in another coat: it shares nothing with it but the codec.
 
+mod routes;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv6Addr;
 use std::time::Duration;
@@ -195,7 +197,7 @@ impl Model {
 
     pub(super) fn receive(&mut self, datagram: &Datagram<'_>, now: Timestamp) {
         self.now = now;
-        let Ok(Received { packet, sequence }) = Packet::parse(datagram, self.key.as_ref()) else {
+        let Ok(Received { packet, sequence, .. }) = Packet::parse(datagram, self.key.as_ref()) else {
             return;
         };
         let (id, kind) = (packet.router, packet.body.kind());
@@ -504,55 +506,6 @@ impl Model {
             LsaType::INTRA_AREA_PREFIX => self.take_prefix(&key),
             LsaType(_) => {}
         }
-    }
-
-    /// What FRR does with a prefix at once: a next hop that goes while others stay is kept until the next calculation.
-    fn take_prefix(&mut self, key: &LsaKey) {
-        match self.offer(key).filter(|_| self.reaches(key.router)) {
-            Some(metric) => drop(self.route.insert(key.router, metric)),
-            None if self.route.len() <= 1 => drop(self.route.remove(&key.router)),
-            None => {}
-        }
-    }
-
-    fn calculate(&mut self) {
-        let keys: Vec<LsaKey> = self
-            .database
-            .keys()
-            .filter(|key| key.kind == LsaType::INTRA_AREA_PREFIX)
-            .copied()
-            .collect();
-        let reached = keys.iter().filter(|key| self.reaches(key.router));
-        self.route = reached.filter_map(|key| Some((key.router, self.offer(key)?))).collect();
-    }
-
-    fn offer(&self, key: &LsaKey) -> Option<u16> {
-        let (lsa, _) = self.database.get(key).filter(|(lsa, _)| !lsa.header.is_max_age())?;
-        match lsa.content() {
-            Ok(Content::IntraAreaPrefix(content)) => Some(content.prefixes[0].metric),
-            _ => None,
-        }
-    }
-
-    /// Full, says so itself, and its Link-LSA tells where to send.
-    fn reaches(&self, router: RouterId) -> bool {
-        let is_full = self.peers.get(&router).is_some_and(|peer| peer.stage == Stage::Full);
-        let key = |kind, id| LsaKey { kind, id, router };
-        let lsa = |key: LsaKey| {
-            self.database
-                .get(&key)
-                .filter(|(lsa, _)| !lsa.header.is_max_age())
-                .and_then(|(lsa, _)| lsa.content().ok())
-        };
-        let links_back = match lsa(key(LsaType::ROUTER, 0)) {
-            Some(Content::Router(content)) => content.links.iter().any(|link| link.neighbor == self.id && link.metric >= 0xfff0),
-            _ => false,
-        };
-        let has_next_hop = self
-            .database
-            .keys()
-            .any(|key| key.kind == LsaType::LINK && key.router == router && lsa(*key).is_some());
-        is_full && links_back && has_next_hop
     }
 
     /// The neighbours have changed: new Router- and Network-LSAs, and a calculation.
