@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, TryRecvError};
 use std::thread;
@@ -16,7 +17,7 @@ use tokio::runtime::Runtime;
 use super::boot;
 use super::desk::Desk;
 use super::encryption;
-use super::guardian::Watcher;
+use super::guardian::{self, Watcher};
 use super::herald::{Herald, Parts};
 use super::line::Line;
 use super::message::Inbox;
@@ -27,6 +28,7 @@ use super::shutdown::Outcome;
 use super::zones::ZoneKeeper;
 use crate::advertiser::Advertiser;
 use crate::advertiser::nd::{self, NeighborDiscovery};
+use crate::advertiser::ospf::{self, Ospf};
 use crate::advertiser::peers::wire::Key;
 use crate::advertiser::peers::{self, Peers};
 use crate::base::machine::{Channel, Machine};
@@ -83,6 +85,12 @@ pub(super) enum ServerError {
     Certificate(#[from] CertificateError),
     #[error("[peers] key-file: {0}")]
     Key(#[from] FileError),
+    #[error("[[advertiser]] authentication key-file: {0}")]
+    OspfKey(#[source] FileError),
+    #[error(
+        "[[advertiser]] authentication key-file: {} has a key of {length} octets: write 1 to {longest}, longer ones are not used alike by all routers", file.display()
+    )]
+    OspfKeyLength { file: PathBuf, length: usize, longest: usize },
     #[error("[dns] cookie-secret-file: {0}")]
     Secrets(#[from] SecretFileError),
     #[error(transparent)]
@@ -265,7 +273,8 @@ fn start(
         guardian: Watcher::find(),
         advertisers: Vec::new(),
         peers: None,
-        link: None,
+        links: Vec::new(),
+        slot: guardian::farewell_slot(),
         monitor: Monitor::new(
             counters,
             probe.record(),
@@ -364,21 +373,34 @@ fn check_privileges(service: &ServiceSettings) -> Result<(), ServerError> {
     }
 }
 
-/// The advertisers, the peers, and the interface that they all stand on.
+/// The advertisers, the peers, and the links that they stand on: the service's first.
 fn put_on_the_link(parts: &mut Parts, settings: &Settings, service: &ServiceSettings) -> Result<(), ServerError> {
-    let machines = advertisers(settings, service);
+    let machines = advertisers(settings, service)?;
     let peers = if settings.peers.enabled {
         Some(peers(settings, service)?)
     } else {
         None
     };
-    let channels = machines
+    let channels: Vec<&Channel> = machines
         .iter()
         .map(|machine| machine.channels())
         .chain(peers.iter().map(|machine| machine.channels()))
-        .flatten();
-    let link = InterfaceMonitor::open(&service.interface, &groups(channels), &service.addresses)?;
-    refuse_routers(&link)?;
+        .flatten()
+        .collect();
+    let mut names = vec![service.interface.as_str()];
+    for channel in &channels {
+        if !names.contains(&channel.interface()) {
+            names.push(channel.interface());
+        }
+    }
+    for name in names {
+        let link = InterfaceMonitor::open(name, &groups(&channels, name), &service.addresses)?;
+        parts.links.push(link);
+    }
+    let speaks_nd = settings.advertisers.iter().any(|config| matches!(config, AdvertiserConfig::Nd(_)));
+    if let Some(link) = parts.links.first().filter(|_| speaks_nd) {
+        refuse_routers(link)?;
+    }
     for machine in machines {
         let handles = parts.driver.open(machine.channels())?;
         parts.advertisers.push(Line::new(machine, handles));
@@ -387,13 +409,13 @@ fn put_on_the_link(parts: &mut Parts, settings: &Settings, service: &ServiceSett
         let handles = parts.driver.open(machine.channels())?;
         parts.peers = Some(Line::new(Box::new(machine), handles));
     }
-    parts.link = Some(link);
     Ok(())
 }
 
-fn groups<'a>(channels: impl Iterator<Item = &'a Channel>) -> Vec<Ipv6Addr> {
+/// The groups that have to be held on the interface called `name`.
+fn groups(channels: &[&Channel], name: &str) -> Vec<Ipv6Addr> {
     let mut groups = Vec::new();
-    for channel in channels {
+    for channel in channels.iter().filter(|channel| channel.interface() == name) {
         match channel {
             Channel::Raw { groups: joined, .. } | Channel::Udp { groups: joined, .. } => groups.extend(joined),
             Channel::Frame { .. } => {}
@@ -415,9 +437,9 @@ fn refuse_routers(link: &InterfaceMonitor) -> Result<(), ServerError> {
     })
 }
 
-fn advertisers(settings: &Settings, service: &ServiceSettings) -> Vec<Box<dyn Advertiser>> {
-    let build = |config: &AdvertiserConfig| -> Box<dyn Advertiser> {
-        match config {
+fn advertisers(settings: &Settings, service: &ServiceSettings) -> Result<Vec<Box<dyn Advertiser>>, ServerError> {
+    let build = |config: &AdvertiserConfig| -> Result<Box<dyn Advertiser>, ServerError> {
+        Ok(match config {
             AdvertiserConfig::Nd(config) => Box::new(NeighborDiscovery::new(nd::Setup {
                 config: config.clone(),
                 interface: service.interface.clone(),
@@ -427,9 +449,35 @@ fn advertisers(settings: &Settings, service: &ServiceSettings) -> Vec<Box<dyn Ad
                 signed_only: !settings.peers.key_file.as_os_str().is_empty(),
                 first_sequence: (clock::random_seed() >> 32) as u32,
             })),
-        }
+            AdvertiserConfig::Ospf(config) => Box::new(Ospf::new(ospf::Setup {
+                config: config.clone(),
+                interface: if config.interface.is_empty() {
+                    service.interface.clone()
+                } else {
+                    config.interface.clone()
+                },
+                services: service.addresses.clone(),
+                key: config.authentication.as_ref().map(ospf_key).transpose()?,
+                boot: boot::count(settings.state_directory.as_deref()),
+                seed: clock::random_seed(),
+            })),
+        })
     };
     settings.advertisers.iter().map(build).collect()
+}
+
+fn ospf_key(config: &ospf::config::Authentication) -> Result<ospf::wire::Key, ServerError> {
+    let octets = files::read(&config.key_file).map_err(ServerError::OspfKey)?;
+    let secret = octets.trim_ascii();
+    let longest = config.algorithm.longest_secret();
+    if secret.is_empty() || secret.len() > longest {
+        return Err(ServerError::OspfKeyLength {
+            file: config.key_file.clone(),
+            length: secret.len(),
+            longest,
+        });
+    }
+    Ok(ospf::wire::Key::new(config.key_id, config.algorithm, secret))
 }
 
 fn peers(settings: &Settings, service: &ServiceSettings) -> Result<Peers, ServerError> {
@@ -503,7 +551,8 @@ fn announce(settings: &Settings, addresses: &[SocketAddr], parts: &Parts) {
     if let (Some(zone), Some(address)) = (parts.zones.example(), addresses.first()) {
         tracing::info!("try: dig @{} -p {} {zone} SOA", address.ip(), address.port());
     }
-    if let Some(service) = &settings.service {
+    let speaks_nd = settings.advertisers.iter().any(|config| matches!(config, AdvertiserConfig::Nd(_)));
+    if let Some(service) = settings.service.as_ref().filter(|_| speaks_nd) {
         for address in &service.addresses {
             tracing::info!(
                 "the router must have {address} on-link on its interface to this link: in a prefix of it, or ip -6 route add {address}/128 dev LAN"

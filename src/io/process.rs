@@ -135,17 +135,17 @@ impl Child {
 
 /// Starts this program again, in a process group of its own, so that a terminal's signals reach only us.
 ///
-/// It gets our environment and one more `variable`, our standard streams and nothing else of our descriptors. It inherits our
+/// It gets our environment and these `variables` more, our standard streams, and of our descriptors those that were made to be inherited. It inherits our
 /// blocked signals: it has to open [`Signals`] too, or they never reach it.
 ///
 /// # Errors
 /// The kernel's.
-pub fn spawn_again<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, variable: (&str, &str)) -> io::Result<Child> {
+pub fn spawn_again<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, variables: &[(&str, &str)]) -> io::Result<Child> {
     let mut command = Command::new(THIS_PROGRAM);
     if let Some(name) = std::env::args_os().next() {
         command.arg0(name);
     }
-    let handle = command.args(arguments).env(variable.0, variable.1).process_group(0).spawn()?;
+    let handle = command.args(arguments).envs(variables.iter().copied()).process_group(0).spawn()?;
     Child::watched(handle, PidFd::open)
 }
 
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn a_child_is_this_program_in_a_group_of_its_own() {
         let mut driver = Driver::new().unwrap();
-        let mut child = spawn_again(["--list", "no test has this name"], ("HERALD_TEST", "1")).unwrap();
+        let mut child = spawn_again(["--list", "no test has this name"], &[("HERALD_TEST", "1")]).unwrap();
         driver.watch(child.process(), Token(1)).unwrap();
         assert_ne!(child.process().pid(), own_pid());
         let mut ended = false;
