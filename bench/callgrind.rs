@@ -1,21 +1,28 @@
 //! Instructions in user space per query, counted by callgrind: the same on every machine, however busy.
 //!
-//! Counting begins when the zone is loaded and ends with the last answer. Everything that the server's processes do in
-//! between is in it: answering, and what runs beside it.
+//! Counting begins when the zone is loaded and nothing is done any more, and ends with the last answer. Everything that the
+//! server's processes do in between is in it: answering, and what runs beside it.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use crate::load;
 use crate::measurement::Bench;
+use crate::process::Tree;
 use crate::programs::Program;
 use crate::servers::{Place, Server};
 use crate::zones::Mix;
 
 /// Asked before counting begins: what is done only once is not counted.
-const WARMING: usize = 2_000;
+const WARMING: usize = 10_000;
+/// A server is idle when it takes less than a fifth of a processor for so long: valgrind makes much of a heartbeat.
+const LOOK: Duration = Duration::from_millis(500);
+/// It is not waited longer for it to be.
+const MOST_LOOKS: usize = 240;
 
 /// What has been counted.
 #[derive(Clone, Debug)]
@@ -46,6 +53,7 @@ pub(crate) fn count(bench: &Bench<'_>, program: Program, mix: Mix, folder: &Path
     server.wait(bench.zone)?;
     let queries = bench.zone.queries(mix, 0, bench.queries + WARMING);
     load::ask(server.address, &queries, 0..WARMING, bench.pace)?;
+    wait_until_idle(server.tree());
     switch(&server, "on")?;
     let outcome = load::ask(server.address, &queries, WARMING..queries.len(), bench.pace)?;
     switch(&server, "off")?;
@@ -60,6 +68,17 @@ pub(crate) fn count(bench: &Bench<'_>, program: Program, mix: Mix, folder: &Path
         answered: outcome.answered,
         profiles,
     })
+}
+
+/// What a server still does after the load, such as checks of what is served, is not what a query costs.
+fn wait_until_idle(tree: Tree) {
+    for _ in 0..MOST_LOOKS {
+        let before = tree.time();
+        thread::sleep(LOOK);
+        if u128::from(tree.time().since(before).total) * 5 < LOOK.as_nanos() {
+            return;
+        }
+    }
 }
 
 /// Begins or ends the counting in all processes of a server.

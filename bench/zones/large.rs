@@ -6,8 +6,8 @@ use std::io;
 
 use heraldns::base::random::Random;
 
-use super::{address, address_text, address_text_v6, random_label, write_head};
-use crate::question::{A, AAAA, DS, MX, NS, TXT};
+use super::registry::Registry;
+use super::{address, address_text, address_text_v6, write_head};
 
 const DELEGATIONS: u64 = 400_000;
 /// Every so manieth delegation is to servers in itself, with three records of glue.
@@ -42,29 +42,11 @@ pub(super) fn sentinel() -> (String, [u8; 4]) {
     (format!("host{:06}", HOSTS - 1), address(HOSTS - 1))
 }
 
-/// 60 % A and 20 % AAAA of names at or below any host or delegation, 8 % other types of delegations, 7 % A below
-/// delegations, 5 % of names that are not there.
 pub(super) fn question(random: &mut Random) -> (String, u16) {
-    match random.below(100) {
-        0..60 => (any(random), A),
-        60..80 => (any(random), AAAA),
-        80..82 => (delegation(random), DS),
-        82..84 => (delegation(random), MX),
-        84..86 => (delegation(random), NS),
-        86..88 => (delegation(random), TXT),
-        88..95 => (format!("www.{}", delegation(random)), A),
-        _ => (random_label(random), A),
+    Registry {
+        delegations: DELEGATIONS,
+        hosts: HOSTS,
+        digits: 6,
     }
-}
-
-fn any(random: &mut Random) -> String {
-    match random.below(DELEGATIONS + HOSTS) {
-        number if number < HOSTS => format!("host{number:06}"),
-        number if number % 2 == 0 => format!("dom{:06}", number - HOSTS),
-        number => format!("www.dom{:06}", number - HOSTS),
-    }
-}
-
-fn delegation(random: &mut Random) -> String {
-    format!("dom{:06}", random.below(DELEGATIONS))
+    .question(random)
 }

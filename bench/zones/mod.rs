@@ -4,6 +4,7 @@
 //! signed zone differ from run to run, because ECDSA draws a number for each.
 
 mod large;
+mod registry;
 mod signed;
 mod small;
 

@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 
 use heraldns::base::random::Random;
 
-use super::{address, address_text, address_text_v6, random_label, write_head};
-use crate::question::{A, AAAA, DS, MX, NS, TXT};
+use super::registry::Registry;
+use super::{address, address_text, address_text_v6, write_head};
 
 const DELEGATIONS: u64 = 10_000;
 /// Every so manieth delegation has a DS record.
@@ -70,26 +70,10 @@ pub(super) fn sentinel() -> (String, [u8; 4]) {
 
 /// The mix of the large zone; every asker wants signatures.
 pub(super) fn question(random: &mut Random) -> (String, u16) {
-    match random.below(100) {
-        0..60 => (any(random), A),
-        60..80 => (any(random), AAAA),
-        80..82 => (delegation(random), DS),
-        82..84 => (delegation(random), MX),
-        84..86 => (delegation(random), NS),
-        86..88 => (delegation(random), TXT),
-        88..95 => (format!("www.{}", delegation(random)), A),
-        _ => (random_label(random), A),
+    Registry {
+        delegations: DELEGATIONS,
+        hosts: HOSTS,
+        digits: 5,
     }
-}
-
-fn any(random: &mut Random) -> String {
-    match random.below(DELEGATIONS + HOSTS) {
-        number if number < HOSTS => format!("host{number:05}"),
-        number if number % 2 == 0 => format!("dom{:05}", number - HOSTS),
-        number => format!("www.dom{:05}", number - HOSTS),
-    }
-}
-
-fn delegation(random: &mut Random) -> String {
-    format!("dom{:05}", random.below(DELEGATIONS))
+    .question(random)
 }

@@ -22,7 +22,7 @@ const COMPRESSED: &[(u16, usize, usize)] = &[
 ];
 
 /// A message.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     pub id: u16,
     pub flags: u16,

@@ -4,9 +4,12 @@
 //! never imports another; what peers say goes through `app`.
 
 pub mod nd;
+pub mod ospf;
 pub mod peers;
 
-use crate::base::machine::{Machine, Outbox};
+use std::time::Duration;
+
+use crate::base::machine::{ChannelId, Machine, OutDatagram, Outbox};
 use crate::base::peer::IdentityHash;
 use crate::base::time::Timestamp;
 use crate::scheduler::Decision;
@@ -16,11 +19,31 @@ pub trait Advertiser: Machine {
     /// Tells the network what was decided. Idempotent: saying it twice sends nothing new.
     fn apply(&mut self, decision: &Decision, now: Timestamp, out: &mut Outbox);
 
+    /// Ready-made packets for whoever outlives this process: sent for it when it has died, they take back what it has said. To be
+    /// asked for again after every call.
+    fn farewell(&self) -> Vec<Farewell> {
+        Vec::new()
+    }
+
+    /// The last call before an orderly end: ends the conversation with the network.
+    fn leave(&mut self, _now: Timestamp, _out: &mut Outbox) {}
+
     /// What status and explain show; they read nothing else.
     fn report(&self) -> Report;
 
     /// True once nothing that this protocol has said points here any more; shutdown waits for it.
     fn is_withdrawn(&self) -> bool;
+}
+
+/// A packet to send when the process that made it has died.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Farewell {
+    /// How long after the death.
+    pub after: Duration,
+    /// On which of the advertiser's channels.
+    pub channel: ChannelId,
+    /// The packet, with its source.
+    pub datagram: OutDatagram,
 }
 
 /// An advertiser as `status` shows it.

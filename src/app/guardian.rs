@@ -1,26 +1,33 @@
 //! The guardian: the parent process. Starts main, hands signals on, starts main again when it dies.
 //!
-//! It knows nothing of DNS. Only a main that never came to serve is given up: its error is the operator's to mend. Main is started by exec, never forked, in a process group of its own, so that a terminal's
-//! signals arrive once. As process 1 of a container it also reaps orphans.
+//! When main dies, what it has left in the farewell slot is sent for it: that takes back what it has told its routers. The
+//! guardian knows nothing of DNS. Only a main that never came to serve is given up: its error is the operator's to mend.
+//! Main is started by exec, never forked, in a process group of its own, so that a terminal's signals arrive once. As
+//! process 1 of a container it also reaps orphans.
 
 use std::ffi::OsString;
 use std::process::{ExitCode, ExitStatus};
 use std::time::Duration;
 
 use crate::base::address::ServiceAddress;
-use crate::base::time::Timestamp;
+use crate::base::time::{Timestamp, earliest};
 use crate::io::clock;
-use crate::io::driver::{Driver, Ready, Token};
+use crate::io::driver::{Driver, Handle, Ready, Token};
+use crate::io::farewell::{FarewellSlot, ReadyPacket};
 use crate::io::interface::AddressHolder;
 use crate::io::process::{Asked, Child, PidFd, Signal, Signals, own_pid, reap_one, spawn_again};
 
 /// Tells main who watches over it. Not one of the configuration's variables.
 const GUARDIAN: &str = "HERALD_GUARDIAN";
+/// Tells main where the farewell slot is.
+const FAREWELL: &str = "HERALD_FAREWELL";
 const SIGNALS: Token = Token(0);
 const MAIN: Token = Token(1);
 /// Main is started again after so long, doubling with every death soon after a start.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// The next main speaks so long after the last farewell.
+const AFTER_FAREWELL: Duration = Duration::from_millis(10);
 /// A main that lived for so long died of something new.
 const LONG_LIFE: Duration = Duration::from_secs(60);
 
@@ -55,6 +62,9 @@ struct Guardian<'a> {
     signals: Signals,
     driver: Driver,
     main: Option<Main>,
+    slot: FarewellSlot,
+    /// What is still to be sent for a dead main, the earliest first.
+    farewells: Vec<(Timestamp, ReadyPacket, Handle)>,
     /// When main is started again.
     restart: Option<Timestamp>,
     pause: Duration,
@@ -80,6 +90,8 @@ impl<'a> Guardian<'a> {
             signals,
             driver,
             main: None,
+            slot: FarewellSlot::create()?,
+            farewells: Vec::new(),
             restart: None,
             pause: FIRST_PAUSE,
             stopping: false,
@@ -90,8 +102,12 @@ impl<'a> Guardian<'a> {
     }
 
     fn start_main(&mut self) -> std::io::Result<()> {
-        let child = spawn_again(self.arguments, (GUARDIAN, &own_pid().as_raw_nonzero().to_string()))?;
-        self.driver.watch(child.process(), MAIN)?;
+        let (pid, slot) = (own_pid().as_raw_nonzero().to_string(), self.slot.number().to_string());
+        let child = spawn_again(self.arguments, &[(GUARDIAN, &pid), (FAREWELL, &slot)])?;
+        if let Err(error) = self.driver.watch(child.process(), MAIN) {
+            child.end();
+            return Err(error);
+        }
         self.main = Some(Main {
             child,
             started: clock::now(),
@@ -104,7 +120,8 @@ impl<'a> Guardian<'a> {
     fn run(mut self) -> std::io::Result<End> {
         loop {
             let (mut asked, mut ended) = (false, false);
-            self.driver.wait(self.restart, |ready| match ready {
+            let farewell = self.farewells.first().map(|(at, ..)| *at);
+            self.driver.wait(earliest(self.restart, farewell), |ready| match ready {
                 Ready::Descriptor(SIGNALS) => asked = true,
                 Ready::Descriptor(MAIN) => ended = true,
                 Ready::Descriptor(Token(_)) | Ready::Datagram(..) | Ready::Woken => {}
@@ -115,8 +132,12 @@ impl<'a> Guardian<'a> {
             if ended && let Some(end) = self.bury_main()? {
                 return Ok(end);
             }
-            if self.stopping && self.main.is_none() {
+            self.send_farewells();
+            if self.stopping && self.main.is_none() && self.farewells.is_empty() {
                 return Ok(End::Killed);
+            }
+            if self.stopping && self.main.is_none() {
+                continue;
             }
             if self.restart.is_some_and(|due| due <= clock::now())
                 && let Err(error) = self.start_main()
@@ -177,10 +198,12 @@ impl<'a> Guardian<'a> {
             Some(code) if code == 0 || self.stopping || !self.has_served => return Ok(Some(End::InOrder(u8::try_from(code).unwrap_or(1)))),
             None if self.stopping => {
                 tracing::error!("main died while it was stopping ({how})");
-                return Ok(Some(End::Killed));
+                self.take_farewells();
+                return Ok(None);
             }
             Some(_) | None => {}
         }
+        self.take_farewells();
         if clock::now().since(main.started) >= LONG_LIFE {
             self.pause = FIRST_PAUSE;
         }
@@ -189,14 +212,68 @@ impl<'a> Guardian<'a> {
         Ok(None)
     }
 
+    /// Opens what it takes to send what main has left; the first packets go at once.
+    fn take_farewells(&mut self) {
+        let (packets, now) = (self.slot.read(), clock::now());
+        let mut open: Vec<(String, u8, Handle)> = Vec::new();
+        for packet in packets {
+            let known = open
+                .iter()
+                .find(|(name, kind, _)| *name == packet.interface && *kind == packet.next_header);
+            let handle = match known {
+                Some((.., handle)) => *handle,
+                None => match packet.open(&mut self.driver) {
+                    Ok(handles) => {
+                        let Some(handle) = handles.first() else { continue };
+                        open.push((packet.interface.clone(), packet.next_header, *handle));
+                        *handle
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "the farewell cannot be sent");
+                        continue;
+                    }
+                },
+            };
+            self.farewells.push((now + packet.after, packet, handle));
+        }
+        self.farewells.sort_by_key(|(at, ..)| *at);
+        if let Err(error) = self.slot.leave(&[]) {
+            tracing::error!(%error, "the farewell slot cannot be emptied");
+        }
+        self.send_farewells();
+    }
+
+    fn send_farewells(&mut self) {
+        let now = clock::now();
+        while self.farewells.first().is_some_and(|(at, ..)| *at <= now) {
+            let (_, packet, handle) = self.farewells.remove(0);
+            if let Err(error) = packet.send(&mut self.driver, handle) {
+                tracing::warn!(?error, interface = packet.interface, "a farewell was not sent");
+            }
+            if !self.farewells.iter().any(|(.., other)| *other == handle) {
+                self.driver.close(&[handle]);
+            }
+        }
+    }
+
+    /// Not before the last farewell: it would take back what the next main says.
     fn restart_later(&mut self) {
-        self.restart = Some(clock::now() + self.pause);
+        let farewell = self.farewells.last().map_or(Timestamp::ZERO, |(at, ..)| *at + AFTER_FAREWELL);
+        self.restart = Some((clock::now() + self.pause).max(farewell));
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
 }
 
 /// The exit code of a Rust program whose main thread has panicked.
 const PANIC: i32 = 101;
+
+/// The farewell slot that the guardian has made, if this process was started by one.
+pub(super) fn farewell_slot() -> Option<FarewellSlot> {
+    let number = std::env::var(FAREWELL).ok()?.parse().ok()?;
+    FarewellSlot::inherited(number)
+        .inspect_err(|error| tracing::warn!(%error, "no farewell slot: nobody speaks for this process when it dies"))
+        .ok()
+}
 
 /// The guardian, as main sees it.
 pub(super) struct Watcher(Option<PidFd>);

@@ -27,6 +27,7 @@ use crate::control::Reply;
 use crate::dns::server::encrypted::Certificates;
 use crate::io::clock;
 use crate::io::driver::{Driver, Handle, Ready, Token};
+use crate::io::farewell::{FarewellSlot, ReadyPacket};
 use crate::io::interface::InterfaceMonitor;
 use crate::io::process::{Asked, Signals};
 use crate::io::sockets::udp_drops;
@@ -41,7 +42,8 @@ const OUTPUTS_A_TURN: usize = 4_096;
 /// What nobody rings for (groups, addresses of other tools) is looked at so often.
 const LINK_CHECK: Duration = Duration::from_secs(1);
 const SIGNALS: Token = Token(0);
-const LINK: Token = Token(1);
+/// The token of the first link.
+const LINKS: u32 = 1;
 
 /// Who wants an output carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +60,10 @@ pub(super) struct Parts {
     pub(super) guardian: Watcher,
     pub(super) advertisers: Vec<Line<dyn Advertiser>>,
     pub(super) peers: Option<Line<Peers>>,
-    pub(super) link: Option<InterfaceMonitor>,
+    /// The service's link first, then those of other advertisers.
+    pub(super) links: Vec<InterfaceMonitor>,
+    /// Where this process leaves what is to be sent when it dies.
+    pub(super) slot: Option<FarewellSlot>,
     pub(super) monitor: Monitor,
     pub(super) zones: Arc<ZoneKeeper>,
     pub(super) reload: Arc<Reload>,
@@ -83,7 +88,9 @@ pub(super) struct Herald {
     inflow_told: u64,
     next_link_check: Timestamp,
     /// What was last wrong with reading or restoring the link, so that it is said once.
-    link_complaint: Option<String>,
+    link_complaints: Vec<Option<String>>,
+    /// What is in the farewell slot.
+    farewells: Vec<ReadyPacket>,
     decision: Option<Decision>,
     peer_changes: u64,
     /// A second signal: no more waiting.
@@ -95,7 +102,7 @@ pub(super) struct Herald {
 impl Herald {
     /// A loop that has not turned yet.
     pub(super) fn new(parts: Parts) -> Self {
-        let now = clock::now();
+        let (now, links) = (clock::now(), parts.links.len());
         Self {
             parts,
             standing: Standing::starting(now),
@@ -108,7 +115,8 @@ impl Herald {
             next_look: now,
             inflow_told: 0,
             next_link_check: now,
-            link_complaint: None,
+            link_complaints: vec![None; links],
+            farewells: Vec::new(),
             decision: None,
             peer_changes: 0,
             stop_at_once: false,
@@ -123,13 +131,14 @@ impl Herald {
     /// The kernel's, when it does not let us wait.
     pub(super) fn run(&mut self) -> io::Result<Receipt> {
         self.parts.driver.watch(&self.parts.signals, SIGNALS)?;
-        if let Some(link) = &self.parts.link {
-            self.parts.driver.watch(link, LINK)?;
+        for (number, link) in (LINKS..).zip(&self.parts.links) {
+            self.parts.driver.watch(link, Token(number))?;
         }
-        self.look_at_link(true);
+        self.look_at_links(true);
         loop {
             self.look(clock::now());
             if let Some(receipt) = self.end_of_drain(clock::now()) {
+                self.leave(clock::now());
                 return Ok(receipt);
             }
             let woken = self.wait()?;
@@ -174,9 +183,8 @@ impl Herald {
         let (outbox, outputs) = (&mut self.outbox, &mut self.outputs);
         driver.wait(Some(deadline), |ready| match ready {
             Ready::Woken => woken.inbox = true,
-            Ready::Descriptor(LINK) => woken.link = true,
             Ready::Descriptor(SIGNALS) => woken.signals = true,
-            Ready::Descriptor(Token(_)) => {}
+            Ready::Descriptor(Token(_)) => woken.links = true,
             Ready::Datagram(handle, datagram) => {
                 let now = clock::now();
                 if let Some((line, channel)) = peers
@@ -205,8 +213,8 @@ impl Herald {
     }
 
     fn attend(&mut self, woken: &Woken) {
-        if woken.link {
-            self.look_at_link(false);
+        if woken.links {
+            self.look_at_links(false);
         }
         if woken.signals {
             self.obey_signals();
@@ -239,11 +247,11 @@ impl Herald {
             self.next_look = now + LOOK;
             if now >= self.next_link_check {
                 self.next_link_check = now + LINK_CHECK;
-                self.look_at_link(true);
+                self.look_at_links(true);
             }
             let reports = self.reports();
             let context = Context {
-                interface: self.parts.link.as_ref().map(InterfaceMonitor::state),
+                interface: self.parts.links.first().map(InterfaceMonitor::state),
                 zones: self.parts.zones.count(),
                 order: self.order,
                 last_wanted: self.last_wanted,
@@ -329,9 +337,15 @@ impl Herald {
         self.carry_out();
     }
 
-    /// Reads the link again (`all`: also what nobody rings for) and tells every machine if it looks different.
-    fn look_at_link(&mut self, all: bool) {
-        let Some(link) = &mut self.parts.link else { return };
+    /// Reads the links again (`all`: also what nobody rings for) and tells every machine on one that looks different.
+    fn look_at_links(&mut self, all: bool) {
+        for index in 0..self.parts.links.len() {
+            self.look_at_link(index, all);
+        }
+    }
+
+    fn look_at_link(&mut self, index: usize, all: bool) {
+        let Some(link) = self.parts.links.get_mut(index) else { return };
         let read = if all { link.check() } else { link.read_changes() };
         let mut complaint = read.as_ref().err().map(ToString::to_string);
         let changed = read.unwrap_or(true);
@@ -343,17 +357,26 @@ impl Herald {
         if reopened && let Err(error) = link.check() {
             complaint = Some(error.to_string());
         }
-        if let Some(text) = complaint.as_ref().filter(|_| complaint != self.link_complaint) {
-            tracing::warn!("{text}");
+        let (name, state) = (link.name().to_owned(), link.state().clone());
+        if let Some(last) = self.link_complaints.get_mut(index) {
+            if let Some(text) = complaint.as_ref().filter(|_| complaint != *last) {
+                tracing::warn!("{text}");
+            }
+            *last = complaint;
         }
-        self.link_complaint = complaint;
         if !changed && !reopened && self.decision.is_some() {
             return;
         }
-        let (state, now) = (link.state().clone(), clock::now());
-        tracing::debug!(?state, "link");
-        self.hand_to_peers(&Input::Interface(&state), now);
-        self.hand_to_all(&Input::Interface(&state), now);
+        let now = clock::now();
+        tracing::debug!(name, ?state, "link");
+        if index == 0 {
+            self.hand_to_peers(&Input::Interface(&state), now);
+        }
+        for line in 0..self.parts.advertisers.len() {
+            if self.parts.advertisers[line].interface() == name {
+                self.hand_to(line, &Input::Interface(&state), now);
+            }
+        }
         self.next_look = now;
         self.carry_out();
     }
@@ -418,6 +441,37 @@ impl Herald {
         None
     }
 
+    /// Ends the conversation with the network. Nothing is left to be said for this process.
+    fn leave(&mut self, now: Timestamp) {
+        for index in 0..self.parts.advertisers.len() {
+            self.parts.advertisers[index].machine.leave(now, &mut self.outbox);
+            self.outputs
+                .extend(self.outbox.drain().map(|output| (Speaker::Advertiser(index), output)));
+        }
+        self.carry_out();
+    }
+
+    /// Leaves in the slot what is to be sent when this process dies, before it says what that takes back.
+    fn leave_farewells(&mut self) {
+        let Some(slot) = &mut self.parts.slot else { return };
+        let links = &self.parts.links;
+        let ready = self.parts.advertisers.iter().flat_map(|line| {
+            line.machine.farewell().into_iter().filter_map(|farewell| {
+                let channel = line.machine.channels().get(farewell.channel.0)?;
+                let link = links.iter().find(|link| link.name() == channel.interface())?;
+                ReadyPacket::new(farewell.after, channel, link.state(), &farewell.datagram)
+            })
+        });
+        let ready: Vec<ReadyPacket> = ready.collect();
+        if ready == self.farewells {
+            return;
+        }
+        if let Err(error) = slot.leave(&ready) {
+            tracing::warn!(%error, "nobody could speak for this process if it died now");
+        }
+        self.farewells = ready;
+    }
+
     fn hand_to_all(&mut self, input: &Input<'_>, now: Timestamp) {
         for index in 0..self.parts.advertisers.len() {
             self.hand_to(index, input, now);
@@ -438,6 +492,9 @@ impl Herald {
 
     /// Does what the machines want done.
     fn carry_out(&mut self) {
+        if !self.outputs.is_empty() {
+            self.leave_farewells();
+        }
         for _ in 0..OUTPUTS_A_TURN {
             let Some((speaker, output)) = self.outputs.pop_front() else {
                 return;
@@ -485,6 +542,6 @@ impl Herald {
 #[derive(Clone, Copy, Debug, Default)]
 struct Woken {
     inbox: bool,
-    link: bool,
+    links: bool,
     signals: bool,
 }

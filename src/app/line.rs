@@ -1,6 +1,6 @@
 //! A machine with its open channels: what the herald loop hands inputs to and carries outputs away from.
 
-use crate::base::machine::{ChannelId, Machine};
+use crate::base::machine::{Channel, ChannelId, Machine};
 use crate::io::driver::Handle;
 
 /// A machine on the line: its channels are open.
@@ -13,6 +13,11 @@ impl<M: Machine + ?Sized> Line<M> {
     /// `handles` are those of the machine's channels, in their order.
     pub(super) fn new(machine: Box<M>, handles: Vec<Handle>) -> Self {
         Self { handles, machine }
+    }
+
+    /// The link it is on: a machine has one.
+    pub(super) fn interface(&self) -> &str {
+        self.machine.channels().first().map_or("", Channel::interface)
     }
 
     /// Which of the machine's channels `handle` is.

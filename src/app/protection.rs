@@ -3,34 +3,25 @@
 //! A secrets file with an error replaces nothing: cookies go on with what was read before, and the reload fails.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::config::Settings;
-use crate::dns::protect::cookie::{Secrets, SecretsError};
+use crate::config::secrets::{self, SecretFileError};
+use crate::dns::protect::cookie::Secrets;
 use crate::dns::protect::rate_limit::RateLimiter;
 use crate::dns::protect::{News, Protection};
 use crate::dns::server::Shared;
 use crate::io::clock;
-use crate::io::files::{self, FileError};
 
 /// How often the log is told who is limited.
 const TELLING: Duration = Duration::from_secs(1);
-
-/// A file that gives no secrets.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum SecretFileError {
-    #[error("[dns] cookie-secret-file: {0}")]
-    File(#[from] FileError),
-    #[error("[dns] cookie-secret-file: {}: {error}", file.display())]
-    Content { file: PathBuf, error: SecretsError },
-}
 
 /// The protection of checked settings.
 pub(super) fn build(settings: &Settings) -> Result<Protection, SecretFileError> {
     let file = secret_file(settings);
     let secrets = match file {
-        Some(file) => read(file)?,
+        Some(file) => secrets::read(file)?,
         None => Secrets::of(&clock::random_key()),
     };
     if file.is_none() && settings.service.is_some() {
@@ -48,6 +39,8 @@ pub(super) fn build(settings: &Settings) -> Result<Protection, SecretFileError> 
 pub(super) struct SecretKeeper {
     file: Option<PathBuf>,
     shared: Arc<Shared>,
+    /// Held from the file to the workers: of two reloads at once, the one that has read earlier must not store later.
+    reading: Mutex<()>,
 }
 
 impl SecretKeeper {
@@ -55,13 +48,15 @@ impl SecretKeeper {
         Self {
             file: secret_file(settings).map(Path::to_owned),
             shared,
+            reading: Mutex::new(()),
         }
     }
 
     /// Reads the secrets again; without a file those of the start stay.
     pub(super) fn reload(&self) -> Result<(), SecretFileError> {
         let Some(file) = &self.file else { return Ok(()) };
-        let secrets = read(file)?;
+        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let secrets = secrets::read(file)?;
         tracing::debug!(secrets = secrets.count(), "cookie secrets read again");
         self.shared.protection.secrets.store(Arc::new(secrets));
         Ok(())
@@ -85,11 +80,4 @@ pub(super) async fn tell(shared: Arc<Shared>) {
 fn secret_file(settings: &Settings) -> Option<&Path> {
     let file = settings.dns.cookie_secret_file.as_path();
     (!file.as_os_str().is_empty()).then_some(file)
-}
-
-fn read(file: &Path) -> Result<Secrets, SecretFileError> {
-    Secrets::from_text(&files::read(file)?).map_err(|error| SecretFileError::Content {
-        file: file.to_owned(),
-        error,
-    })
 }

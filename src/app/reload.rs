@@ -46,7 +46,8 @@ impl Reload {
     /// What cannot be read again stays as it was; everything else is read all the same.
     fn read_secrets_and_certificate(&self) -> Result<(), String> {
         let secrets = self.secrets.reload();
-        let secrets = secrets.map_err(|error| format!("{error}; the zones were read again, the secrets are those of before"));
+        let secrets = secrets
+            .map_err(|error| format!("[dns] cookie-secret-file: {error}; the zones were read again, the secrets are those of before"));
         let certificate = self.certificates.as_ref().map_or(Ok(()), |certificates| {
             let renewed = certificates.renew().map(|_renewal| ());
             renewed.map_err(|error| format!("{error}; the zones were read again, the certificate in use stays"))

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, TryRecvError};
 use std::thread;
@@ -16,21 +17,23 @@ use tokio::runtime::Runtime;
 use super::boot;
 use super::desk::Desk;
 use super::encryption;
-use super::guardian::Watcher;
+use super::guardian::{self, Watcher};
 use super::herald::{Herald, Parts};
 use super::line::Line;
 use super::message::Inbox;
 use super::peering::Identity;
-use super::protection::{self, SecretFileError, SecretKeeper};
+use super::protection::{self, SecretKeeper};
 use super::reload::Reload;
 use super::shutdown::Outcome;
 use super::zones::ZoneKeeper;
 use crate::advertiser::Advertiser;
 use crate::advertiser::nd::{self, NeighborDiscovery};
+use crate::advertiser::ospf::{self, Ospf};
 use crate::advertiser::peers::wire::Key;
 use crate::advertiser::peers::{self, Peers};
 use crate::base::machine::{Channel, Machine};
 use crate::base::peer::IdentityHash;
+use crate::config::secrets::SecretFileError;
 use crate::config::service::Service as ServiceSettings;
 use crate::config::{AdvertiserConfig, Settings};
 use crate::control::socket::AdminSocket;
@@ -82,7 +85,13 @@ pub(super) enum ServerError {
     Certificate(#[from] CertificateError),
     #[error("[peers] key-file: {0}")]
     Key(#[from] FileError),
-    #[error(transparent)]
+    #[error("[[advertiser]] authentication key-file: {0}")]
+    OspfKey(#[source] FileError),
+    #[error(
+        "[[advertiser]] authentication key-file: {} has a key of {length} octets: write 1 to {longest}, longer ones are not used alike by all routers", file.display()
+    )]
+    OspfKeyLength { file: PathBuf, length: usize, longest: usize },
+    #[error("[dns] cookie-secret-file: {0}")]
     Secrets(#[from] SecretFileError),
     #[error(transparent)]
     Socket(#[from] control::socket::BindError),
@@ -122,7 +131,8 @@ pub(super) fn run(settings: &Settings) -> Result<(), ServerError> {
         protection: protection::build(settings)?,
     });
     let zones = Arc::new(ZoneKeeper::new(settings.zones.clone(), Arc::clone(&shared)));
-    if load_zones(&zones, &signals)? == Loading::StopOrdered {
+    let loading = load_zones(&zones, &signals)?;
+    if loading == Loading::StopOrdered {
         return Ok(());
     }
     let mut holder = place_address(settings.service.as_ref())?;
@@ -132,6 +142,9 @@ pub(super) fn run(settings: &Settings) -> Result<(), ServerError> {
             holder.take_back();
         }
     })?;
+    if loading == Loading::Outdated {
+        running.reload.hang_up();
+    }
     let ended = running.run_to_the_end();
     if let Some(Err(error)) = holder.map(AddressHolder::remove) {
         tracing::error!("{error}");
@@ -143,6 +156,8 @@ pub(super) fn run(settings: &Settings) -> Result<(), ServerError> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Loading {
     Done,
+    /// A hang-up came meanwhile: what had been read by then may have changed.
+    Outdated,
     StopOrdered,
 }
 
@@ -153,23 +168,26 @@ fn load_zones(zones: &Arc<ZoneKeeper>, signals: &Signals) -> io::Result<Loading>
     driver.watch(signals, Token(0))?;
     let (keeper, waker) = (Arc::clone(zones), driver.waker());
     // Nothing is ever sent: the way is closed when the loader is done, and when it has panicked.
-    let (loading, end_of_loading) = mpsc::channel::<()>();
+    let (unfinished, end_of_loading) = mpsc::channel::<()>();
     thread::Builder::new().name("zones".to_owned()).spawn(move || {
         if let Err(error) = keeper.load(None) {
             tracing::error!("{error}");
         }
-        drop(loading);
+        drop(unfinished);
         waker.wake();
     })?;
+    let mut loading = Loading::Done;
     while end_of_loading.try_recv() != Err(TryRecvError::Disconnected) {
         driver.wait(Some(clock::now() + PATIENCE), |_| ())?;
         while let Some(asked) = signals.next_asked()? {
-            if matches!(asked, Asked::Stop(_)) {
-                return Ok(Loading::StopOrdered);
+            match asked {
+                Asked::Stop(_) => return Ok(Loading::StopOrdered),
+                Asked::Reload => loading = Loading::Outdated,
+                Asked::ChildEnded | Asked::Ready => {}
             }
         }
     }
-    Ok(Loading::Done)
+    Ok(loading)
 }
 
 fn place_address(service: Option<&ServiceSettings>) -> Result<Option<AddressHolder>, ServerError> {
@@ -198,6 +216,7 @@ struct Running {
     herald: Herald,
     service: Service,
     probe: Probe,
+    reload: Arc<Reload>,
     _control: Control,
 }
 
@@ -254,7 +273,8 @@ fn start(
         guardian: Watcher::find(),
         advertisers: Vec::new(),
         peers: None,
-        link: None,
+        links: Vec::new(),
+        slot: guardian::farewell_slot(),
         monitor: Monitor::new(
             counters,
             probe.record(),
@@ -280,7 +300,11 @@ fn start(
     if let Some(service) = &settings.service {
         put_on_the_link(&mut parts, settings, service)?;
     }
-    let mut control = open_control(settings, runtime, socket, &Arc::new(Desk { inbox, reload }))?;
+    let desk = Desk {
+        inbox,
+        reload: Arc::clone(&reload),
+    };
+    let mut control = open_control(settings, runtime, socket, &Arc::new(desk))?;
     control.0.push(runtime.spawn(telling));
     control.0.extend(watch(runtime, certificates));
     announce(settings, &addresses, &parts);
@@ -289,6 +313,7 @@ fn start(
         herald: Herald::new(parts),
         service,
         probe,
+        reload,
         _control: control,
     })
 }
@@ -348,21 +373,34 @@ fn check_privileges(service: &ServiceSettings) -> Result<(), ServerError> {
     }
 }
 
-/// The advertisers, the peers, and the interface that they all stand on.
+/// The advertisers, the peers, and the links that they stand on: the service's first.
 fn put_on_the_link(parts: &mut Parts, settings: &Settings, service: &ServiceSettings) -> Result<(), ServerError> {
-    let machines = advertisers(settings, service);
+    let machines = advertisers(settings, service)?;
     let peers = if settings.peers.enabled {
         Some(peers(settings, service)?)
     } else {
         None
     };
-    let channels = machines
+    let channels: Vec<&Channel> = machines
         .iter()
         .map(|machine| machine.channels())
         .chain(peers.iter().map(|machine| machine.channels()))
-        .flatten();
-    let link = InterfaceMonitor::open(&service.interface, &groups(channels), &service.addresses)?;
-    refuse_routers(&link)?;
+        .flatten()
+        .collect();
+    let mut names = vec![service.interface.as_str()];
+    for channel in &channels {
+        if !names.contains(&channel.interface()) {
+            names.push(channel.interface());
+        }
+    }
+    for name in names {
+        let link = InterfaceMonitor::open(name, &groups(&channels, name), &service.addresses)?;
+        parts.links.push(link);
+    }
+    let speaks_nd = settings.advertisers.iter().any(|config| matches!(config, AdvertiserConfig::Nd(_)));
+    if let Some(link) = parts.links.first().filter(|_| speaks_nd) {
+        refuse_routers(link)?;
+    }
     for machine in machines {
         let handles = parts.driver.open(machine.channels())?;
         parts.advertisers.push(Line::new(machine, handles));
@@ -371,13 +409,13 @@ fn put_on_the_link(parts: &mut Parts, settings: &Settings, service: &ServiceSett
         let handles = parts.driver.open(machine.channels())?;
         parts.peers = Some(Line::new(Box::new(machine), handles));
     }
-    parts.link = Some(link);
     Ok(())
 }
 
-fn groups<'a>(channels: impl Iterator<Item = &'a Channel>) -> Vec<Ipv6Addr> {
+/// The groups that have to be held on the interface called `name`.
+fn groups(channels: &[&Channel], name: &str) -> Vec<Ipv6Addr> {
     let mut groups = Vec::new();
-    for channel in channels {
+    for channel in channels.iter().filter(|channel| channel.interface() == name) {
         match channel {
             Channel::Raw { groups: joined, .. } | Channel::Udp { groups: joined, .. } => groups.extend(joined),
             Channel::Frame { .. } => {}
@@ -399,9 +437,9 @@ fn refuse_routers(link: &InterfaceMonitor) -> Result<(), ServerError> {
     })
 }
 
-fn advertisers(settings: &Settings, service: &ServiceSettings) -> Vec<Box<dyn Advertiser>> {
-    let build = |config: &AdvertiserConfig| -> Box<dyn Advertiser> {
-        match config {
+fn advertisers(settings: &Settings, service: &ServiceSettings) -> Result<Vec<Box<dyn Advertiser>>, ServerError> {
+    let build = |config: &AdvertiserConfig| -> Result<Box<dyn Advertiser>, ServerError> {
+        Ok(match config {
             AdvertiserConfig::Nd(config) => Box::new(NeighborDiscovery::new(nd::Setup {
                 config: config.clone(),
                 interface: service.interface.clone(),
@@ -411,9 +449,35 @@ fn advertisers(settings: &Settings, service: &ServiceSettings) -> Vec<Box<dyn Ad
                 signed_only: !settings.peers.key_file.as_os_str().is_empty(),
                 first_sequence: (clock::random_seed() >> 32) as u32,
             })),
-        }
+            AdvertiserConfig::Ospf(config) => Box::new(Ospf::new(ospf::Setup {
+                config: config.clone(),
+                interface: if config.interface.is_empty() {
+                    service.interface.clone()
+                } else {
+                    config.interface.clone()
+                },
+                services: service.addresses.clone(),
+                key: config.authentication.as_ref().map(ospf_key).transpose()?,
+                boot: boot::count(settings.state_directory.as_deref()),
+                seed: clock::random_seed(),
+            })),
+        })
     };
     settings.advertisers.iter().map(build).collect()
+}
+
+fn ospf_key(config: &ospf::config::Authentication) -> Result<ospf::wire::Key, ServerError> {
+    let octets = files::read(&config.key_file).map_err(ServerError::OspfKey)?;
+    let secret = octets.trim_ascii();
+    let longest = config.algorithm.longest_secret();
+    if secret.is_empty() || secret.len() > longest {
+        return Err(ServerError::OspfKeyLength {
+            file: config.key_file.clone(),
+            length: secret.len(),
+            longest,
+        });
+    }
+    Ok(ospf::wire::Key::new(config.key_id, config.algorithm, secret))
 }
 
 fn peers(settings: &Settings, service: &ServiceSettings) -> Result<Peers, ServerError> {
@@ -487,7 +551,8 @@ fn announce(settings: &Settings, addresses: &[SocketAddr], parts: &Parts) {
     if let (Some(zone), Some(address)) = (parts.zones.example(), addresses.first()) {
         tracing::info!("try: dig @{} -p {} {zone} SOA", address.ip(), address.port());
     }
-    if let Some(service) = &settings.service {
+    let speaks_nd = settings.advertisers.iter().any(|config| matches!(config, AdvertiserConfig::Nd(_)));
+    if let Some(service) = settings.service.as_ref().filter(|_| speaks_nd) {
         for address in &service.addresses {
             tracing::info!(
                 "the router must have {address} on-link on its interface to this link: in a prefix of it, or ip -6 route add {address}/128 dev LAN"

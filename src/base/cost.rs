@@ -19,8 +19,8 @@ pub enum CostClass {
     LastResort = 3,
 }
 
-/// The cost of [`CostClass::LastResort`].
-const LAST_RESORT: u32 = 60_000;
+/// The cost of [`CostClass::LastResort`], unless a higher one is configured for all.
+pub const LAST_RESORT: u16 = 60_000;
 
 impl CostClass {
     /// Every class there is.
@@ -39,7 +39,7 @@ impl CostClass {
             Self::Normal => normal,
             Self::Busy => normal.saturating_add(10),
             Self::Overloaded => normal.saturating_add(100),
-            Self::LastResort => normal.saturating_add(101).max(LAST_RESORT),
+            Self::LastResort => normal.saturating_add(101).max(LAST_RESORT.into()),
         }
     }
 

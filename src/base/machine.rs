@@ -64,6 +64,16 @@ pub enum Channel {
     },
 }
 
+impl Channel {
+    /// The name of its interface.
+    #[must_use]
+    pub fn interface(&self) -> &str {
+        match self {
+            Self::Raw { interface, .. } | Self::Frame { interface, .. } | Self::Udp { interface, .. } => interface,
+        }
+    }
+}
+
 /// What happens to a machine.
 #[derive(Clone, Debug)]
 pub enum Input<'a> {

@@ -6,6 +6,7 @@
 mod layers;
 mod places;
 mod reader;
+pub mod secrets;
 pub mod service;
 mod settings;
 pub mod zones;
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 use figment::value::{Dict, Value};
 use toml_edit::Document;
 
-use crate::advertiser::{nd, peers};
+use crate::advertiser::{nd, ospf, peers};
 use crate::base::problem::Problem;
 use crate::{control, dns, scheduler};
 use layers::Layers;
@@ -60,12 +61,12 @@ pub struct Config {
 pub enum AdvertiserConfig {
     /// Neighbor Discovery.
     Nd(nd::config::Config),
+    /// OSPFv3.
+    Ospf(ospf::config::Config),
 }
 
 /// The values of `protocol`.
-const PROTOCOLS: [&str; 1] = ["nd"];
-/// Protocols that this version does not speak.
-const LATER_PROTOCOLS: [&str; 1] = ["ospf"];
+const PROTOCOLS: [&str; 2] = ["nd", "ospf"];
 
 /// The keys of `[state]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -257,10 +258,7 @@ impl AdvertiserConfig {
         };
         match protocol.as_str() {
             Some("nd") => Some(Self::Nd(reader.table(path, Value::from(entries)))),
-            Some(later) if LATER_PROTOCOLS.contains(&later) => {
-                reader.misfit(&key, format!("protocol '{later}' is not in this version"), known);
-                None
-            }
+            Some("ospf") => Some(Self::Ospf(reader.table(path, Value::from(entries)))),
             Some(unknown) => {
                 reader.misfit(&key, format!("unknown protocol '{unknown}'"), reader::suggest(unknown, &PROTOCOLS));
                 None

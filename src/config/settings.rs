@@ -3,15 +3,17 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::service::Service;
+use super::secrets;
+use super::service::{Service, check_interface};
 use super::zones::ZoneSources;
 use super::{AdvertiserConfig, Config};
 use crate::advertiser::nd::config::Mode;
-use crate::advertiser::peers;
+use crate::advertiser::{ospf, peers};
 use crate::base::address::ServiceAddress;
 use crate::base::peer::{LONGEST_IDENTITY, is_identity};
 use crate::base::problem::Problem;
 use crate::dns::server::encrypted::{CertificateFiles, Certificates};
+use crate::io::files;
 use crate::{dns, scheduler};
 
 /// A checked configuration.
@@ -48,8 +50,16 @@ pub(super) fn check(config: &Config, base: &Path, problems: &mut Vec<Problem>) -
     config.dns.check(problems);
     config.peers.check("peers", problems);
     for (index, advertiser) in config.advertiser.iter().enumerate() {
-        let AdvertiserConfig::Nd(nd) = advertiser;
-        nd.check(&format!("advertiser[{index}]"), problems);
+        let key = format!("advertiser[{index}]");
+        match advertiser {
+            AdvertiserConfig::Nd(nd) => nd.check(&key, problems),
+            AdvertiserConfig::Ospf(ospf) => {
+                ospf.check(&key, problems);
+                if !ospf.interface.is_empty() {
+                    problems.extend(check_interface(&format!("{key}.interface"), &ospf.interface).err());
+                }
+            }
+        }
     }
     let web = config.web.check(problems);
     check_together(config, problems);
@@ -60,6 +70,12 @@ pub(super) fn check(config: &Config, base: &Path, problems: &mut Vec<Problem>) -
         ..config.dns.clone()
     };
     check_certificate(&dns, problems);
+    check_secrets(&dns.cookie_secret_file, problems);
+    let peers = peers::config::Config {
+        key_file: base_if_any(base, &config.peers.key_file),
+        ..config.peers.clone()
+    };
+    check_peers_key(&peers.key_file, problems);
     if !problems.is_empty() {
         return None;
     }
@@ -69,11 +85,8 @@ pub(super) fn check(config: &Config, base: &Path, problems: &mut Vec<Problem>) -
         zones,
         service: service.flatten(),
         scheduler: config.scheduler.clone(),
-        peers: peers::config::Config {
-            key_file: base_if_any(base, &config.peers.key_file),
-            ..config.peers.clone()
-        },
-        advertisers: config.advertiser.clone(),
+        peers,
+        advertisers: config.advertiser.iter().map(|advertiser| with_base(advertiser, base)).collect(),
         state_directory: resolve(base, &config.state.directory),
         control_socket: resolve(base, &config.control.socket).unwrap_or_else(|| config.control.socket()),
         web,
@@ -104,23 +117,50 @@ fn check_together(config: &Config, problems: &mut Vec<Problem>) {
 fn check_advertisers(config: &Config, problems: &mut Vec<Problem>) {
     let mut first_nd = None;
     for (index, advertiser) in config.advertiser.iter().enumerate() {
-        let AdvertiserConfig::Nd(nd) = advertiser;
-        let key = format!("advertiser[{index}].protocol");
-        if let Some(first) = first_nd {
-            let what = format!("advertiser[{first}] speaks nd on this interface already");
-            problems.push(Problem::new(key, what, "keep one of them: two would answer each other"));
-        } else {
-            first_nd = Some(index);
+        match advertiser {
+            AdvertiserConfig::Nd(nd) => {
+                if let Some(first) = first_nd {
+                    let what = format!("advertiser[{first}] speaks nd on this interface already");
+                    let cure = "keep one of them: two would answer each other";
+                    problems.push(Problem::new(format!("advertiser[{index}].protocol"), what, cure));
+                }
+                first_nd.get_or_insert(index);
+                check_peers(index, nd.mode, config, problems);
+            }
+            AdvertiserConfig::Ospf(ospf) => check_ospf(index, ospf, config, problems),
         }
-        let needs_peers = match nd.mode {
-            Mode::Failover => Some("failover"),
-            Mode::Rotate => Some("rotate"),
-            Mode::Member => None,
-        };
-        if let Some(mode) = needs_peers.filter(|_| !config.peers.enabled) {
-            let what = format!("with mode \"{mode}\" in advertiser[{index}] the servers must know each other");
-            let cure = "remove enabled = false, or write mode = \"member\"";
-            problems.push(Problem::new("peers.enabled", what, cure));
+    }
+}
+
+fn check_peers(index: usize, mode: Mode, config: &Config, problems: &mut Vec<Problem>) {
+    let needs_peers = match mode {
+        Mode::Failover => Some("failover"),
+        Mode::Rotate => Some("rotate"),
+        Mode::Member => None,
+    };
+    if let Some(mode) = needs_peers.filter(|_| !config.peers.enabled) {
+        let what = format!("with mode \"{mode}\" in advertiser[{index}] the servers must know each other");
+        let cure = "remove enabled = false, or write mode = \"member\"";
+        problems.push(Problem::new("peers.enabled", what, cure));
+    }
+}
+
+/// One instance for each interface, each with a router ID of its own: then none ever has to flood from one link to another.
+fn check_ospf(index: usize, ospf: &ospf::Config, config: &Config, problems: &mut Vec<Problem>) {
+    let interface_of = |ospf: &ospf::Config| match config.service.as_ref() {
+        Some(service) if ospf.interface.is_empty() => service.interface.clone(),
+        _ => ospf.interface.clone(),
+    };
+    for (earlier, other) in config.advertiser[..index].iter().enumerate() {
+        let AdvertiserConfig::Ospf(other) = other else { continue };
+        if ospf.router_id.is_some() && other.router_id == ospf.router_id {
+            let what = format!("advertiser[{earlier}] has this router ID already");
+            let cure = "write another one: each interface is a router of its own to OSPF";
+            problems.push(Problem::new(format!("advertiser[{index}].router-id"), what, cure));
+        }
+        if interface_of(other) == interface_of(ospf) {
+            let what = format!("advertiser[{earlier}] speaks ospf on this interface already");
+            problems.push(Problem::new(format!("advertiser[{index}].protocol"), what, "keep one of them"));
         }
     }
 }
@@ -157,6 +197,28 @@ fn check_certificate(dns: &dns::config::Config, problems: &mut Vec<Problem>) {
     }
 }
 
+fn check_secrets(file: &Path, problems: &mut Vec<Problem>) {
+    if !file.as_os_str().is_empty()
+        && let Err(error) = secrets::read(file)
+    {
+        let cure = "name a file that this user may read, with a line of 32 hexadecimal digits for each secret";
+        problems.push(Problem::new("dns.cookie-secret-file", error.to_string(), cure));
+    }
+}
+
+fn check_peers_key(file: &Path, problems: &mut Vec<Problem>) {
+    if file.as_os_str().is_empty() {
+        return;
+    }
+    let fault = match files::read(file) {
+        Ok(key) if key.trim_ascii().is_empty() => format!("there is no key in {}", file.display()),
+        Ok(_) => return,
+        Err(error) => error.to_string(),
+    };
+    let cure = "name a file that this user may read, with the same secret text at all peers: `openssl rand -hex 32` makes one";
+    problems.push(Problem::new("peers.key-file", fault, cure));
+}
+
 /// An address that cannot be one is told by `[service]`; taking it out of `[dns]` would not help.
 fn is_service_address(service: &super::service::Config, address: IpAddr) -> bool {
     let IpAddr::V6(possible) = address else { return false };
@@ -177,6 +239,17 @@ fn check_identity(configured: &str, problems: &mut Vec<Problem>) -> Option<Strin
         return None;
     }
     Some(identity)
+}
+
+/// The advertiser with its files taken from `base`.
+fn with_base(advertiser: &AdvertiserConfig, base: &Path) -> AdvertiserConfig {
+    let mut advertiser = advertiser.clone();
+    if let AdvertiserConfig::Ospf(ospf) = &mut advertiser
+        && let Some(authentication) = &mut ospf.authentication
+    {
+        authentication.key_file = base_if_any(base, &authentication.key_file);
+    }
+    advertiser
 }
 
 /// `path` from `base`; an empty one stays empty.

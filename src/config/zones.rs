@@ -80,7 +80,7 @@ impl ZoneSources {
     /// All zones that are there now, sorted by name; files that are left out are named in the log.
     ///
     /// # Errors
-    /// A folder that cannot be read, or a zone with two files.
+    /// A folder that cannot be read, a zone with two files, or no zone at all.
     pub fn find(&self) -> Result<Vec<ZoneFile>, FindError> {
         let found = self.look()?;
         for warning in &found.left_out {
@@ -110,6 +110,10 @@ impl ZoneSources {
         }
         zones.sort();
         left_out.sort();
+        if let Some(directory) = self.directory.as_ref().filter(|_| zones.is_empty()) {
+            let none = format!("no file in {} is named {}*{}", directory.display(), self.prefix, self.suffix);
+            return Err(FindError::Nothing(left_out.into_iter().next().unwrap_or(none)));
+        }
         match zones.array_windows().find(|[one, other]| one.name == other.name) {
             None => Ok(Found { zones, left_out }),
             Some([one, other]) => Err(FindError::Twice {
@@ -141,6 +145,9 @@ pub enum FindError {
     /// A folder could not be listed.
     #[error("cannot read the folder {0}")]
     Unreadable(#[from] FileError),
+    /// There is no zone. A file system that is not mounted looks so, and what is served should outlive that.
+    #[error("{0}")]
+    Nothing(String),
     /// Two files claim to be one zone.
     #[error("zone {name} has two files: {first} and {second}", first = first.display(), second = second.display())]
     Twice {
@@ -178,11 +185,7 @@ fn check_directory(folder: &Path, sources: &ZoneSources, problems: &mut Vec<Prob
     match sources.look() {
         Err(error @ FindError::Unreadable(_)) => refuse(error.to_string(), "let the server's user read it"),
         Err(error @ FindError::Twice { .. }) => refuse(error.to_string(), "remove or rename one of them"),
-        Ok(found) if found.zones.is_empty() => {
-            let none = format!("no file in {} is named {}*{}", folder.display(), sources.prefix, sources.suffix);
-            let what = found.left_out.into_iter().next().unwrap_or(none);
-            refuse(what, "put a zone file there, or change the pattern");
-        }
+        Err(error @ FindError::Nothing(_)) => refuse(error.to_string(), "put a zone file there, or change the pattern"),
         Ok(_) => {}
     }
 }

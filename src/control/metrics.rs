@@ -273,7 +273,8 @@ impl Page {
     fn gauges(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels, f64)>) {
         let family = Family::<Labels, Gauge<f64, AtomicU64>>::default();
         for (labels, value) in values {
-            family.get_or_create(&labels).set(value);
+            // Two advertisers of one protocol are counted together.
+            family.get_or_create(&labels).inc_by(value);
         }
         self.registry.register(name, help, family);
     }

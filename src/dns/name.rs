@@ -304,7 +304,8 @@ pub fn equal(one: &[u8], other: &[u8]) -> bool {
 }
 
 /// Eight octets with their capital letters made small, all at once.
-const fn lower_octets(octets: [u8; 8]) -> [u8; 8] {
+#[must_use]
+pub const fn lower_octets(octets: [u8; 8]) -> [u8; 8] {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGH_BITS: u64 = 0x80 * ONES;
     let octets = u64::from_ne_bytes(octets);

@@ -8,6 +8,7 @@ pub mod capability;
 pub mod clock;
 pub mod datagram;
 pub mod driver;
+pub mod farewell;
 pub mod files;
 pub mod fingerprint;
 pub mod frame;

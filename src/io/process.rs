@@ -100,10 +100,28 @@ pub struct Child {
 }
 
 impl Child {
+    /// Watches over a process just started. If that cannot be done, it is ended: nobody would know of it, and the next one
+    /// would run beside it.
+    fn watched(mut handle: std::process::Child, open: impl FnOnce(Pid) -> io::Result<PidFd>) -> io::Result<Self> {
+        // Nobody has reaped it yet, so the id is still its own.
+        match open(Pid::from_child(&handle)) {
+            Ok(process) => Ok(Self { process, handle }),
+            Err(error) => {
+                end(&mut handle);
+                Err(error)
+            }
+        }
+    }
+
     /// Its process.
     #[must_use]
     pub fn process(&self) -> &PidFd {
         &self.process
+    }
+
+    /// Kills it, and waits until it is gone.
+    pub fn end(mut self) {
+        end(&mut self.handle);
     }
 
     /// How it ended, if it has: it is reaped then. Does not wait.
@@ -117,23 +135,24 @@ impl Child {
 
 /// Starts this program again, in a process group of its own, so that a terminal's signals reach only us.
 ///
-/// It gets our environment and one more `variable`, our standard streams and nothing else of our descriptors. It inherits our
+/// It gets our environment and these `variables` more, our standard streams, and of our descriptors those that were made to be inherited. It inherits our
 /// blocked signals: it has to open [`Signals`] too, or they never reach it.
 ///
 /// # Errors
 /// The kernel's.
-pub fn spawn_again<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, variable: (&str, &str)) -> io::Result<Child> {
+pub fn spawn_again<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, variables: &[(&str, &str)]) -> io::Result<Child> {
     let mut command = Command::new(THIS_PROGRAM);
     if let Some(name) = std::env::args_os().next() {
         command.arg0(name);
     }
-    let handle = command.args(arguments).env(variable.0, variable.1).process_group(0).spawn()?;
-    let pid = Pid::from_child(&handle);
-    // Nobody reaps it before we return, so the id is still its own.
-    Ok(Child {
-        process: PidFd::open(pid)?,
-        handle,
-    })
+    let handle = command.args(arguments).envs(variables.iter().copied()).process_group(0).spawn()?;
+    Child::watched(handle, PidFd::open)
+}
+
+fn end(handle: &mut std::process::Child) {
+    // What has ended already needs no signal, and what was reaped already no waiting.
+    let _ = handle.kill();
+    let _ = handle.wait();
 }
 
 /// Raises the number of descriptors that this process may have to the most that it is allowed, and returns that: `None` is
@@ -239,7 +258,7 @@ mod tests {
     #[test]
     fn a_child_is_this_program_in_a_group_of_its_own() {
         let mut driver = Driver::new().unwrap();
-        let mut child = spawn_again(["--list", "no test has this name"], ("HERALD_TEST", "1")).unwrap();
+        let mut child = spawn_again(["--list", "no test has this name"], &[("HERALD_TEST", "1")]).unwrap();
         driver.watch(child.process(), Token(1)).unwrap();
         assert_ne!(child.process().pid(), own_pid());
         let mut ended = false;
@@ -251,6 +270,22 @@ mod tests {
         assert!(child.process().has_ended().unwrap());
         assert!(child.try_wait().unwrap().unwrap().success());
         assert!(child.process().signal(Signal::TERM).is_err());
+    }
+
+    #[test]
+    fn a_child_that_cannot_be_watched_does_not_live_on() {
+        let is_gone = |pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
+        let sleep = || Command::new("sleep").arg("1000").spawn().unwrap();
+        let unwatched = sleep();
+        let pid = Pid::from_child(&unwatched);
+        let refused = Child::watched(unwatched, |_| Err(io::Error::from_raw_os_error(nix::libc::EMFILE)));
+        assert_eq!(refused.unwrap_err().raw_os_error(), Some(nix::libc::EMFILE));
+        assert!(is_gone(pid));
+        let watched = Child::watched(sleep(), PidFd::open).unwrap();
+        let pid = watched.process().pid();
+        assert!(!is_gone(pid));
+        watched.end();
+        assert!(is_gone(pid));
     }
 
     #[test]

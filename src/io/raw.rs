@@ -14,6 +14,9 @@ use super::sys::packet::set_icmp6_filter;
 use crate::base::machine::{OutDatagram, SendError};
 
 const ICMPV6: u8 = 58;
+const OSPF: u8 = 89;
+/// The traffic class of routing protocols (RFC 2474 §4.2.2.2): switches let it pass before other traffic.
+const INTERNETWORK_CONTROL: u32 = 0xc0;
 /// More than a receive queue holds.
 const QUEUE: usize = 4_096;
 
@@ -23,6 +26,9 @@ pub(super) fn open(attempt: Attempt<'_>, next_header: u8, icmp_types: &[u8]) -> 
     let socket = Socket::new(Domain::IPV6, Type::RAW.nonblocking(), Some(protocol)).map_err(|error| attempt.failed(error))?;
     if next_header == ICMPV6 {
         set_icmp6_filter(&socket, icmp_types).map_err(|error| attempt.failed(error.into()))?;
+    }
+    if next_header == OSPF {
+        socket.set_tclass_v6(INTERNETWORK_CONTROL).map_err(|error| attempt.failed(error))?;
     }
     attempt.bind_to_device(&socket)?;
     discard_early_packets(&socket);

@@ -219,12 +219,12 @@ fn mistake_8_advertisers() {
       help: did you mean 'rotate'?
     c.toml:12:12: error: advertiser[0] speaks nd on this interface already
       help: keep one of them: two would answer each other
-    c.toml:14:12: error: protocol 'ospf' is not in this version
-      help: write protocol = "nd"; known here: nd
+    c.toml:13:1: error: advertiser[2].router-id: the router ID is missing
+      help: write router-id = "10.0.1.1" with a number that no other router or server of the network has
     c.toml:16:12: error: unknown protocol 'arp'
-      help: known here: nd
+      help: known here: nd, ospf
     c.toml:17:1: error: the advertiser has no protocol
-      help: write protocol = "nd"; known here: nd
+      help: write protocol = "nd"; known here: nd, ospf
     "#);
 }
 
@@ -366,6 +366,9 @@ fn an_address_that_is_refused_is_told_once() {
 fn the_protection_is_read_and_checked() {
     let dns = "[dns]\nrate-limit = 20\nrate-limit-exempt = [\"192.0.2.0/24\", \"2001:db8::1\"]\ncookie-secret-file = \"cookies\"\n";
     let folder = folder();
+    let missing = check(&folder, &format!("{RIGHT}{dns}"), &[]).unwrap_err().to_string();
+    assert!(missing.contains("c.toml:13:22: error: "), "{missing}");
+    fs::write(folder.path().join("cookies"), "0123456789abcdef0123456789abcdef\n").unwrap();
     let settings = check(&folder, &format!("{RIGHT}{dns}"), &[]).unwrap();
     assert_eq!(settings.dns.cookie_secret_file, folder.path().join("cookies"));
     let limits = settings.dns.limits().unwrap();
@@ -385,6 +388,19 @@ fn the_protection_is_read_and_checked() {
     c.toml:14:26: error: 33 is out of range
       help: write 1 to 32; 24 is usual
     "#);
+}
+
+#[test]
+fn a_key_for_peers_that_is_none_is_refused() {
+    let folder = folder();
+    let peers = format!("{RIGHT}[peers]\nkey-file = \"key\"\n");
+    let told = || check(&folder, &peers, &[]).map(drop).map_err(|refused| refused.to_string());
+    assert!(told().unwrap_err().contains("c.toml:11:12: error: "));
+    fs::write(folder.path().join("key"), " \n").unwrap();
+    let empty = told().unwrap_err();
+    assert!(empty.contains("there is no key in "), "{empty}");
+    fs::write(folder.path().join("key"), "secret\n").unwrap();
+    told().unwrap();
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use heraldns::dns::counters::{Counters, Drop, Tally, Transport};
+use heraldns::dns::counters::{self, Counters, Drop, Tally, Transport};
 use heraldns::dns::protect::Protection;
 use heraldns::dns::protect::cookie::Secrets;
 use heraldns::dns::server::{Limits, Listener, RECEIVE, ServeError, Service, Shared};
@@ -172,6 +172,44 @@ fn udp_and_tcp_give_the_same_answer() {
             assert_eq!(Message::from_vec(&by_udp).unwrap().metadata.id, 7);
         }
     }
+}
+
+#[test]
+fn what_is_asked_again_is_answered_and_counted_as_before() {
+    let server = Server::start_with(
+        "127.0.0.1:0",
+        Limits {
+            workers: 1, // they do not share what they remember
+            ..LIMITS
+        },
+    );
+    let questions = [
+        ("wWw.example.", RecordType::A, ResponseCode::NoError),
+        ("nothing.example.", RecordType::AAAA, ResponseCode::NXDomain),
+        ("many.example.", RecordType::TXT, ResponseCode::NoError),
+        ("elsewhere.test.", RecordType::A, ResponseCode::Refused),
+    ];
+    let mut first = Vec::new();
+    for round in 0..3_u16 {
+        for (index, (name, record_type, response_code)) in questions.into_iter().enumerate() {
+            let mut answer = server.ask_udp(&query(round, name, record_type));
+            let message = Message::from_vec(&answer).unwrap();
+            assert_eq!((message.metadata.id, message.metadata.response_code), (round, response_code));
+            answer.drain(..2);
+            if round == 0 {
+                first.push(answer);
+            } else {
+                assert_eq!(answer, first[index], "{name}");
+            }
+        }
+    }
+    server.wait_for("all are counted", |total| total.accepted == 12);
+    let total = server.total();
+    assert_eq!((total.queries, total.truncated), (12, 3));
+    let codes = [ResponseCode::NoError, ResponseCode::NXDomain, ResponseCode::Refused].map(|code| usize::from(u16::from(code)));
+    assert_eq!(codes.map(|code| total.response_codes[code]), [6, 3, 3]);
+    let types = [1_u16, 28, 16].map(|number| counters::QUERY_TYPES.iter().position(|known| known.0 == number).unwrap());
+    assert_eq!(types.map(|place| total.query_types[place]), [6, 3, 3]);
 }
 
 #[test]

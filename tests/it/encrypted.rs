@@ -129,7 +129,7 @@ fn the_id_of_a_query_comes_back_and_quic_wants_none() {
     let query = query.to_vec().unwrap();
     let (mut tls, mut https): (Tls, Https) = (server.connect(server.tls), server.connect(server.https));
     for octets in [server.ask(&mut tls, &query), server.ask(&mut https, &query)] {
-        assert_eq!(Answer::read(&octets).id, 4711);
+        assert_eq!(Answer::read(&octets).id(), 4711);
     }
     let quic: Quic = server.connect(server.quic);
     assert_eq!(server.runtime.block_on(quic.request(&query)), b"");

@@ -10,7 +10,7 @@ use std::panic::{self, AssertUnwindSafe};
 use heraldns::base::random::Random;
 
 #[path = "../../fuzz/bodies/mod.rs"]
-mod bodies;
+pub(crate) mod bodies;
 mod change;
 mod queries;
 

@@ -14,4 +14,5 @@ mod running;
 mod serve;
 mod sim;
 mod tidy;
+mod vectors;
 mod zone_files;

@@ -337,10 +337,10 @@ fn a_start_without_its_secrets_is_refused() {
     let missing = run();
     assert_eq!(missing.status.code(), Some(1));
     let said = String::from_utf8(missing.stderr).unwrap();
-    assert!(said.contains("[dns] cookie-secret-file: cookies: No such file"), "{said}");
+    assert!(said.contains("c.toml:5:22: error: cookies: No such file"), "{said}");
     fs::write(folder.path().join("cookies"), "\n").unwrap();
     let said = String::from_utf8(run().stderr).unwrap();
-    assert!(said.contains("[dns] cookie-secret-file: cookies: no secret in it"), "{said}");
+    assert!(said.contains("c.toml:5:22: error: cookies: no secret in it"), "{said}");
 }
 
 #[test]

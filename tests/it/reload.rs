@@ -138,6 +138,15 @@ fn zones_come_and_go_with_their_files() {
     let problems = status(folder).problems;
     assert!(problems[0].contains("example.net. has two files"), "{problems:?}");
     fs::remove_dir_all(folder.join("more")).unwrap();
+
+    // Nobody stops serving all zones by a reload: their disk is gone.
+    fs::rename(folder.join("example.net.zone"), folder.join("away")).unwrap();
+    let refused = ask(folder, &["reload"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(ask_soa(server.address, "example.net."), (0, 1));
+    let problems = status(folder).problems;
+    assert!(problems[0].contains("is named *.zone"), "{problems:?}");
+    fs::rename(folder.join("away"), folder.join("example.net.zone")).unwrap();
     reload(folder, None);
     assert_eq!(status(folder).problems, Vec::<String>::new());
 }
@@ -181,6 +190,34 @@ fn a_broken_file_keeps_the_old_zone_and_everybody_says_so() {
         "{said}"
     );
     assert_eq!((status(folder).problems, zones(folder)[0].serial), (Vec::new(), Some(8)));
+}
+
+#[test]
+fn a_zone_that_was_never_loaded_is_this_servers_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (orphan, child) = (folder.join("broken.test.zone"), folder.join("child.example.com.zone"));
+    fs::write(&orphan, "no zone\n").unwrap();
+    let server = Server::start(folder);
+    assert_eq!(ask_soa(server.address, "broken.test."), (2, 0));
+    // Its parent would say that it does not exist, and resolvers would keep that.
+    assert_eq!(ask_soa(server.address, "child.example.com."), (3, 0));
+    // Nothing else has changed: there is a new set of zones for this one's name alone.
+    wait_until_settled(folder);
+    fs::write(&child, "no zone\n").unwrap();
+    assert_eq!(counts(&reload(folder, None)), [0, 1, 2, 0]);
+    assert_eq!(ask_soa(server.address, "child.example.com."), (2, 0));
+    assert_eq!(ask_soa(server.address, "example.com."), (0, 1));
+
+    replace(&child, ZONE);
+    reload(folder, Some("child.example.com."));
+    assert_eq!(ask_soa(server.address, "child.example.com."), (0, 1));
+    replace(&child, "no zone\n");
+    reload(folder, None);
+    assert_eq!(ask_soa(server.address, "child.example.com."), (0, 1), "the old one stays");
+    fs::remove_file(&orphan).unwrap();
+    assert_eq!(counts(&reload(folder, None))[3], 0, "it was not served");
+    assert_eq!(ask_soa(server.address, "broken.test."), (5, 0));
 }
 
 /// Ten records that tell which version of the zone they are of.
@@ -250,6 +287,30 @@ fn hang_ups_under_load_lose_no_query() {
     });
     let of_version = |index: usize| versions.iter().map(|counts| counts[index]).sum::<usize>();
     assert!(of_version(0) > 0 && of_version(1) > 0, "{versions:?}");
+}
+
+#[test]
+fn a_hang_up_during_the_first_load_is_not_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (first, last) = (folder.join("a.zone"), folder.join("z.zone"));
+    fs::write(&first, "no zone\n").unwrap();
+    fs::write(&last, format!("{ZONE}$GENERATE 1-100000 h$ A 192.0.2.1\n")).unwrap();
+    let mut server = Server::launch(folder, "");
+    server.read_until("a.zone:1:");
+    replace(&first, ZONE);
+    server.signal(Signal::HUP);
+    server.read_until("standby (was starting)");
+    let state = || zones(folder)[0].state;
+    let tries = LIMIT.as_millis() / POLL.as_millis();
+    let is_loaded = (0..tries).any(|_| {
+        let is_loaded = state() == ZoneState::Loaded;
+        if !is_loaded {
+            thread::sleep(POLL);
+        }
+        is_loaded
+    });
+    assert!(is_loaded, "{:?}", zones(folder));
 }
 
 #[test]

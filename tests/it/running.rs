@@ -36,6 +36,13 @@ impl Server {
 
     /// Starts one with more lines in `[dns]`.
     pub(crate) fn start_with(folder: &Path, dns: &str) -> Self {
+        let mut server = Self::launch(folder, dns);
+        server.read_until("standby (was starting)");
+        server
+    }
+
+    /// Starts one and does not wait for anything.
+    pub(crate) fn launch(folder: &Path, dns: &str) -> Self {
         fs::write(folder.join("example.com.zone"), ZONE).unwrap();
         let port = free_port();
         let config = format!(
@@ -48,9 +55,7 @@ impl Server {
             .unwrap();
         let log = lines_of(process.stderr.take().unwrap());
         let address = (Ipv4Addr::LOCALHOST, port).into();
-        let mut server = Self { process, address, log };
-        server.read_until("standby (was starting)");
-        server
+        Self { process, address, log }
     }
 
     /// Reads the log up to a line with `text` in it, which is returned; the log's end is a failure, and so is a long silence.

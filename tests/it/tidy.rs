@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, u8)] = &[
     ("base", 0),
     ("advertiser::nd::wire", 1),
+    ("advertiser::ospf::wire", 1),
     ("advertiser::peers::wire", 1),
     ("advertiser", 2),
     ("scheduler", 2),

@@ -14,6 +14,8 @@ mod hostile;
 mod instruments;
 mod load;
 mod one_server;
+mod ospf;
+mod ospf_routers;
 mod rotate;
 mod standby;
 
@@ -23,7 +25,7 @@ use crate::harness::command::is_installed;
 use crate::harness::namespace::sweep_leftovers;
 
 /// Tools of the system that the lab calls.
-const TOOLS: [&str; 3] = ["ip", "bridge", "dig"];
+const TOOLS: [&str; 5] = ["ip", "bridge", "dig", "vtysh", "bird"];
 
 /// `tests![module: one, two]` is the trials of these functions, named as they are.
 macro_rules! tests {
@@ -38,7 +40,8 @@ fn main() {
     if missing().is_none() {
         sweep_leftovers();
     }
-    libtest_mimic::run(&arguments, trials()).exit();
+    let trials = trials().into_iter().chain(recorder()).collect();
+    libtest_mimic::run(&arguments, trials).exit();
 }
 
 fn trials() -> Vec<Trial> {
@@ -79,7 +82,34 @@ fn trials() -> Vec<Trial> {
             a_service_without_capabilities_is_refused_by_name;
         hostile: claim_2_malformed_packets_are_dropped_and_counted,
             claim_2_random_packets_change_nothing;
+        ospf_routers: ospf_routers_are_neighbors_of_each_other;
+        ospf: claim_10_14_frr_shares_flows_and_stops_lose_none,
+            claim_10_14_bird_shares_flows_and_stops_lose_none,
+            claim_10_frr_failed_health_withdraws,
+            claim_10_bird_failed_health_withdraws,
+            claim_11_frr_all_idle_then_a_query,
+            claim_11_bird_all_idle_then_a_query,
+            claim_10_frr_killed_processes_and_a_restarted_router,
+            claim_10_bird_killed_processes_and_a_restarted_router,
+            claim_10_frr_old_lsas_and_doubled_router_ids,
+            claim_10_bird_old_lsas_and_doubled_router_ids,
+            claim_10_frr_authentication_in_a_stub_area,
+            claim_10_bird_authentication_in_a_stub_area,
+            claim_10_frr_external_nssa_and_point_to_point,
+            claim_10_bird_external_nssa_and_point_to_point,
+            ospf_what_does_not_fit_is_said,
+            ospf_manual_configures_frr,
+            ospf_manual_configures_bird;
     ]
+}
+
+/// `LAB_RECORD=FOLDER` adds a trial that records what the routers say to each other.
+fn recorder() -> Option<Trial> {
+    let folder = std::path::PathBuf::from(std::env::var_os("LAB_RECORD")?);
+    Some(Trial::test("record", move || {
+        ospf_routers::record(&folder);
+        Ok(())
+    }))
 }
 
 fn trial(name: &str, test: fn()) -> Trial {

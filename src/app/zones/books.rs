@@ -94,9 +94,15 @@ impl Books {
         self.0.insert(file.name, book);
     }
 
-    /// What is served.
+    /// What is served, and the names of what should be.
     pub(super) fn zone_set(&self) -> ZoneSet {
-        ZoneSet::new(self.served().map(Arc::clone).collect())
+        ZoneSet::with_unloaded(self.served().map(Arc::clone).collect(), self.unloaded().cloned().collect())
+    }
+
+    /// The zones whose files could never be loaded.
+    pub(super) fn unloaded(&self) -> impl Iterator<Item = &Name> {
+        let books = self.0.iter().filter(|(_, book)| book.served.is_none());
+        books.map(|(name, _)| name)
     }
 
     pub(super) fn served(&self) -> impl Iterator<Item = &Arc<Zone>> {
@@ -182,7 +188,8 @@ mod tests {
             states(&books),
             [("a.".to_owned(), ZoneState::Stale), ("b.".to_owned(), ZoneState::Failed)]
         );
-        assert_eq!(books.zone_set().zones().len(), 1);
+        let zones = books.zone_set();
+        assert_eq!((zones.zones().len(), zones.unloaded()), (1, &["b.".parse().unwrap()][..]));
         let summary = books.summary();
         assert_eq!(summary.complaints, ["zone a.: wrong", "zone b.: wrong"]);
         let numbers = summary.numbers;

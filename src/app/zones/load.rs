@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::zones::ZoneFile;
-use crate::dns::name::Name;
 use crate::dns::zone::{self, Checks, Unchecked, Zone, ZoneError};
+use crate::io::clock;
 use crate::io::files::{self, Includes};
 use crate::io::fingerprint::Fingerprint;
 
@@ -43,7 +43,7 @@ pub(super) struct Version {
 /// A large zone that is still to be looked at for oddities.
 #[derive(Debug)]
 pub(super) struct Pending {
-    name: Name,
+    file: ZoneFile,
     zone: Arc<Zone>,
     checks: Checks,
 }
@@ -51,7 +51,7 @@ pub(super) struct Pending {
 impl Pending {
     /// Looks at the zone and writes what is odd to the log.
     pub(super) fn check(self) {
-        warn(&self.name, &self.checks.run(&self.zone));
+        warn(&self.file, &self.zone, self.checks);
     }
 }
 
@@ -70,20 +70,27 @@ pub(super) fn load(file: &ZoneFile) -> Result<(Version, Option<Pending>), String
     tracing::debug!(zone = %file.name, serial = zone.serial(), records = zone.record_count(), "loaded");
     let zone = Arc::new(zone);
     let pending = if zone.record_count() > LARGE {
-        let (name, zone) = (file.name.clone(), Arc::clone(&zone));
-        Some(Pending { name, zone, checks })
+        let (file, zone) = (file.clone(), Arc::clone(&zone));
+        Some(Pending { file, zone, checks })
     } else {
-        warn(&file.name, &checks.run(&zone));
+        warn(file, &zone, checks);
         None
     };
     let origin = opened.fingerprint.and_then(|fingerprint| origin(fingerprint, includes));
     Ok((Version { zone, origin }, pending))
 }
 
-fn warn(name: &Name, warnings: &[ZoneError]) {
-    for warning in warnings.iter().take(LOGGED_ERRORS) {
-        tracing::warn!(zone = %name, "{warning}");
+fn warn(file: &ZoneFile, zone: &Zone, checks: Checks) {
+    for warning in oddities(file, zone, checks).iter().take(LOGGED_ERRORS) {
+        tracing::warn!(zone = %file.name, "{warning}");
     }
+}
+
+/// What is worth a warning, the signatures that are out of time first: others can wait.
+fn oddities(file: &ZoneFile, zone: &Zone, checks: Checks) -> Vec<ZoneError> {
+    let mut warnings = zone::check_times(zone, &file.file.display().to_string(), clock::wall_clock());
+    warnings.extend(checks.run(zone));
+    warnings
 }
 
 fn origin(file: Fingerprint, includes: Includes<'_>) -> Option<Origin> {
@@ -118,6 +125,25 @@ mod tests {
         };
         fs::write(&file.file, "@ 60 SOA . . 7 2 3 4 5\n@ 60 NS .\n").unwrap();
         assert_eq!(load(&file).unwrap().0.origin, None);
+    }
+
+    #[test]
+    fn signatures_that_have_expired_are_told_before_all_else() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/zones/signed-expired.zone");
+        let text = format!("{}other. 60 A 192.0.2.1\n", fs::read_to_string(&path).unwrap());
+        let file = ZoneFile {
+            name: "example.com.".parse().unwrap(),
+            file: path,
+        };
+        let loaded = zone::load_unchecked(&file.name, "text", text.as_bytes(), &mut |_| Err(String::new())).unwrap();
+        let told = oddities(&file, &loaded.zone, loaded.checks);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(
+            told[0]
+                .to_string()
+                .contains("signed-expired.zone: warning: 11 of 11 signatures have expired"),
+            "{told:?}"
+        );
     }
 
     #[test]

@@ -234,7 +234,7 @@ impl ZoneKeeper {
         let shown = failed.iter().chain(&loaded).take(MOST_SHOWN);
         reloaded.zones = shown.filter_map(|name| books.show(name)).collect();
         *self.summary() = books.summary();
-        if reloaded.loaded + reloaded.gone > 0 {
+        if reloaded.loaded + reloaded.gone > 0 || !books.unloaded().eq(self.shared.zones.load().unloaded()) {
             let before = self.shared.zones.swap(Arc::new(books.zone_set()));
             drop(books);
             let_go(before);

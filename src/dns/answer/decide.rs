@@ -40,12 +40,29 @@ pub(super) fn answer_located<'z>(
     plan.dnssec_ok = dnssec_ok;
     let is_transfer = matches!(question.record_type, RecordType::AXFR | RecordType::IXFR);
     match located {
-        Some(located) if !is_transfer => Search::new(zones, question, plan).run(located),
+        Some(located) if !is_transfer => Search::new(zones, question, plan).run(located.zone, located.hash),
         Some(located) if located.zone.apex().as_wire().len() == question.name().len() => {}
+        None if zones.lacks(question.name()) => answer_unloaded(zones, question, plan),
         // no zone has this name, whoever asks for it (RFC 5936 §2.2.1)
         _ if is_transfer => plan.response_code = ResponseCode::NOT_AUTH,
         _ => {}
     }
+}
+
+/// Of a zone that is not loaded only the DS is known, by a parent that is.
+fn answer_unloaded<'z>(zones: &'z ZoneSet, question: &Question, plan: &mut Plan<'z>) {
+    let is_of_parent = question.record_type == RecordType::DS;
+    match delegating_zone(zones, question.name()).filter(|_| is_of_parent) {
+        Some(parent) => Search::new(zones, question, plan).run(parent, NameHash::of(question.name())),
+        None => plan.response_code = ResponseCode::SERV_FAIL,
+    }
+}
+
+/// The zone above the name, if it delegates it. One that knows nothing of its child would say NXDOMAIN for all of it.
+fn delegating_zone<'z>(zones: &'z ZoneSet, name: &[u8]) -> Option<&'z Zone> {
+    let above = zones.find_above(name)?;
+    let governing = governing_node(above.closest_encloser(name)?);
+    (governing.kind() == NodeKind::Delegation).then_some(&**above)
 }
 
 /// The walk along a chain of aliases.
@@ -74,19 +91,21 @@ impl<'z, 's> Search<'z, 's> {
         }
     }
 
-    fn run(&mut self, mut located: Located<'z>) {
+    /// From the name, whose hash this is, in its zone.
+    fn run(&mut self, mut zone: &'z Zone, mut hash: NameHash) {
         self.plan.response_code = ResponseCode::NO_ERROR;
         // Nobody speaks with authority for all classes at once.
         self.plan.authoritative = self.question.class != Class::ANY;
         loop {
-            let zone = self.zone_for(located.zone);
-            let Some(target) = self.look_up(zone, located.hash) else { return };
+            let Some(target) = self.look_up(self.zone_for(zone), hash) else {
+                return;
+            };
             if self.plan.answer.room() < 2 || self.has_been_at(target) {
                 return;
             }
             self.move_to(target);
             match self.zones.locate(self.name()) {
-                Some(next) => located = next,
+                Some(next) => (zone, hash) = (next.zone, next.hash),
                 None => return,
             }
         }
@@ -104,16 +123,9 @@ impl<'z, 's> Search<'z, 's> {
     /// (RFC 4035 §3.1.4.1).
     fn zone_for(&self, zone: &'z Zone) -> &'z Zone {
         if self.record_type() == RecordType::DS && zone.apex().as_wire().len() == self.length {
-            return self.delegating_zone().unwrap_or(zone);
+            return delegating_zone(self.zones, self.name()).unwrap_or(zone);
         }
         zone
-    }
-
-    /// The zone above the name, if it delegates it. One that knows nothing of its child would say NXDOMAIN for all of it.
-    fn delegating_zone(&self) -> Option<&'z Zone> {
-        let above = self.zones.find_above(self.name())?;
-        let governing = governing_node(above.closest_encloser(self.name())?);
-        (governing.kind() == NodeKind::Delegation).then_some(&**above)
     }
 
     /// Looks for the name, whose hash this is, in its zone; says which name to look for next, if it is an alias.

@@ -98,6 +98,8 @@ pub enum ExtendedError {
     NotAuthoritative = 20,
     /// This server does not do what was asked: another opcode, another class, a zone transfer.
     NotSupported = 21,
+    /// This server is to have the zone of the name, and its file could never be loaded.
+    InvalidData = 24,
 }
 
 /// What our OPT record says.

@@ -13,6 +13,7 @@ mod message;
 mod plan;
 mod proof;
 mod render;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -25,6 +26,7 @@ pub use edns::{EDNS_VERSION, Edns, NSID};
 pub use message::{HEADER, PLAIN_UDP_PAYLOAD, Query, Question};
 pub use plan::{Authority, Chain, Content, Denial, Link, MAX_CHAIN, Negative, Owner, Plan, Referral};
 pub use proof::Proof;
+pub use templates::{Found, Place, Templates};
 
 use crate::dns::counters::Transport;
 use crate::dns::protect::cookie::{Exchange, Standing};
@@ -152,6 +154,10 @@ pub fn respond_located(
                 (ResponseCode::REFUSED, _) => ExtendedError::NotAuthoritative,
                 (ResponseCode::NOT_AUTH, _) => {
                     let reply = render.refuse(ResponseCode::NOT_AUTH, Some(ExtendedError::NotAuthoritative));
+                    return reply.counted_for(client, || Account::ERROR);
+                }
+                (ResponseCode::SERV_FAIL, _) => {
+                    let reply = render.refuse(ResponseCode::SERV_FAIL, Some(ExtendedError::InvalidData));
                     return reply.counted_for(client, || Account::ERROR);
                 }
                 _ => return render.plan(zones, &plan).counted_for(client, || Account::of_plan(question, &plan)),

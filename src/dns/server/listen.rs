@@ -161,3 +161,23 @@ fn explain(address: SocketAddr, transport: Transport, error: io::Error) -> Serve
         _ => ServeError::Other { address, error },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_that_fit_everywhere_are_never_fragmented() {
+        for address in ["127.0.0.1:0", "[::1]:0"].map(|address| address.parse::<SocketAddr>().unwrap()) {
+            for (udp_payload, is_whole) in [(WHOLE_PAYLOAD, true), (WHOLE_PAYLOAD + 1, false)] {
+                let sockets = open(address, 1, udp_payload).unwrap();
+                let is_forbidden = if address.is_ipv4() {
+                    sockopt::ip_mtu_discover(&sockets.udp[0]).unwrap() == Ipv4PathMtuDiscovery::PROBE
+                } else {
+                    sockopt::ipv6_mtu_discover(&sockets.udp[0]).unwrap() == Ipv6PathMtuDiscovery::PROBE
+                };
+                assert_eq!(is_forbidden, is_whole, "{address} {udp_payload}");
+            }
+        }
+    }
+}

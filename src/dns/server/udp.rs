@@ -17,9 +17,10 @@ use tokio::sync::watch;
 use super::guard::Guard;
 use super::{Phase, Shared};
 use crate::base::time::Timestamp;
-use crate::dns::answer::{self, Query};
+use crate::dns::answer::{self, Query, Templates};
 use crate::dns::counters::{self, Drop, Tally, Transport};
 use crate::dns::protect::rate_limit::Verdict;
+use crate::dns::zone::{Located, ZoneSet};
 use crate::io::clock;
 use crate::io::sys::mmsg::Batch;
 use crate::io::sys::prefetch::{prefetch, prefetch_line};
@@ -68,69 +69,121 @@ impl Worker {
     }
 
     fn answer_batches(&self) {
-        let mut batch = Batch::new(BATCH, RECEIVE, usize::from(self.shared.udp_payload));
-        let mut queries = [const { Query::EMPTY }; BATCH];
-        let mut tally = Tally::default();
+        let mut work = Work::new(&self.shared);
         let mut end = clock::now();
         loop {
-            let received = batch.receive(self.socket.as_fd());
+            let received = work.batch.receive(self.socket.as_fd());
             let start = clock::now();
             let counters = &self.counters.workers[self.index];
             counters.beat(start);
-            let count = match &received {
+            work.count = match &received {
                 Ok(count) => *count,
                 Err(error) if is_timeout(error) => 0,
                 Err(_) => {
-                    tally.receive_errors += 1;
+                    work.tally.receive_errors += 1;
                     thread::sleep(PAUSE);
                     0
                 }
             };
-            if count > 0 {
-                self.answer_batch(&mut batch, &mut queries[..count], start, &mut tally);
-                let waited = count < BATCH;
+            if work.count > 0 {
+                self.answer_batch(&mut work, start);
+                let waited = work.count < BATCH;
                 let busy_since = if waited { start } else { end };
                 end = clock::now();
-                tally.count_busy(busy_since, end);
+                work.tally.count_busy(busy_since, end);
             } else {
                 end = start;
             }
-            counters.add(&mut tally);
+            counters.add(&mut work.tally);
             match self.phase() {
                 Phase::Serve => {}
-                Phase::Drain if count > 0 => {}
+                Phase::Drain if work.count > 0 => {}
                 Phase::Drain | Phase::Stop => return,
             }
         }
     }
 
-    fn answer_batch(&self, batch: &mut Batch, queries: &mut [Query], now: Timestamp, tally: &mut Tally) {
+    fn answer_batch(&self, work: &mut Work, now: Timestamp) {
         let zones = self.shared.zones.load();
-        let host = self.shared.host();
-        // All names are hashed, then all that is likely to be read is fetched, so that the batch waits for memory once.
+        work.is_open = [true; BATCH];
+        self.repeat(work, &zones);
+        let located = self.parse(work, &zones);
+        self.respond(work, &zones, &located, now);
+        let sent = work.batch.send(self.socket.as_fd(), work.count);
+        work.tally.accepted += sent.accepted as u64;
+        work.tally.refused += sent.refused as u64;
+        work.tally.drops[Drop::Unreachable as usize] += sent.unreachable as u64;
+    }
+
+    /// Answers what was asked in the same octets before; notes whether it is worth doing.
+    fn repeat(&self, work: &mut Work, zones: &Arc<ZoneSet>) {
+        let Some(templates) = &mut work.templates else { return };
+        work.is_kept = templates.begin(zones, work.count);
+        if !work.is_kept {
+            return;
+        }
+        let mut places = [None; BATCH];
+        for (index, place) in places[..work.count].iter_mut().enumerate() {
+            *place = work.batch.datagram(index).and_then(Templates::place);
+            place.iter().for_each(|place| prefetch(templates.memory(*place), BLOCK));
+        }
+        for (index, place) in places[..work.count].iter().enumerate() {
+            let (Some(place), Some(source)) = (place, answerable_source(&work.batch, index)) else {
+                continue;
+            };
+            let (message, buffer) = work.batch.exchange(index);
+            let Some(found) = templates.find(*place, message, buffer) else {
+                continue;
+            };
+            work.is_open[index] = false;
+            self.count_query(Some(found.record_type), source, &mut work.tally);
+            work.tally.count_answer(found.response_code, found.truncated);
+            work.batch.set_reply(index, found.octets);
+        }
+    }
+
+    /// Reads all queries and locates their names, then fetches all that is likely to be read, so that the batch waits for
+    /// memory once.
+    fn parse<'z>(&self, work: &mut Work, zones: &'z ZoneSet) -> [Option<Located<'z>>; BATCH] {
         let mut located = [None; BATCH];
-        let mut is_answered = [false; BATCH];
-        for (index, query) in queries.iter_mut().enumerate() {
-            if let Err(cause) = self.parse(batch, index, query, tally) {
-                tally.count_drop(cause);
+        for (index, query) in work.queries[..work.count].iter_mut().enumerate() {
+            if !work.is_open[index] {
                 continue;
             }
-            is_answered[index] = true;
+            if let Err(cause) = self.parse_one(&work.batch, index, query, &mut work.tally) {
+                work.tally.count_drop(cause);
+                work.is_open[index] = false;
+                continue;
+            }
             located[index] = query.question.as_ref().and_then(|question| zones.locate(question.name()));
             let buckets = located[index].iter().flat_map(|located| located.buckets);
             buckets.flatten().for_each(prefetch_line);
         }
-        for located in located[..queries.len()].iter().flatten() {
+        for located in located[..work.count].iter().flatten() {
             located.blocks().for_each(|block| prefetch(block, BLOCK));
         }
+        located
+    }
+
+    fn parse_one(&self, batch: &Batch, index: usize, query: &mut Query, tally: &mut Tally) -> Result<(), Drop> {
+        let message = batch.datagram(index).ok_or(Drop::Oversized)?;
+        let source = answerable_source(batch, index).ok_or(Drop::Unanswerable)?;
+        query.read(message)?;
+        self.count_query(query.question.as_ref().map(|question| question.record_type.0), source, tally);
+        Ok(())
+    }
+
+    fn respond(&self, work: &mut Work, zones: &ZoneSet, located: &[Option<Located<'_>>], now: Timestamp) {
+        let host = self.shared.host();
         let guard = Guard::new(&self.shared.protection, Transport::Udp, self.counters.address.ip(), now);
-        for (index, query) in queries.iter().enumerate() {
-            if !is_answered[index] {
+        let Work { batch, tally, .. } = work;
+        for (index, query) in work.queries[..work.count].iter().enumerate() {
+            if !work.is_open[index] {
                 continue;
             }
             let guest = guard.meet(query, || batch.source(index).map(|source| source.ip()), tally);
             let (message, buffer) = batch.exchange(index);
-            let mut reply = answer::respond_located(&zones, located[index], &host, &guest.client, query, message, buffer);
+            let mut reply = answer::respond_located(zones, located[index], &host, &guest.client, query, message, buffer);
             match guard.judge(&guest, query, &reply) {
                 Verdict::Send => {}
                 Verdict::Slip => {
@@ -142,22 +195,17 @@ impl Worker {
                     continue;
                 }
             }
+            if let Some(templates) = work.templates.as_mut().filter(|_| work.is_kept) {
+                templates.keep(message, query, &guest.client, &reply, &buffer[..reply.octets]);
+            }
             tally.count_answer(reply.response_code.0, reply.truncated);
             batch.set_reply(index, reply.octets);
         }
-        let sent = batch.send(self.socket.as_fd(), queries.len());
-        tally.accepted += sent.accepted as u64;
-        tally.refused += sent.refused as u64;
-        tally.drops[Drop::Unreachable as usize] += sent.unreachable as u64;
     }
 
-    fn parse(&self, batch: &Batch, index: usize, query: &mut Query, tally: &mut Tally) -> Result<(), Drop> {
-        let message = batch.datagram(index).ok_or(Drop::Oversized)?;
-        let source = batch.source(index).filter(|source| source.port() != 0).ok_or(Drop::Unanswerable)?;
-        query.read(message)?;
-        tally.count_query(query.question.as_ref().map(|question| question.record_type.0));
-        tally.from_others += u64::from(is_from_others(&self.counters, source.ip()));
-        Ok(())
+    fn count_query(&self, query_type: Option<u16>, source: IpAddr, tally: &mut Tally) {
+        tally.count_query(query_type);
+        tally.from_others += u64::from(is_from_others(&self.counters, source));
     }
 
     fn phase(&self) -> Phase {
@@ -165,6 +213,35 @@ impl Worker {
             Ok(false) => Phase::Serve,
             Ok(true) => *self.phases.borrow(),
             Err(_) => Phase::Stop,
+        }
+    }
+}
+
+/// A batch on its way, and what is kept from one to the next.
+struct Work {
+    batch: Batch,
+    /// How many datagrams it has.
+    count: usize,
+    /// Which of them are to be answered and are not yet.
+    is_open: [bool; BATCH],
+    queries: [Query; BATCH],
+    /// None where answers are limited by rate: then each has to be looked at.
+    templates: Option<Templates>,
+    /// The answers of this batch become templates.
+    is_kept: bool,
+    tally: Tally,
+}
+
+impl Work {
+    fn new(shared: &Shared) -> Self {
+        Self {
+            batch: Batch::new(BATCH, RECEIVE, usize::from(shared.udp_payload)),
+            count: 0,
+            is_open: [false; BATCH],
+            queries: [const { Query::EMPTY }; BATCH],
+            templates: shared.protection.limiter.is_none().then(Templates::default),
+            is_kept: false,
+            tally: Tally::default(),
         }
     }
 }
@@ -180,6 +257,11 @@ impl Panics {
         self.0.retain(|at| now.since(*at) < PANICS_WITHIN);
         self.0.len() >= MOST_PANICS
     }
+}
+
+fn answerable_source(batch: &Batch, index: usize) -> Option<IpAddr> {
+    let source = batch.source(index).filter(|source| source.port() != 0);
+    source.map(|source| source.ip())
 }
 
 /// True for queries that somebody else sends to a service address: neither this host's loopback nor the address itself.

@@ -60,10 +60,15 @@ fn join_runs(gathered: &mut Gathered, problems: &mut Problems) -> Result<(), Ful
     let is_same = |one: &Run, other: &Run| one.prefix() == other.prefix() && name::equal(name_of(one), name_of(other));
     // most names differ in their beginnings, which are compared without a look at the names
     runs.sort_unstable_by_key(Run::prefix);
-    for same in runs.chunk_by_mut(|one, other| one.prefix() == other.prefix()) {
-        same.sort_unstable_by(|one, other| name::canonical_order(name_of(one), name_of(other)).then_with(|| one.at.cmp(&other.at)));
+    let mut is_any_same = false;
+    for alike in runs
+        .chunk_by_mut(|one, other| one.prefix() == other.prefix())
+        .filter(|alike| alike.len() > 1)
+    {
+        alike.sort_unstable_by(|one, other| name::canonical_order(name_of(one), name_of(other)).then_with(|| one.at.cmp(&other.at)));
+        is_any_same = is_any_same || alike.windows(2).any(|pair| is_same(&pair[0], &pair[1]));
     }
-    if gathered.has_orphans || !runs.is_sorted_by(|one, other| !is_same(one, other)) {
+    if gathered.has_orphans || is_any_same {
         let ends: Vec<usize> = runs
             .chunk_by(is_same)
             .scan(0, |end, group| {
@@ -320,10 +325,10 @@ fn place_of(gathered: &Gathered, run: Run, record_type: RecordType) -> Place {
 
 /// Enters all names into the hash table: in the order in which they lie in the arena, which is read once and from end to end.
 ///
-/// Some names at a time: the places of all of them in the table are read before the first one is written, so that the
-/// processor waits for memory once.
+/// Some names at a time: first all are hashed, then the places of all of them in the table are read, then they are entered.
+/// With nothing else between the reads the processor waits for memory once, not for each of them.
 fn fill_table(zone: &mut Zone) {
-    const AT_A_TIME: usize = 16;
+    const AT_A_TIME: usize = 64;
     let apex = zone.apex.as_wire().len();
     let mut buffer = [0; MAX_NAME];
     let mut some: [(NameHash, u32); AT_A_TIME] = [(NameHash::ROOT, 0); AT_A_TIME];
@@ -333,12 +338,12 @@ fn fill_table(zone: &mut Zone) {
         for (slot, (at, block)) in some.iter_mut().zip(&mut names) {
             let name = block.name();
             let labels = name::lower_into(&name[..name.len() - apex], &mut buffer);
-            let hash = NameHash::below(zone.apex_hash, labels);
-            zone.table.touch(hash);
-            *slot = (hash, at);
+            *slot = (NameHash::below(zone.apex_hash, labels), at);
             count += 1;
         }
-        some[..count].iter().for_each(|(hash, at)| zone.table.insert(*hash, *at));
+        let some = &some[..count];
+        some.iter().for_each(|(hash, _)| zone.table.touch(*hash));
+        some.iter().for_each(|(hash, at)| zone.table.insert(*hash, *at));
         if count < AT_A_TIME {
             return;
         }

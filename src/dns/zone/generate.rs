@@ -187,6 +187,27 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_counted_by_the_step() {
+        let lines = |text: &'static str| {
+            let (line, column) = (1, 1);
+            let range = Token {
+                text: text.as_bytes(),
+                quoted: false,
+                line,
+                column,
+            };
+            Generator::new(range, &[])
+                .map(Iterator::count)
+                .map_err(|refusal| refusal.into_reason().message)
+        };
+        assert_eq!(lines("0-1048575"), Ok(1 << 20));
+        assert_eq!(lines("1-4294967295/4096"), Ok(1 << 20));
+        for range in ["0-1048576", "0-4294967295/4095"] {
+            assert_eq!(lines(range), Err("a range of more than 1048576 lines".to_owned()), "{range}");
+        }
+    }
+
+    #[test]
     fn ranges_have_start_stop_and_step() {
         assert_eq!(read_range(b"1-20"), Some((1, 20, 1)));
         assert_eq!(read_range(b"0-8/4"), Some((0, 8, 4)));

@@ -28,7 +28,7 @@ pub use pieces::PIECE;
 pub use print::Printed;
 pub use problem::{Severity, ZoneError};
 pub use set::{Located, ZoneSet};
-pub use signing::check_signing;
+pub use signing::{check_signing, check_times};
 pub use store::{Node, NodeKind, Zone};
 pub use table::{Bucket, NameHash};
 

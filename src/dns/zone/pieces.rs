@@ -43,7 +43,8 @@ impl<'r> Pieces<'r> {
         self.taken = 0;
         let left = self.octets.len();
         if left > LONGEST {
-            return Err(io::Error::other(format!("an entry of more than {LONGEST} octets")));
+            let message = format!("an entry of more than {LONGEST} octets");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
         // an entry that is longer than a piece is not read again and again from its start
         let wanted = self.size.max(left);

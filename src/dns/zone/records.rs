@@ -529,7 +529,11 @@ fn order_prefix(owner: &[u8], apex: &[u8]) -> u64 {
     if !name::is_subdomain(owner, apex) {
         return 0;
     }
-    let mut starts = name::LabelStarts::of(&owner[..owner.len() - apex.len()]);
+    let labels = &owner[..owner.len() - apex.len()];
+    if let Some(prefix) = prefix_of_one(labels) {
+        return prefix;
+    }
+    let mut starts = name::LabelStarts::of(labels);
     let mut octets = [0; 8];
     let mut slots = octets.iter_mut();
     while let Some(start) = starts.pop() {
@@ -547,4 +551,14 @@ fn order_prefix(owner: &[u8], apex: &[u8]) -> u64 {
         slots.next();
     }
     u64::from_be_bytes(octets)
+}
+
+/// The same where there is one label and nothing in it that needs care, as in most names of a zone.
+fn prefix_of_one(labels: &[u8]) -> Option<u64> {
+    let (length, label) = labels.split_first()?;
+    let begin = label.get(..label.len().min(8)).filter(|_| label.len() == usize::from(*length))?;
+    let mut octets = [0; 8];
+    octets[..begin.len()].copy_from_slice(begin);
+    let is_plain = begin.iter().all(|octet| *octet > 1);
+    is_plain.then(|| u64::from_be_bytes(name::lower_octets(octets)))
 }

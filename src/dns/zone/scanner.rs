@@ -3,7 +3,7 @@
 //! One line after the other, and on after an error, so that all mistakes of a file are told at once. Names and data go
 //! straight to wire form. Whether the records make a zone is the builder's question.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use super::generate::Generator;
 use super::pieces::Pieces;
@@ -123,7 +123,15 @@ impl Scanner<'_, '_> {
             let place = Place { file, line, column: 0 };
             let read = match pieces.advance() {
                 Ok(read) => read as u64,
-                Err(error) => return self.problems.error(place, format!("cannot read on: {error}"), ""),
+                Err(error) => {
+                    let is_endless = error.kind() == io::ErrorKind::InvalidData;
+                    let cure = if is_endless {
+                        "end it: a parenthesis may never be closed"
+                    } else {
+                        ""
+                    };
+                    return self.problems.error(place, format!("cannot read on: {error}"), cure);
+                }
             };
             let Some(left) = self.reading.most_text.checked_sub(read) else {
                 self.full = true;
@@ -153,6 +161,7 @@ impl Scanner<'_, '_> {
                     Mistake::new((uncut.line, uncut.column), uncut.why, uncut.cure)
                 }
             };
+            let mistake = mistake.into_reason();
             let (line, column) = mistake.place;
             let file = context.file;
             let place = self.generated_at.unwrap_or(Place { file, line, column });
@@ -508,7 +517,7 @@ mod tests {
             most_text: MOST,
         };
         let included = included.as_bytes().to_vec();
-        let mut include = |_: &str| Ok(Box::new(std::io::Cursor::new(included.clone())) as Box<dyn Read>);
+        let mut include = |_: &str| Ok(Box::new(io::Cursor::new(included.clone())) as Box<dyn Read>);
         scan(
             &Name::root(),
             "main",
@@ -557,7 +566,7 @@ mod tests {
         let (mut gathered, mut problems) = (Gathered::new(&[0]), Problems::default());
         let text = "$INCLUDE a\n".repeat(66_000);
         let reading = Reading::by_pieces(1 << 20);
-        let mut include = |_: &str| Ok(Box::new(std::io::empty()) as Box<dyn Read>);
+        let mut include = |_: &str| Ok(Box::new(io::empty()) as Box<dyn Read>);
         scan(
             &Name::root(),
             "main",

@@ -10,6 +10,8 @@ use crate::dns::name::{self, LabelStarts, Name};
 #[derive(Clone, Debug, Default)]
 pub struct ZoneSet {
     zones: Vec<Arc<Zone>>,
+    /// In lower case; the table numbers them on from the zones.
+    unloaded: Vec<Name>,
     table: NameTable,
     /// A bit for each number of labels that an apex has.
     depths: u128,
@@ -41,40 +43,74 @@ impl ZoneSet {
     /// A set of zones. Of several zones with one name the last one stays.
     #[must_use]
     pub fn new(zones: Vec<Arc<Zone>>) -> Self {
-        let mut kept: Vec<Arc<Zone>> = Vec::with_capacity(zones.len());
-        let mut table = NameTable::with_capacity(zones.len());
-        let mut depths = 0;
+        Self::with_unloaded(zones, Vec::new())
+    }
+
+    /// A set of zones, and of the names of those that this server is to have and has not. No other zone speaks for what is
+    /// at or below such a name: a parent would deny all of it.
+    #[must_use]
+    pub fn with_unloaded(zones: Vec<Arc<Zone>>, unloaded: Vec<Name>) -> Self {
+        let mut set = Self {
+            zones: Vec::with_capacity(zones.len()),
+            unloaded: Vec::with_capacity(unloaded.len()),
+            table: NameTable::with_capacity(zones.len() + unloaded.len()),
+            depths: 0,
+        };
         for zone in zones {
-            let same = |index| kept[index as usize].apex == zone.apex;
-            match table.find(zone.apex_hash, same) {
-                Some(index) => kept[index as usize] = zone,
+            match set.number_of(zone.apex.as_wire(), zone.apex_hash) {
+                Some(number) => set.zones[number as usize] = zone,
                 None => {
-                    depths |= 1 << zone.apex.labels().count();
-                    table.insert(zone.apex_hash, index_of(kept.len()));
-                    kept.push(zone);
+                    set.enter(&zone.apex, zone.apex_hash, set.zones.len());
+                    set.zones.push(zone);
                 }
             }
         }
-        Self {
-            zones: kept,
-            table,
-            depths,
+        for name in unloaded {
+            let name = name.to_lower();
+            let hash = NameHash::of(name.as_wire());
+            if set.number_of(name.as_wire(), hash).is_none() {
+                set.enter(&name, hash, set.zones.len() + set.unloaded.len());
+                set.unloaded.push(name);
+            }
         }
+        set
     }
 
-    /// The zone with the deepest apex at or above this lower-cased wire name.
+    fn enter(&mut self, apex: &Name, hash: NameHash, number: usize) {
+        self.depths |= 1 << apex.labels().count();
+        self.table.insert(hash, index_of(number));
+    }
+
+    /// The zone with the deepest apex at or above this lower-cased wire name; none if that one is not loaded.
     #[must_use]
     pub fn find(&self, lower_wire_name: &[u8]) -> Option<&Arc<Zone>> {
-        self.descend(lower_wire_name, &mut LabelStarts::of(lower_wire_name))
+        self.zone(self.descend(lower_wire_name, &mut LabelStarts::of(lower_wire_name))?)
     }
 
-    /// From the root down, as far as there are zones.
-    fn descend(&self, lower_wire_name: &[u8], starts: &mut LabelStarts) -> Option<&Arc<Zone>> {
+    /// True if the zone with the deepest apex at or above this lower-cased wire name is not loaded.
+    #[must_use]
+    pub fn lacks(&self, lower_wire_name: &[u8]) -> bool {
+        // Asked for each name that is refused: with all zones loaded, it costs nothing.
+        if self.unloaded.is_empty() {
+            return false;
+        }
+        let found = self.descend(lower_wire_name, &mut LabelStarts::of(lower_wire_name));
+        found.is_some_and(|number| self.zone(number).is_none())
+    }
+
+    /// The names of the zones that are not loaded, in lower case.
+    #[must_use]
+    pub fn unloaded(&self) -> &[Name] {
+        &self.unloaded
+    }
+
+    /// From the root down, as far as there are zones: the number of the deepest one.
+    fn descend(&self, lower_wire_name: &[u8], starts: &mut LabelStarts) -> Option<u32> {
         let (mut start, mut hash, mut depths) = (starts.end(), NameHash::ROOT, self.depths);
         let mut found = None;
         while depths != 0 {
             if depths & 1 != 0 {
-                found = self.exactly(&lower_wire_name[start..], hash).or(found);
+                found = self.number_of(&lower_wire_name[start..], hash).or(found);
             }
             depths >>= 1;
             let end = start;
@@ -97,7 +133,7 @@ impl ZoneSet {
     #[must_use]
     pub fn get(&self, apex: &Name) -> Option<&Arc<Zone>> {
         let lower = apex.as_wire().to_ascii_lowercase();
-        self.exactly(&lower, NameHash::of(&lower))
+        self.zone(self.number_of(&lower, NameHash::of(&lower))?)
     }
 
     /// All zones.
@@ -105,11 +141,11 @@ impl ZoneSet {
         self.zones.iter()
     }
 
-    /// Where this lower-cased wire name would be; none if no zone has it.
+    /// Where this lower-cased wire name would be; none if no zone has it, or one that is not loaded.
     #[must_use]
     pub fn locate(&self, lower_wire_name: &[u8]) -> Option<Located<'_>> {
         let starts = LabelStarts::of(lower_wire_name);
-        let zone: &Zone = self.descend(lower_wire_name, &mut starts.clone())?;
+        let zone: &Zone = self.zone(self.descend(lower_wire_name, &mut starts.clone())?)?;
         let mut end = lower_wire_name.len() - zone.apex.as_wire().len();
         let (mut hash, mut below_apex) = (zone.apex_hash, zone.apex_hash);
         for start in starts.up_to(end) {
@@ -128,13 +164,21 @@ impl ZoneSet {
         })
     }
 
-    fn exactly(&self, lower_wire_name: &[u8], hash: NameHash) -> Option<&Arc<Zone>> {
-        let is_it = |index| {
-            let zone: &Zone = &self.zones[index as usize];
-            name::equal(zone.apex.as_wire(), lower_wire_name)
-        };
-        let index = self.table.find(hash, is_it)?;
-        self.zones.get(index as usize)
+    /// The number in the table of the zone with exactly this name.
+    fn number_of(&self, wire_name: &[u8], hash: NameHash) -> Option<u32> {
+        self.table.find(hash, |number| name::equal(self.apex(number).as_wire(), wire_name))
+    }
+
+    fn apex(&self, number: u32) -> &Name {
+        match self.zone(number) {
+            Some(zone) => &zone.apex,
+            None => &self.unloaded[number as usize - self.zones.len()],
+        }
+    }
+
+    /// The zone with this number; none if it is not loaded.
+    fn zone(&self, number: u32) -> Option<&Arc<Zone>> {
+        self.zones.get(number as usize)
     }
 }
 
@@ -181,6 +225,30 @@ mod tests {
         assert_eq!(set.locate(&wire("a.example.")).unwrap().buckets.iter().flatten().count(), 1);
         assert_eq!(set.locate(&wire("b.a.example.")).unwrap().buckets.iter().flatten().count(), 2);
         assert!(set.locate(&wire("a.")).is_none());
+    }
+
+    #[test]
+    fn a_zone_that_is_not_loaded_hides_the_one_above_it() {
+        let unloaded = ["Sub.example.", "other.", "EXAMPLE."].map(|name| name.parse().unwrap()).to_vec();
+        let set = ZoneSet::with_unloaded(vec![zone("example."), zone("b.sub.example.")], unloaded);
+        let find = |name: &str| set.find(&wire(name)).map(|zone| zone.apex().to_string());
+        for (name, found, is_lacking) in [
+            ("example.", Some("example."), false),
+            ("a.example.", Some("example."), false),
+            ("sub.example.", None, true),
+            ("a.sub.example.", None, true),
+            ("b.sub.example.", Some("b.sub.example."), false),
+            ("a.b.sub.example.", Some("b.sub.example."), false),
+            ("other.", None, true),
+            ("elsewhere.", None, false),
+        ] {
+            assert_eq!(find(name).as_deref(), found, "{name}");
+            assert_eq!(set.locate(&wire(name)).is_some(), found.is_some(), "{name}");
+            assert_eq!(set.lacks(&wire(name)), is_lacking, "{name}");
+        }
+        assert_eq!(set.find_above(&wire("sub.example.")).unwrap().apex(), &"example.".parse().unwrap());
+        assert!(set.get(&"sub.example.".parse().unwrap()).is_none());
+        assert_eq!((set.zones().len(), set.unloaded().len()), (2, 2), "what is loaded is not lacking");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Is a signed zone signed as a whole, and still? Times, keys and labels of its signatures, and the chain that denies.
 //!
-//! For `check-zone`: a server does not look at each name again, and serves what it has. All findings are warnings, by name
-//! and without a line. Signatures are not verified.
+//! For `check-zone`; a server looks only at the times, and serves what it has. All findings are warnings, by name and
+//! without a line. Signatures are not verified.
 
 use jiff::Timestamp;
 
@@ -25,8 +25,7 @@ const OPT_OUT: u8 = 1;
 pub fn check_signing(zone: &Zone, file_name: &str, now: Timestamp) -> Vec<ZoneError> {
     let mut problems = Problems::default();
     problems.add_file(file_name);
-    let is_signed = zone.soa().signatures().next().is_some() || zone.denial_chain().is_some();
-    if !is_signed {
+    if !is_signed(zone) {
         return problems.into_list();
     }
     let mut warn = |message: String, cure: &str| problems.warning(Place::default(), message, cure);
@@ -37,6 +36,28 @@ pub fn check_signing(zone: &Zone, file_name: &str, now: Timestamp) -> Vec<ZoneEr
         Some(DenialChain::Nsec3(chain)) => check_nsec3(zone, chain, &mut warn),
     }
     problems.into_list()
+}
+
+/// Looks only for signatures of `zone` that are out of time `now`: to resolvers that validate, it is not there any more.
+#[must_use]
+pub fn check_times(zone: &Zone, file_name: &str, now: Timestamp) -> Vec<ZoneError> {
+    let mut problems = Problems::default();
+    problems.add_file(file_name);
+    if is_signed(zone) {
+        let mut times = Times::at(now);
+        for node in zone.nodes() {
+            for rrset in node.rrsets() {
+                let signatures = rrset.signatures().filter_map(Signature::read);
+                signatures.for_each(|signature| times.add(node, &rrset, &signature));
+            }
+        }
+        times.tell(&mut |message, cure| problems.warning(Place::default(), message, cure));
+    }
+    problems.into_list()
+}
+
+fn is_signed(zone: &Zone) -> bool {
+    zone.soa().signatures().next().is_some() || zone.denial_chain().is_some()
 }
 
 /// The head of an RRSIG (RFC 4034 §3.1).
@@ -77,7 +98,7 @@ impl<'z> Tally<'z> {
         self.first.get_or_insert((node, record_type, time));
     }
 
-    fn tell(&self, of: usize, what: &str, warn: &mut impl FnMut(String, &str)) {
+    fn tell(&self, of: usize, what: &str, warn: &mut dyn FnMut(String, &str)) {
         let Some((node, record_type, time)) = self.first else { return };
         let time = Timestamp::from_second(time.into()).map_or_else(|_| time.to_string(), |time| time.to_string());
         let message = format!(
@@ -86,6 +107,42 @@ impl<'z> Tally<'z> {
             name::display(node.name())
         );
         warn(message, SIGN_AGAIN);
+    }
+}
+
+/// Which signatures are out of time.
+struct Times<'z> {
+    /// In seconds that wrap (RFC 4034 §3.1.5).
+    now: u32,
+    count: usize,
+    expired: Tally<'z>,
+    early: Tally<'z>,
+}
+
+impl<'z> Times<'z> {
+    fn at(now: Timestamp) -> Self {
+        Self {
+            now: (now.as_second() & i64::from(u32::MAX)) as u32,
+            count: 0,
+            expired: Tally::default(),
+            early: Tally::default(),
+        }
+    }
+
+    fn add(&mut self, node: Node<'z>, rrset: &Rrset<'z>, signature: &Signature<'z>) {
+        // what is less than half of all away is ahead
+        let is_before = |one: u32, other: u32| (other.wrapping_sub(one) as i32) > 0;
+        self.count += 1;
+        if is_before(signature.expiration, self.now) {
+            self.expired.add(node, rrset.record_type(), signature.expiration);
+        } else if is_before(self.now, signature.inception) {
+            self.early.add(node, rrset.record_type(), signature.inception);
+        }
+    }
+
+    fn tell(&self, warn: &mut dyn FnMut(String, &str)) {
+        self.expired.tell(self.count, "have expired", warn);
+        self.early.tell(self.count, "are not valid yet", warn);
     }
 }
 
@@ -102,20 +159,12 @@ fn check_signatures(zone: &Zone, now: Timestamp, warn: &mut impl FnMut(String, &
             "add the zone's keys, or remove the signatures",
         );
     }
-    // seconds that wrap (RFC 4034 §3.1.5): what is less than half of all away is ahead
-    let now = (now.as_second() & i64::from(u32::MAX)) as u32;
-    let is_before = |one: u32, other: u32| (other.wrapping_sub(one) as i32) > 0;
-    let (mut count, mut expired, mut early) = (0, Tally::default(), Tally::default());
+    let mut times = Times::at(now);
     for node in zone.nodes() {
         for rrset in node.rrsets() {
             let shown = || format!("{} {}", name::display(node.name()), rrset.record_type());
             for signature in rrset.signatures().filter_map(Signature::read) {
-                count += 1;
-                if is_before(signature.expiration, now) {
-                    expired.add(node, rrset.record_type(), signature.expiration);
-                } else if is_before(now, signature.inception) {
-                    early.add(node, rrset.record_type(), signature.inception);
-                }
+                times.add(node, &rrset, &signature);
                 if !name::equal(signature.signer, zone.apex().as_wire()) {
                     warn(
                         format!("signature of {} by {}", shown(), name::display(signature.signer)),
@@ -143,8 +192,7 @@ fn check_signatures(zone: &Zone, now: Timestamp, warn: &mut impl FnMut(String, &
             }
         }
     }
-    expired.tell(count, "have expired", warn);
-    early.tell(count, "are not valid yet", warn);
+    times.tell(warn);
 }
 
 /// Labels of a name as its signature counts them: without the root's and a wildcard's (RFC 4034 §3.1.3).
@@ -256,4 +304,25 @@ fn denial_of(node: Node<'_>) -> Option<Denial<'_>> {
         next,
         bitmap,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::zone;
+
+    #[test]
+    fn times_wrap_in_the_year_2106() {
+        // From half a minute before the wrap to half a minute after it.
+        let text = "$TTL 60\n@ SOA . . 1 2 3 4 5\n@ NS .\n@ RRSIG SOA 13 1 60 30 4294967266 1 example. AAAA\n";
+        let loaded = zone::load(&"example.".parse().unwrap(), "a.zone", text.as_bytes(), &mut |_| Err(String::new()));
+        let zone = loaded.unwrap().zone;
+        let told = |second: i64| {
+            let warnings = check_times(&zone, "a.zone", Timestamp::from_second((1 << 32) + second).unwrap());
+            warnings.first().map_or(String::new(), |warning| warning.message.clone())
+        };
+        assert_eq!((told(-30), told(0), told(30)), (String::new(), String::new(), String::new()));
+        assert!(told(-31).starts_with("1 of 1 signatures are not valid yet"), "{}", told(-31));
+        assert!(told(31).starts_with("1 of 1 signatures have expired"), "{}", told(31));
+    }
 }

@@ -65,6 +65,13 @@ impl NameHash {
     /// at their end does not count.
     #[must_use]
     pub fn below(ancestor: Self, labels: &[u8]) -> Self {
+        // as most names of a zone are below its apex
+        if labels
+            .first()
+            .is_some_and(|length| usize::from(*length) + 1 == labels.len() && *length != 0)
+        {
+            return ancestor.child(labels);
+        }
         let mut starts = name::LabelStarts::of(labels);
         let mut hash = ancestor;
         let mut end = starts.end();

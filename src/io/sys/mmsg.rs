@@ -93,15 +93,20 @@ impl Batch {
     /// # Errors
     /// Those of `recvmmsg`; `WouldBlock` when the timeout has passed.
     pub fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
-        for index in 0..self.capacity {
-            self.vectors[index] = libc::iovec {
-                iov_base: ptr::from_mut(&mut self.received[index * self.receive_size]).cast(),
+        // Each pointer is made from one to all of its memory, and nothing borrows that again before the call.
+        let received = self.received.as_mut_ptr();
+        for (index, vector) in self.vectors.iter_mut().enumerate() {
+            *vector = libc::iovec {
+                iov_base: received.wrapping_add(index * self.receive_size).cast(),
                 iov_len: self.receive_size,
             };
-            let header = &mut self.headers[index].msg_hdr;
-            header.msg_name = ptr::from_mut(&mut self.sources[index]).cast();
+        }
+        let (sources, vectors) = (self.sources.as_mut_ptr(), self.vectors.as_mut_ptr());
+        for (index, header) in self.headers.iter_mut().enumerate() {
+            let header = &mut header.msg_hdr;
+            header.msg_name = sources.wrapping_add(index).cast();
             header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-            header.msg_iov = ptr::from_mut(&mut self.vectors[index]);
+            header.msg_iov = vectors.wrapping_add(index);
             header.msg_iovlen = 1;
             header.msg_flags = 0;
         }
@@ -202,23 +207,27 @@ impl Batch {
     }
 
     fn prepare_replies(&mut self, count: usize) -> usize {
+        // As in `receive`.
+        let (buffers, sources) = (self.replies.as_mut_ptr(), self.sources.as_mut_ptr());
         let mut replies = 0;
-        for index in 0..count.min(self.capacity) {
-            let length = self.lengths[index];
+        for (index, length) in self.lengths.iter().enumerate().take(count) {
             if length.reply == 0 {
                 continue;
             }
             self.vectors[replies] = libc::iovec {
-                iov_base: ptr::from_mut(&mut self.replies[index * self.reply_size]).cast(),
+                iov_base: buffers.wrapping_add(index * self.reply_size).cast(),
                 iov_len: length.reply,
             };
             let header = &mut self.headers[replies].msg_hdr;
-            header.msg_name = ptr::from_mut(&mut self.sources[index]).cast();
+            header.msg_name = sources.wrapping_add(index).cast();
             header.msg_namelen = length.source;
-            header.msg_iov = ptr::from_mut(&mut self.vectors[replies]);
             header.msg_iovlen = 1;
             header.msg_flags = 0;
             replies += 1;
+        }
+        let vectors = self.vectors.as_mut_ptr();
+        for (index, header) in self.headers[..replies].iter_mut().enumerate() {
+            header.msg_hdr.msg_iov = vectors.wrapping_add(index);
         }
         replies
     }

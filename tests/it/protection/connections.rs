@@ -40,6 +40,31 @@ fn a_connection_has_so_many_queries() {
 }
 
 #[test]
+fn what_is_not_read_any_more_destroys_no_answer() {
+    let server = connected(Limits {
+        tcp_queries: NonZeroU64::new(3),
+        ..LIMITS
+    });
+    let mut stream = server.tcp();
+    // Far more than the server reads before it closes: it must not close over octets that wait, or its answers are lost.
+    stream.write_all(&framed(&ask("www.example.")).repeat(5_000)).unwrap();
+    for _ in 0..3 {
+        assert_eq!(Message::from_vec(&read_framed(&mut stream)).unwrap().answers.len(), 1);
+    }
+    assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0, "closed in order");
+}
+
+#[test]
+fn who_asks_is_never_idle() {
+    let idle = Duration::from_millis(300);
+    let server = connected(Limits { tcp_idle: idle, ..LIMITS });
+    let (mut stream, start) = (server.tcp(), clock::now());
+    while clock::now().since(start) < 3 * idle {
+        assert_eq!(exchange(&mut stream, &ask("www.example.")).answers.len(), 1);
+    }
+}
+
+#[test]
 fn idle_connections_make_room_when_places_get_few() {
     let long = Duration::from_secs(3_600);
     let server = connected(Limits { tcp_idle: long, ..LIMITS });
@@ -71,17 +96,17 @@ fn is_answered(server: &Server) -> bool {
     sent.is_ok() && stream.read_exact(&mut [0; 14]).is_ok()
 }
 
+/// A query with an empty edns-tcp-keepalive option.
+fn ask_for_idle_time() -> Vec<u8> {
+    let mut asking = Message::from_vec(&ask("www.example.")).unwrap();
+    let edns = asking.edns.insert(Edns::new());
+    edns.options_mut().insert(EdnsOption::Unknown(11, Vec::new()));
+    asking.to_vec().unwrap()
+}
+
 /// The idle time that the server tells, in units of 100 ms.
 fn told(stream: &mut TcpStream) -> Vec<u8> {
-    let mut asking = Message::from_vec(&ask("www.example.")).unwrap();
-    asking.set_edns(Edns::new());
-    asking
-        .edns
-        .as_mut()
-        .unwrap()
-        .options_mut()
-        .insert(EdnsOption::Unknown(11, Vec::new()));
-    let answer = exchange(stream, &asking.to_vec().unwrap());
+    let answer = exchange(stream, &ask_for_idle_time());
     let options = answer.edns.as_ref().unwrap().options();
     let (_, time) = options.as_ref().iter().find(|(code, _)| u16::from(*code) == 11).unwrap();
     time.try_into().unwrap()
@@ -97,15 +122,7 @@ fn the_idle_time_is_told_over_tcp_and_shrinks() {
     assert_eq!(told(&mut first), [0, 100]);
     let mut others: Vec<TcpStream> = (1..6).map(|_| server.tcp()).collect();
     assert_eq!(told(&mut others[4]), [0, 50], "two of eight places are left");
-    let mut asking = Message::from_vec(&ask("www.example.")).unwrap();
-    asking.set_edns(Edns::new());
-    asking
-        .edns
-        .as_mut()
-        .unwrap()
-        .options_mut()
-        .insert(EdnsOption::Unknown(11, Vec::new()));
-    let by_udp = Client::of("127.0.0.1", server.address).ask(&asking.to_vec().unwrap());
+    let by_udp = Client::of("127.0.0.1", server.address).ask(&ask_for_idle_time());
     assert!(by_udp.edns.unwrap().options().as_ref().is_empty(), "not over UDP (RFC 7828 §3.2.2)");
 }
 

@@ -1,4 +1,4 @@
-//! What is sent on the link: every ICMPv6 packet and peer message as it enters the switch, once, with its port and time.
+//! What is sent on the link: every ICMPv6 and OSPFv3 packet and peer message as it enters the switch, once, with its port and time.
 //!
 //! A packet socket in the switch's namespace sees each frame on each port; only a frame's way *in* is kept, so that
 //! one frame is one entry and its port names its sender. Headers are decoded by pnet; ND options by hand.
@@ -81,6 +81,8 @@ pub(crate) enum Message {
     OtherIcmp(u8),
     /// A peer message.
     Peer(Vec<u8>),
+    /// An OSPFv3 packet, with what follows it (RFC 7166).
+    Ospf(Vec<u8>),
     /// Multicast Listener Discovery: it travels behind a hop-by-hop header.
     HopByHop,
 }
@@ -127,7 +129,7 @@ impl Frame {
         match &self.message {
             Message::Solicitation { target, .. } => *target == address || self.source == address,
             Message::Advertisement { target, .. } => *target == address,
-            Message::OtherIcmp(_) | Message::Peer(_) | Message::HopByHop => false,
+            Message::OtherIcmp(_) | Message::Peer(_) | Message::Ospf(_) | Message::HopByHop => false,
         }
     }
 }
@@ -259,7 +261,7 @@ impl Shared {
 fn open() -> Socket {
     let every_protocol = Protocol::from(i32::from(3_u16.to_be()));
     let socket = Socket::new(Domain::PACKET, Type::RAW, Some(every_protocol)).expect("root may open packet sockets");
-    socket.attach_filter(&nd_and_peers()).expect("the filter is well-formed");
+    socket.attach_filter(&routing_and_peers()).expect("the filter is well-formed");
     socket.set_recv_buffer_size(4 << 20).expect("a buffer size is a wish");
     socket
         .set_read_timeout(Some(Duration::from_millis(50)))
@@ -268,18 +270,19 @@ fn open() -> Socket {
     socket
 }
 
-/// A kernel filter (classic BPF) that lets ICMPv6, hop-by-hop headers and peer messages through, and no load.
-fn nd_and_peers() -> [SockFilter; 10] {
+/// A kernel filter (classic BPF) that lets ICMPv6, OSPFv3, hop-by-hop headers and peer messages through, and no load.
+fn routing_and_peers() -> [SockFilter; 11] {
     const LOAD_HALF: u16 = 0x28;
     const LOAD_BYTE: u16 = 0x30;
     const JUMP_IF_EQUAL: u16 = 0x15;
     const RETURN: u16 = 0x06;
     [
         SockFilter::new(LOAD_HALF, 0, 0, 12),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 7, 0x86dd),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 8, 0x86dd),
         SockFilter::new(LOAD_BYTE, 0, 0, 20),
-        SockFilter::new(JUMP_IF_EQUAL, 4, 0, 58),
-        SockFilter::new(JUMP_IF_EQUAL, 3, 0, 0),
+        SockFilter::new(JUMP_IF_EQUAL, 5, 0, 58),
+        SockFilter::new(JUMP_IF_EQUAL, 4, 0, 0),
+        SockFilter::new(JUMP_IF_EQUAL, 3, 0, 89),
         SockFilter::new(JUMP_IF_EQUAL, 0, 3, 17),
         SockFilter::new(LOAD_HALF, 0, 0, 56),
         SockFilter::new(JUMP_IF_EQUAL, 0, 1, u32::from(PEER_PORT)),
@@ -300,6 +303,7 @@ fn decode(bytes: &[u8], port: &str, at: Instant) -> Option<Frame> {
     let ipv6 = Ipv6Packet::new(ethernet.payload())?;
     let message = match ipv6.get_next_header() {
         IpNextHeaderProtocols::Icmpv6 => decode_icmp(ipv6.payload())?,
+        IpNextHeaderProtocols::OspfigP => Message::Ospf(ipv6.payload().to_vec()),
         IpNextHeaderProtocols::Udp => Message::Peer(UdpPacket::new(ipv6.payload())?.payload().to_vec()),
         _ => Message::HopByHop,
     };

@@ -1,4 +1,4 @@
-//! Handmade packets: Neighbor Discovery as a router would send it, and as it never should be.
+//! Handmade packets: what a router would send, and what it never should.
 
 use std::net::{Ipv6Addr, SocketAddrV6};
 
@@ -31,6 +31,27 @@ impl Injector {
             injector.set_hop_limit(255);
             injector
         })
+    }
+
+    /// Sends packets of another protocol from `device` in `namespace`, with hop limit 1.
+    pub(crate) fn raw(namespace: &Namespace, device: &str, next_header: u8) -> Self {
+        let mut injector = Self::new(namespace, device);
+        injector.icmp = namespace.enter(|| {
+            let protocol = Protocol::from(i32::from(next_header));
+            Socket::new(Domain::IPV6, Type::RAW, Some(protocol)).expect("root may open raw sockets")
+        });
+        injector
+            .icmp
+            .set_multicast_if_v6(injector.scope)
+            .expect("the device takes multicast");
+        injector.icmp.set_multicast_loop_v6(false).expect("no echo of our own packets");
+        injector.set_hop_limit(1);
+        injector
+    }
+
+    /// Sends what follows the IPv6 header.
+    pub(crate) fn send_raw(&self, destination: Ipv6Addr, octets: &[u8]) {
+        self.send_icmp(destination, octets);
     }
 
     /// The hop limit of all packets from now on.

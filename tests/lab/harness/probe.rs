@@ -336,7 +336,7 @@ fn receive_one(socket: &UdpSocket) -> Option<(usize, SocketAddr, [u8; 512])> {
 }
 
 /// `id.server. CH TXT` (RFC 4892).
-fn question(id: u16) -> Vec<u8> {
+pub(super) fn question(id: u16) -> Vec<u8> {
     let mut query = id.to_be_bytes().to_vec();
     query.extend([0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
     query.extend(b"\x02id\x06server\x00");
@@ -345,7 +345,7 @@ fn question(id: u16) -> Vec<u8> {
 }
 
 /// Message id and the answering server's identity.
-fn parse(bytes: &[u8]) -> Option<(u16, String)> {
+pub(super) fn parse(bytes: &[u8]) -> Option<(u16, String)> {
     let message = Message::from_vec(bytes).ok()?;
     let record = message.answers.first()?;
     let RData::TXT(text) = &record.data else { return None };

@@ -1,7 +1,13 @@
-//! A stock Linux router: its neighbour entry for the service address, read and brought into any state.
+//! A stock Linux router: its neighbour entry and its route for the service address, read, and the entry brought into any state.
+
+use std::collections::BTreeSet;
+use std::net::Ipv6Addr;
+use std::time::Duration;
 
 use heraldns::base::address::LinkLayerAddress;
+use serde_json::Value;
 
+use super::clock;
 use super::command::{output, run};
 use super::namespace::Namespace;
 use super::network::SERVICE;
@@ -34,7 +40,7 @@ impl Router {
         let shown = run(&mut self
             .namespace
             .ip(&["-json", "neighbor", "show", "to", &SERVICE.to_string(), "dev", "lan0"]));
-        let entries: serde_json::Value = serde_json::from_str(&shown).expect("ip prints JSON");
+        let entries: Value = serde_json::from_str(&shown).expect("ip prints JSON");
         let entry = entries.get(0)?;
         Some(Neighbor {
             state: entry["state"][0].as_str().unwrap_or_default().to_owned(),
@@ -71,6 +77,34 @@ impl Router {
     /// Forgets all neighbours on the link, as a reboot does.
     pub(crate) fn flush_neighbors(&self) {
         run(&mut self.namespace.ip(&["neighbor", "flush", "dev", "lan0"]));
+    }
+
+    /// The gateways of the kernel's route to the service address alone (`/128`); empty without such a route.
+    pub(crate) fn gateways(&self) -> BTreeSet<Ipv6Addr> {
+        self.gateways_to(SERVICE)
+    }
+
+    /// The gateways of the kernel's route to `destination` alone.
+    pub(crate) fn gateways_to(&self, destination: Ipv6Addr) -> BTreeSet<Ipv6Addr> {
+        let shown = run(&mut self.namespace.ip(&["-json", "route", "show", &format!("{destination}/128")]));
+        let routes: Value = serde_json::from_str(&shown).unwrap_or_default();
+        let routes = routes.as_array().into_iter().flatten();
+        let hops = routes.flat_map(|route| route["nexthops"].as_array().into_iter().flatten().chain([route]));
+        hops.filter_map(|hop| hop["gateway"].as_str()?.parse().ok()).collect()
+    }
+
+    /// Waits until these are the gateways of the service address, and no others; returns how long that took.
+    #[track_caller]
+    pub(crate) fn wait_for_gateways(&self, limit: Duration, expected: impl IntoIterator<Item = Ipv6Addr>) -> Duration {
+        let expected: BTreeSet<Ipv6Addr> = expected.into_iter().collect();
+        let begin = clock::now();
+        loop {
+            let found = self.gateways();
+            if found == expected {
+                return begin.elapsed();
+            }
+            assert!(begin.elapsed() < limit, "gateways {found:?} and not {expected:?} within {limit:?}");
+        }
     }
 
     /// Whether unsolicited Neighbor Advertisements are dropped on the link.

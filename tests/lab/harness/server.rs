@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -22,6 +23,9 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_heraldns");
 /// How long a server may take to reach a state that nothing stands in the way of.
 const SOON: Duration = Duration::from_secs(10);
 
+/// The file with the secret of the OSPFv3 routers.
+const KEY_FILE: &str = "ospf.key";
+
 const ZONE: &str = "\
 $ORIGIN example.com.
 $TTL 300
@@ -34,6 +38,10 @@ www  AAAA 2001:db8::80
 /// What the tests vary in a server's configuration; durations as in the file.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
+    /// Neighbor Discovery is one of the advertisers.
+    pub(crate) neighbor_discovery: bool,
+    /// OSPFv3 is one of the advertisers.
+    pub(crate) ospf: Option<Speaker>,
     pub(crate) mode: &'static str,
     pub(crate) start: &'static str,
     pub(crate) interval: &'static str,
@@ -45,10 +53,88 @@ pub(crate) struct Setup {
     pub(crate) drain_timeout: &'static str,
 }
 
+/// What the tests vary in the OSPFv3 advertiser's configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Speaker {
+    /// Its router ID; 10.0.1 and the host's number if there is none here.
+    pub(crate) router_id: Option<Ipv4Addr>,
+    pub(crate) area: &'static str,
+    pub(crate) area_type: &'static str,
+    pub(crate) network: &'static str,
+    pub(crate) instance_id: u8,
+    pub(crate) hello: &'static str,
+    pub(crate) dead: &'static str,
+    pub(crate) cost: u16,
+    pub(crate) lsa: &'static str,
+    pub(crate) standby: &'static str,
+    /// Key number and secret, for HMAC-SHA-256.
+    pub(crate) authentication: Option<(u16, &'static str)>,
+}
+
+impl Speaker {
+    /// The defaults of the manual.
+    pub(crate) fn plain() -> Self {
+        Self {
+            router_id: None,
+            area: "0.0.0.0",
+            area_type: "normal",
+            network: "broadcast",
+            instance_id: 0,
+            hello: "1s",
+            dead: "4s",
+            cost: 10,
+            lsa: "intra",
+            standby: "last-resort",
+            authentication: None,
+        }
+    }
+
+    /// The router ID of the speaker on a host.
+    pub(crate) fn router_id(&self, host: &Host) -> Ipv4Addr {
+        self.router_id.unwrap_or(Ipv4Addr::new(10, 0, 1, host.number as u8))
+    }
+
+    fn to_toml(&self, host: &Host) -> String {
+        let mut text = String::new();
+        let mut line = |line: String| writeln!(text, "{line}").expect("text grows");
+        line("[[advertiser]]\nprotocol = \"ospf\"".to_owned());
+        line(format!("router-id = \"{}\"", self.router_id(host)));
+        line(format!("area = \"{}\"\narea-type = \"{}\"", self.area, self.area_type));
+        line(format!("network = \"{}\"\ninstance-id = {}", self.network, self.instance_id));
+        line(format!("hello = \"{}\"\ndead = \"{}\"", self.hello, self.dead));
+        line(format!(
+            "cost = {}\nlsa = \"{}\"\nstandby = \"{}\"",
+            self.cost, self.lsa, self.standby
+        ));
+        if let Some((id, _)) = self.authentication {
+            let table = format!("{{ key-id = {id}, algorithm = \"hmac-sha-256\", key-file = \"{KEY_FILE}\" }}");
+            line(format!("authentication = {table}"));
+        }
+        text
+    }
+}
+
 impl Setup {
+    /// Route advertisement by OSPFv3 alone, with the defaults of the manual.
+    pub(crate) fn ospf() -> Self {
+        Self {
+            neighbor_discovery: false,
+            ospf: Some(Speaker::plain()),
+            ..Self::failover()
+        }
+    }
+
+    /// The same with another speaker.
+    pub(crate) fn with_speaker(mut self, change: impl FnOnce(&mut Speaker)) -> Self {
+        change(self.ospf.get_or_insert_with(Speaker::plain));
+        self
+    }
+
     /// Failover with the defaults of the manual.
     pub(crate) fn failover() -> Self {
         Self {
+            neighbor_discovery: true,
+            ospf: None,
             mode: "failover",
             start: "ready",
             interval: "300ms",
@@ -70,29 +156,41 @@ impl Setup {
         }
     }
 
-    fn to_toml(&self, identity: &str, folder: &Path) -> String {
+    fn to_toml(&self, identity: &str, host: &Host, folder: &Path, advertising: Option<&str>) -> String {
         let mut text = String::new();
         let mut line = |line: String| writeln!(text, "{line}").expect("text grows");
         line(format!("identity = \"{identity}\""));
         line("[dns]\nlisten = []\nworkers = 1".to_owned());
         line("[[zone]]\nname = \"example.com.\"\nfile = \"example.com.zone\"".to_owned());
         line(format!(
-            "[service]\naddresses = [\"{SERVICE}\"]\ninterface = \"eth0\"\nweight = {}\ncapacity = {}",
-            self.weight, self.capacity
-        ));
-        line(format!(
             "[scheduler]\nstandby-after = \"{}\"\nhold = \"{}\"",
             self.standby_after, self.hold
         ));
         line(format!("drain-timeout = \"{}\"", self.drain_timeout));
-        line(format!(
-            "[[advertiser]]\nprotocol = \"nd\"\nmode = \"{}\"\ninterval = \"{}\"",
-            self.mode, self.interval
-        ));
-        line(format!("start = \"{}\"\nturn = \"{}\"", self.start, self.turn));
+        line(advertising.map_or_else(|| self.advertising(host), str::to_owned));
         line(format!("[state]\ndirectory = \"{}\"", folder.join("state").display()));
         line(format!("[control]\nsocket = \"{}\"", folder.join("control.sock").display()));
         line("[web]\nlisten = \"127.0.0.1:8053\"".to_owned());
+        text
+    }
+
+    fn advertising(&self, host: &Host) -> String {
+        let mut text = String::new();
+        let mut line = |line: String| writeln!(text, "{line}").expect("text grows");
+        line(format!(
+            "[service]\naddresses = [\"{SERVICE}\"]\ninterface = \"eth0\"\nweight = {}\ncapacity = {}",
+            self.weight, self.capacity
+        ));
+        if self.neighbor_discovery {
+            line(format!(
+                "[[advertiser]]\nprotocol = \"nd\"\nmode = \"{}\"\ninterval = \"{}\"",
+                self.mode, self.interval
+            ));
+            line(format!("start = \"{}\"\nturn = \"{}\"", self.start, self.turn));
+        }
+        if let Some(speaker) = &self.ospf {
+            line(speaker.to_toml(host));
+        }
         text
     }
 }
@@ -126,6 +224,11 @@ impl Pids {
         wait_for(SOON, "killed processes end", || has_ended(self.guardian) && has_ended(self.main));
     }
 
+    /// SIGKILL of main; the guardian sees it.
+    pub(crate) fn kill_main(self) {
+        kill_process(self.main, Signal::KILL).expect("main runs");
+    }
+
     /// Freezes main, or lets it go on.
     pub(crate) fn set_frozen(self, frozen: bool) {
         kill_process(self.main, if frozen { Signal::STOP } else { Signal::CONT }).expect("main runs");
@@ -135,12 +238,27 @@ impl Pids {
 impl<'network> Server<'network> {
     /// Starts `heraldns serve` on `host`; does not wait for anything.
     pub(crate) fn start(host: &'network Host, setup: &Setup) -> Self {
+        Self::launch(host, setup, None)
+    }
+
+    /// The same with `advertising` instead of the tables `[service]` and `[[advertiser]]`, as they would stand in the file.
+    pub(crate) fn start_with(host: &'network Host, setup: &Setup, advertising: &str) -> Self {
+        Self::launch(host, setup, Some(advertising))
+    }
+
+    fn launch(host: &'network Host, setup: &Setup, advertising: Option<&str>) -> Self {
         let identity = format!("s{}", host.number);
         let folder = tempfile::Builder::new()
             .prefix("heraldns-lab-")
             .tempdir()
             .expect("a temporary folder");
-        let guardian = spawn(&host.namespace, folder.path(), &setup.to_toml(&identity, folder.path()));
+        let secret = setup.ospf.as_ref().and_then(|speaker| Some(speaker.authentication?.1));
+        fs::write(folder.path().join(KEY_FILE), secret.unwrap_or_default()).expect("the temporary folder can be written");
+        let guardian = spawn(
+            &host.namespace,
+            folder.path(),
+            &setup.to_toml(&identity, host, folder.path(), advertising),
+        );
         Self {
             identity,
             host,
@@ -149,9 +267,28 @@ impl<'network> Server<'network> {
         }
     }
 
+    /// Starts it again after its end, with the same configuration and state.
+    pub(crate) fn run_again(&mut self) {
+        let _reaped = self.guardian.wait();
+        self.guardian = self.host.namespace.enter(|| spawn_configured(self.folder.path()));
+    }
+
+    /// What its status says of the advertiser of `protocol`.
+    pub(crate) fn advertiser(&self, protocol: &str) -> Value {
+        let status = self.status().unwrap_or_default();
+        let advertisers = status["advertisers"].as_array().into_iter().flatten();
+        let mut wanted = advertisers.filter(|advertiser| advertiser["protocol"] == protocol);
+        wanted.next().cloned().unwrap_or_default()
+    }
+
     /// Starts one server on each host of `network`.
     pub(crate) fn start_on_all(network: &'network Network, setup: &Setup) -> Vec<Self> {
         network.hosts.iter().map(|host| Self::start(host, setup)).collect()
+    }
+
+    /// The address that a routing protocol gives as its next hop.
+    pub(crate) fn link_local(&self) -> Ipv6Addr {
+        self.host.link_local()
     }
 
     /// The link-layer address it advertises.
@@ -323,7 +460,7 @@ pub(crate) fn wait_for_one_holder(servers: &[Server<'_>]) -> usize {
 /// Runs `heraldns serve` on `host` without any capability and returns its exit code and what it said.
 pub(crate) fn serve_without_capabilities(host: &Host, setup: &Setup) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let config = setup.to_toml("powerless", folder.path());
+    let config = setup.to_toml("powerless", host, folder.path(), None);
     let mut child = host.namespace.enter(|| {
         for set in [caps::CapSet::Bounding, caps::CapSet::Inheritable] {
             caps::clear(None, set).expect("root may give capabilities up");
@@ -345,7 +482,15 @@ fn spawn_here(folder: &Path, config: &str) -> Child {
     write("heraldns.toml", config);
     write("example.com.zone", ZONE);
     fs::create_dir(folder.join("state")).expect("the temporary folder can be written");
-    let log = File::create(folder.join("log")).expect("the temporary folder can be written");
+    spawn_configured(folder)
+}
+
+fn spawn_configured(folder: &Path) -> Child {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("log"))
+        .expect("the temporary folder can be written");
     program()
         .arg("serve")
         .arg("--config")

@@ -275,6 +275,29 @@ fn a_child_that_is_served_here_answers_for_itself_but_for_its_ds() {
 }
 
 #[test]
+fn nobody_speaks_for_a_zone_that_is_not_loaded() {
+    let zones = fixture::zones_without(&["child.example.", "ent.example.", "elsewhere.test."], &[("example.", EXAMPLE)]);
+    for (name, record_type, expected) in [
+        ("elsewhere.test.", "SOA", "SERVFAIL"),
+        ("www.elsewhere.test.", "A", "SERVFAIL"),
+        ("elsewhere.test.", "AXFR", "SERVFAIL"),
+        ("child.example.", "NS", "SERVFAIL"),
+        ("www.child.example.", "A", "SERVFAIL"),
+        // its parent would deny all of it
+        ("a.ent.example.", "TXT", "SERVFAIL"),
+        ("nothing.ent.example.", "A", "SERVFAIL"),
+        ("ent.example.", "DS", "SERVFAIL"),
+        ("www.child.example.", "DS", "SERVFAIL"),
+        ("child.example.", "DS", "NOERROR aa - example.: no such type at child.example."),
+        ("nothing.example.", "A", "NXDOMAIN aa - example.: no such name below example."),
+        ("out.example.", "A", "NOERROR aa | out.example. CNAME"),
+        ("test.", "A", "REFUSED"),
+    ] {
+        assert_eq!(show(&zones, name, record_type), expected, "{name} {record_type}");
+    }
+}
+
+#[test]
 fn dnames() {
     check(&[
         ("dname.example.", "DNAME", "NOERROR aa | dname.example. DNAME"),

@@ -158,10 +158,23 @@ fn why_is_said_to_clients_with_edns() {
         (ask("elsewhere.test.", Type::A), None),
     ];
     for (query, expected) in rows {
-        let answer = answer(&query);
-        let error = option(&answer, 15).map(|octets| u16::from_be_bytes(octets.try_into().unwrap()));
-        assert_eq!(error, expected, "{query}");
+        assert_eq!(extended_error(&answer(&query)), expected, "{query}");
     }
+}
+
+fn extended_error(answer: &Message) -> Option<u16> {
+    option(answer, 15).map(|octets| u16::from_be_bytes(octets.try_into().unwrap()))
+}
+
+#[test]
+fn a_zone_that_is_not_loaded_is_the_servers_failure() {
+    let zones = fixture::zones_without(&["broken.test."], &[]);
+    let query = ask_edns("www.broken.test.", Type::A, 1232, false).to_vec().unwrap();
+    let (octets, reply) = octets_for(&zones, &HOST, &client(None), &query);
+    let answer = Message::from_vec(&octets).unwrap();
+    assert_eq!((code(&answer), extended_error(&answer)), (2, Some(24)));
+    assert!(!answer.metadata.authoritative && answer.authorities.is_empty());
+    assert_eq!(reply.account.unwrap().kind, Kind::Error);
 }
 
 #[test]

@@ -22,9 +22,14 @@ pub(in crate::dns::zone) struct Fields<'t> {
     origin: Option<&'t [u8]>,
 }
 
-/// Why record data cannot be read, and where.
+/// Why record data cannot be read, and where. One pointer: nearly all data can be read, and their results are handed up through
+/// several functions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::dns::zone) struct Refusal {
+pub(in crate::dns::zone) struct Refusal(Box<Reason>);
+
+/// What a [`Refusal`] says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::dns::zone) struct Reason {
     /// Line and column.
     pub(in crate::dns::zone) place: (u32, u32),
     pub(in crate::dns::zone) message: String,
@@ -33,12 +38,15 @@ pub(in crate::dns::zone) struct Refusal {
 
 impl Refusal {
     /// A refusal at a line and column.
+    #[cold]
     pub(in crate::dns::zone) fn new(place: (u32, u32), message: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self {
-            place,
-            message: message.into(),
-            cure: cure.into(),
-        }
+        let (message, cure) = (message.into(), cure.into());
+        Self(Box::new(Reason { place, message, cure }))
+    }
+
+    /// What it says.
+    pub(in crate::dns::zone) fn into_reason(self) -> Reason {
+        *self.0
     }
 
     /// A refusal of `token`.
@@ -75,11 +83,7 @@ impl<'t> Fields<'t> {
     }
 
     fn missing(&self, expected: &str) -> Refusal {
-        Refusal {
-            place: self.end,
-            message: "missing".to_owned(),
-            cure: format!("expected {expected}"),
-        }
+        Refusal::new(self.end, "missing", format!("expected {expected}"))
     }
 
     /// The token that [`Self::next`] would return.
@@ -128,11 +132,8 @@ pub(in crate::dns::zone) fn read(record_type: RecordType, fields: &mut Fields<'_
         (None, Some(list)) => read_fields(record_type, list, fields, out)?,
         (None, None) => {
             let place = fields.peek().map_or(fields.end, |token| (token.line, token.column));
-            return Err(Refusal {
-                place,
-                message: format!("{record_type} has no text form of its own"),
-                cure: r"write its octets as '\# LENGTH HEX' (RFC 3597)".to_owned(),
-            });
+            let message = format!("{record_type} has no text form of its own");
+            return Err(Refusal::new(place, message, r"write its octets as '\# LENGTH HEX' (RFC 3597)"));
         }
     }
     if let Some(token) = fields.next() {
@@ -148,20 +149,16 @@ pub(in crate::dns::zone) fn read(record_type: RecordType, fields: &mut Fields<'_
             "{record_type} data of {} octets: at most {MAX_RDATA} fit into a record",
             out.len() - start
         );
-        return Err(Refusal {
-            place: fields.end,
-            message,
-            cure: String::new(),
-        });
+        return Err(Refusal::new(fields.end, message, ""));
     }
     Ok(())
 }
 
 fn read_fields(record_type: RecordType, list: &[super::NamedField], fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
     for (name, field) in list {
-        read_field(*field, fields, out).map_err(|refusal| Refusal {
-            message: format!("{record_type} {name}: {}", refusal.message),
-            ..refusal
+        read_field(*field, fields, out).map_err(|mut refusal| {
+            refusal.0.message = format!("{record_type} {name}: {}", refusal.0.message);
+            refusal
         })?;
     }
     Ok(())
@@ -346,15 +343,32 @@ fn calendar_time(text: &[u8]) -> Option<u32> {
 
 fn read_ipv4(fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
     let token = fields.need("an IPv4 address")?;
-    let Some(address) = parse::<Ipv4Addr>(token.text) else {
+    let Some(octets) = dotted_decimal(token.text) else {
         let cure = match parse::<Ipv6Addr>(token.text) {
             Some(_) => "an IPv6 address needs type AAAA",
             None => "write four numbers up to 255 with dots, as in 192.0.2.1",
         };
         return Err(refuse(token, "an IPv4 address", cure));
     };
-    out.extend(address.octets());
+    out.extend_from_slice(&octets);
     Ok(())
+}
+
+/// The octets of an IPv4 address. Like the standard library's parser, which takes six times as long for what a zone has most of.
+fn dotted_decimal(text: &[u8]) -> Option<[u8; 4]> {
+    let mut octets = [0; 4];
+    let mut parts = text.split(|octet| *octet == b'.');
+    for octet in &mut octets {
+        let part = parts.next().filter(|part| (1..=3).contains(&part.len()))?;
+        if part.len() > 1 && part[0] == b'0' {
+            return None;
+        }
+        let value = part.iter().try_fold(0_u16, |value, digit| {
+            digit.is_ascii_digit().then(|| value * 10 + u16::from(digit - b'0'))
+        });
+        *octet = u8::try_from(value?).ok()?;
+    }
+    parts.next().is_none().then_some(octets)
 }
 
 fn read_ipv6(fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
@@ -454,4 +468,28 @@ fn read_host_identity(fields: &mut Fields<'_>, out: &mut Vec<u8>) -> Result<(), 
     out.extend(tag);
     out.extend(key);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_those_of_the_standard_library() {
+        let parts = [
+            "", "0", "00", "01", "7", "99", "100", "199", "255", "256", "999", "1000", "-1", "+1", "a", " 1",
+        ];
+        for first in parts {
+            for second in parts {
+                for rest in ["1.2", "1", "1.2.3", "1.2.", ".1.2", "255.0"] {
+                    for text in [format!("{first}.{second}.{rest}"), format!("{rest}.{first}.{second}")] {
+                        let expected = text.parse::<Ipv4Addr>().ok().map(|address| address.octets());
+                        assert_eq!(dotted_decimal(text.as_bytes()), expected, "{text}");
+                    }
+                }
+            }
+        }
+        assert_eq!(dotted_decimal(b""), None);
+        assert_eq!(dotted_decimal(b"1.2.3.\xff"), None);
+    }
 }

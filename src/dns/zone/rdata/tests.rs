@@ -16,7 +16,10 @@ fn octets_of(record_type: RecordType, text: &str) -> Result<Vec<u8>, String> {
     let mut octets = Vec::new();
     read(record_type, &mut Fields::new(&tokens, end, Some(origin.as_wire())), &mut octets)
         .map(|()| octets)
-        .map_err(|refusal| format!("{}: {}; {}", refusal.place.1, refusal.message, refusal.cure))
+        .map_err(|refusal| {
+            let reason = refusal.into_reason();
+            format!("{}: {}; {}", reason.place.1, reason.message, reason.cure)
+        })
 }
 
 fn text_of(record_type: RecordType, octets: &[u8]) -> String {

@@ -1,0 +1,8 @@
+//! The whole machine beside a model of a router, on a virtual clock: what a story does to a link, and what the router believes.
+
+mod adjacency;
+mod bench;
+mod model;
+mod receiving;
+mod seeds;
+mod withdrawal;

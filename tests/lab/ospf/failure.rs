@@ -1,0 +1,186 @@
+//! Failures of the server, of its process, and of the router: how long queries still go where nobody answers.
+
+use std::time::Duration;
+
+use super::{Figures, MARGIN, SOON, assert_within, next_hops, start_router, start_servers};
+use crate::harness::clock::{let_pass, millis, now, wait_for};
+use crate::harness::figures;
+use crate::harness::network::Network;
+use crate::harness::ospf::{Make, Routing};
+use crate::harness::probe::{Probe, ask_once};
+use crate::harness::server::{Setup, Speaker};
+
+/// No LSA changes for so long: MinLSArrival, MinLSInterval and the delayed acknowledgments are over.
+const CALM: Duration = Duration::from_secs(7);
+
+pub(crate) fn claim_10_frr_failed_health_withdraws() {
+    withdraw(Make::Frr);
+}
+
+pub(crate) fn claim_10_bird_failed_health_withdraws() {
+    withdraw(Make::Bird);
+}
+
+pub(crate) fn claim_11_frr_all_idle_then_a_query() {
+    idle(Make::Frr);
+}
+
+pub(crate) fn claim_11_bird_all_idle_then_a_query() {
+    idle(Make::Bird);
+}
+
+pub(crate) fn claim_10_frr_killed_processes_and_a_restarted_router() {
+    kill(Make::Frr);
+}
+
+pub(crate) fn claim_10_bird_killed_processes_and_a_restarted_router() {
+    kill(Make::Bird);
+}
+
+/// The service address goes and comes by hand: adjacencies stay, routes go and come. In the order in which FRR forgets a next hop
+/// unless its SPF runs: both are neighbours, one announces, the other announces, the first withdraws.
+fn withdraw(make: Make) {
+    let network = Network::new(2);
+    let router = start_router(make, &network, &Routing::on_the_link(1));
+    let setup = Setup {
+        hold: "1s",
+        ..Setup::ospf()
+    };
+    let servers = start_servers(&network, &setup);
+    let [first, second] = &servers[..] else { unreachable!("two hosts") };
+    // Sooner, it would cost the adjacencies: the routers still take no new instance.
+    let_pass(CALM);
+    for server in &servers {
+        server.host.set_service_address(false);
+    }
+    network.router().wait_for_gateways(SOON, []);
+    for server in &servers {
+        router.wait_for_full(Speaker::plain().router_id(server.host), SOON);
+    }
+    let_pass(CALM);
+    first.host.set_service_address(true);
+    network.router().wait_for_gateways(SOON, [first.link_local()]);
+    let_pass(CALM);
+    second.host.set_service_address(true);
+    network.router().wait_for_gateways(SOON, next_hops(&servers));
+    let_pass(CALM);
+
+    let probe = Probe::start(&network.client, 1_000);
+    probe.wait_for_answered(500, SOON);
+    let begin = now();
+    first.host.set_service_address(false);
+    network.router().wait_for_gateways(SOON, [second.link_local()]);
+    assert_within(
+        make,
+        "failed health, no stale next hop",
+        begin.elapsed(),
+        Figures::of(make).withdrawal,
+    );
+    probe.wait_for_answered(500, SOON);
+    let report = probe.stop();
+    figures::print(&format!("{make}: failed health"), &report);
+    assert_within(make, "failed health, gap", report.gap(), Figures::of(make).withdrawal);
+    assert_eq!((report.duplicates(), report.unexpected()), (0, 0), "{report}");
+    assert!(
+        router.is_full_with(Speaker::plain().router_id(first.host)),
+        "a withdrawal in calm keeps the adjacency"
+    );
+
+    let after = Probe::start(&network.client, 1_000);
+    after.wait_for_sent(1_000);
+    let rest = after.stop();
+    assert_eq!(rest.lost(), 0, "nothing goes to the withdrawn server any more: {rest}");
+}
+
+/// Idle servers are routes of the last resort; a query wakes one, and it is the only route. Its health fails within the second in
+/// which routers take no new instance.
+fn idle(make: Make) {
+    let network = Network::new(2);
+    let router = start_router(make, &network, &Routing::on_the_link(1));
+    let setup = Setup {
+        standby_after: "3s",
+        ..Setup::ospf()
+    };
+    let servers = start_servers(&network, &setup);
+    wait_for(2 * SOON, "both are idle", || {
+        servers.iter().all(|server| server.state() == "standby")
+    });
+    network.router().wait_for_gateways(SOON, next_hops(&servers));
+    let_pass(CALM);
+
+    let begin = now();
+    let (identity, attempt) = ask_once(&network.client).expect("a query is answered when all are idle");
+    assert_eq!(attempt, 1, "the first query is answered");
+    let (woken, other) = if identity == servers[0].identity {
+        (&servers[0], &servers[1])
+    } else {
+        (&servers[1], &servers[0])
+    };
+    network.router().wait_for_gateways(SOON, [woken.link_local()]);
+    figures::print(
+        &format!("{make}: query to lower cost"),
+        format_args!("{:.0} ms", millis(begin.elapsed())),
+    );
+
+    let changed = now();
+    let_pass(Duration::from_millis(200));
+    woken.host.set_service_address(false);
+    network.router().wait_for_gateways(SOON, [other.link_local()]);
+    let took = changed.elapsed().saturating_sub(Duration::from_millis(200));
+    assert_within(
+        make,
+        "failed health 0.2 s after a cost change",
+        took,
+        Figures::of(make).withdrawal_after_a_change,
+    );
+    let (identity, _) = ask_once(&network.client).expect("the other answers");
+    assert_eq!(identity, other.identity);
+    router.wait_for_full(Speaker::plain().router_id(woken.host), SOON);
+}
+
+/// Main killed, guardian left; then guardian and main of another server; then the router.
+fn kill(make: Make) {
+    let network = Network::new(3);
+    let mut router = start_router(make, &network, &Routing::on_the_link(1));
+    let figures = Figures::of(make);
+    let servers = start_servers(&network, &Setup::ospf());
+    let_pass(CALM);
+
+    let main = gap(&network, 2, || servers[0].pids().kill_main());
+    assert_within(make, "main killed, gap", main, figures.main_killed);
+    network.router().wait_for_gateways(2 * SOON, next_hops(&servers));
+    let_pass(CALM);
+
+    let all = gap(&network, 7, || servers[1].kill_everything());
+    assert_within(make, "guardian and main killed, gap", all, figures.all_killed);
+    let rest = [servers[0].link_local(), servers[2].link_local()];
+    network.router().wait_for_gateways(SOON, rest);
+
+    router.kill();
+    router.run();
+    let begin = now();
+    for server in [&servers[0], &servers[2]] {
+        router.wait_for_full(Speaker::plain().router_id(server.host), 3 * SOON);
+    }
+    network.router().wait_for_gateways(SOON, rest);
+    figures::print(
+        &format!("{make}: router restarted, routes back"),
+        format_args!("{:.0} ms", millis(begin.elapsed())),
+    );
+    ask_once(&network.client).expect("the service is back");
+    assert!(begin.elapsed() <= MARGIN * SOON);
+}
+
+/// The longest gap of a port when `failure` happens under load; `seconds` is how long the load goes on.
+fn gap(network: &Network, seconds: u64, failure: impl FnOnce()) -> Duration {
+    let probe = Probe::start(&network.client, 1_000);
+    probe.wait_for_answered(500, SOON);
+    failure();
+    wait_for(SOON, "queries are lost", || probe.sent() > probe.answered() + 5);
+    let_pass(Duration::from_secs(seconds));
+    probe.wait_for_answered(100, SOON);
+    let report = probe.stop();
+    figures::print("killed", &report);
+    assert_eq!((report.duplicates(), report.unexpected()), (0, 0), "{report}");
+    report.gap()
+}

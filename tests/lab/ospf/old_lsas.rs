@@ -1,0 +1,140 @@
+//! What an earlier life, another machine, or an attacker left in the router's database under our router ID.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use heraldns::advertiser::ospf::wire::lsa::Router;
+use heraldns::advertiser::ospf::wire::{
+    ALL_SPF_ROUTERS, AreaId, Body, Content, Lsa, LsaHeader, LsaKey, LsaType, OSPF, Options, Packet, RouterId, SequenceNumber,
+};
+
+use heraldns::base::machine::Datagram;
+
+use super::{SOON, start_router};
+use crate::harness::capture::{Frame, Message};
+use crate::harness::clock::{millis, now, wait_for};
+use crate::harness::figures;
+use crate::harness::host::link_local;
+use crate::harness::injector::Injector;
+use crate::harness::network::Network;
+use crate::harness::ospf::{Make, OspfRouter, Routing};
+use crate::harness::probe::ask_once;
+use crate::harness::server::{Server, Setup, Speaker};
+
+const ROUTER_LSA: u16 = 0x2001;
+const INITIAL: u32 = 0x8000_0001;
+
+pub(crate) fn claim_10_frr_old_lsas_and_doubled_router_ids() {
+    old_lsas(Make::Frr);
+}
+
+pub(crate) fn claim_10_bird_old_lsas_and_doubled_router_ids() {
+    old_lsas(Make::Bird);
+}
+
+fn old_lsas(make: Make) {
+    let network = Network::new(2);
+    let router = start_router(make, &network, &Routing::on_the_link(1));
+    let mut server = Server::start(&network.hosts[0], &Setup::ospf());
+    let own = Speaker::plain().router_id(server.host);
+    network.router().wait_for_gateways(SOON, [server.link_local()]);
+
+    // A restart with the LSAs of the life before in the router's database.
+    let before = sequence(&router, own);
+    server.kill_everything();
+    server.run_again();
+    let begin = now();
+    wait_for(SOON, "a newer Router-LSA, and full", || {
+        sequence(&router, own) > before && router.is_full_with(own)
+    });
+    network.router().wait_for_gateways(SOON, [server.link_local()]);
+    figures::print(
+        &format!("{make}: killed and started again, route right"),
+        format_args!("{:.0} ms", millis(begin.elapsed())),
+    );
+    ask_once(&network.client).expect("the service is back");
+
+    // Somebody says, as if it were the router, that our Router-LSA has the last sequence number there is.
+    let begin = now();
+    inject(&network, &router, own, SequenceNumber::MAX);
+    let told = |since, what, wanted: fn(&LsaHeader) -> bool| {
+        let tells = |frame: &Frame| frame.port == server.host.port() && router_lsas(frame).iter().any(wanted);
+        network.capture.wait_for(SOON, what, since, tells)
+    };
+    let flushed = told(begin, "the last number there is, flushed", |lsa| {
+        lsa.sequence == SequenceNumber::MAX && lsa.is_max_age()
+    });
+    let anew = told(flushed.at, "begun anew", |lsa| {
+        lsa.sequence == SequenceNumber::INITIAL && !lsa.is_max_age()
+    });
+    wait_for(SOON, "and so in the router's database", || {
+        (INITIAL..INITIAL + 8).contains(&sequence(&router, own))
+    });
+    network.router().wait_for_gateways(SOON, [server.link_local()]);
+    figures::print(
+        &format!("{make}: last sequence number, begun anew"),
+        format_args!("{:.0} ms", millis(anew.at - begin)),
+    );
+    ask_once(&network.client).expect("the service is there");
+
+    // A second server with the same router ID.
+    let twin = Server::start(
+        &network.hosts[1],
+        &Setup::ospf().with_speaker(|speaker| speaker.router_id = Some(own)),
+    );
+    wait_for(SOON, "the log names the doubled router ID", || {
+        [&server, &twin]
+            .iter()
+            .any(|server| server.log().contains(&format!("router ID {own}")))
+    });
+    let detail = server.advertiser("ospf")["detail"].to_string();
+    assert!(detail.contains("router ID"), "status names it: {detail}");
+    drop(twin);
+}
+
+/// The headers of the Router-LSAs in an update.
+fn router_lsas(frame: &Frame) -> Vec<LsaHeader> {
+    let Message::Ospf(octets) = &frame.message else { return Vec::new() };
+    let datagram = Datagram {
+        source: frame.source,
+        source_port: 0,
+        destination: frame.destination,
+        hop_limit: frame.hop_limit,
+        payload: octets,
+    };
+    let Ok(received) = Packet::parse(&datagram, None) else {
+        return Vec::new();
+    };
+    let Body::LinkStateUpdate(lsas) = received.packet.body else {
+        return Vec::new();
+    };
+    let headers = lsas.into_iter().map(|lsa| lsa.header);
+    headers.filter(|header| header.key.kind == LsaType::ROUTER).collect()
+}
+
+/// Sequence number of `own`'s Router-LSA in the router's database; 0 if there is none.
+fn sequence(router: &OspfRouter<'_>, own: Ipv4Addr) -> u32 {
+    let database = router.database_of(own);
+    database.iter().find(|lsa| lsa.kind == ROUTER_LSA).map_or(0, |lsa| lsa.sequence)
+}
+
+fn inject(network: &Network, router: &OspfRouter<'_>, own: Ipv4Addr, sequence: SequenceNumber) {
+    let key = LsaKey {
+        kind: LsaType::ROUTER,
+        id: 0,
+        router: RouterId(own.into()),
+    };
+    let content = Content::Router(Router {
+        flags: 0,
+        options: Options::default(),
+        links: Vec::new(),
+    });
+    let packet = Packet {
+        router: RouterId(router.router_id.into()),
+        area: AreaId(0),
+        instance: 0,
+        body: Body::LinkStateUpdate(vec![Lsa::new(key, sequence, 1, &content)]),
+    };
+    let source: Ipv6Addr = link_local(network.router().mac);
+    let octets = packet.emit(source, ALL_SPF_ROUTERS, None);
+    Injector::raw(&network.router().namespace, "lan0", OSPF).send_raw(ALL_SPF_ROUTERS, &octets);
+}
