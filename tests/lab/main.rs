@@ -93,6 +93,9 @@ fn trials() -> Vec<Trial> {
             claim_10_bird_old_lsas_and_doubled_router_ids,
             claim_10_frr_authentication_in_a_stub_area,
             claim_10_bird_authentication_in_a_stub_area,
+            claim_10_frr_external_nssa_and_point_to_point,
+            claim_10_bird_external_nssa_and_point_to_point,
+            ospf_what_does_not_fit_is_said,
             ospf_manual_configures_frr,
             ospf_manual_configures_bird;
     ]

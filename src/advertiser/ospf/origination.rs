@@ -31,6 +31,9 @@ const MARGIN: Duration = Duration::from_millis(50);
 /// LSAs of an earlier life that are remembered: whoever forges more of them gains nothing.
 const MOST: usize = 256;
 
+/// Link state IDs of one life of an LSA's numbers: the next life's are that much higher.
+const SPARE_IDS: u32 = 0x1_0000;
+
 /// One of our own LSAs.
 #[derive(Clone, Debug)]
 struct Own {
@@ -57,6 +60,8 @@ pub(super) struct Origination {
     own: BTreeMap<LsaKey, Own>,
     /// The last sequence numbers of what is gone: they are never used for something else.
     last: BTreeMap<LsaKey, SequenceNumber>,
+    /// How often the numbers of an LSA were used up, by its type and first link state ID.
+    used_up: BTreeMap<(LsaType, u32), u32>,
     /// How often the metric was changed.
     nudge: u16,
     /// When the routers are to calculate anew, because a prefix went out again without the Router-LSA.
@@ -152,11 +157,16 @@ impl Origination {
         );
     }
 
-    /// A new instance of an LSA. If its numbers are used up the last one is withdrawn first; `None` if that is so already.
+    /// A new instance of an LSA. If its numbers are used up the last one is withdrawn, and it goes on under another link state ID
+    /// (RFC 5340 §4.4.3.2 has several Router-LSAs for one router), because FRR takes no lower number for a minute. A Link-LSA has
+    /// no other: it waits until the withdrawal is known. `None` if there is nothing to say.
     fn issue(&mut self, key: LsaKey, content: &Content, random: &mut Random, now: Timestamp) -> Option<LsaKey> {
         let present = self.own.get(&key).map(|own| own.lsa.header.sequence);
         let last = present.max(self.last.get(&key).copied());
         let Some(sequence) = last.map_or(Some(SequenceNumber::INITIAL), SequenceNumber::next) else {
+            if key.kind != LsaType::LINK {
+                *self.used_up.entry((key.kind, key.id % SPARE_IDS)).or_default() += 1;
+            }
             return self.withdraw(key, now);
         };
         let lsa = Lsa::new(key, sequence, 0, content);
@@ -394,9 +404,10 @@ impl Ospf {
     }
 
     fn key(&self, kind: LsaType, id: u32) -> LsaKey {
+        let lives = self.origination.used_up.get(&(kind, id)).copied().unwrap_or_default();
         LsaKey {
             kind,
-            id,
+            id: id.wrapping_add(lives.wrapping_mul(SPARE_IDS)),
             router: self.sender.router,
         }
     }
@@ -467,16 +478,15 @@ impl Ospf {
     /// One for each service address, so that each can be withdrawn alone.
     fn service_lsas(&self, cost: Option<u16>) -> Vec<(LsaKey, Content)> {
         let Some(metric) = cost else { return Vec::new() };
-        let forwarding = self.sender.link.addresses.first().copied();
         let numbered = (1_u32..).zip(&self.setup.services);
         numbered
             .map(|(id, service)| {
-                let external = |type_2, options, forwarding| {
+                let external = |type_2| {
                     Content::External(External {
                         type_2,
                         metric: u32::from(metric),
-                        prefix: Prefix::host(service.get(), options),
-                        forwarding,
+                        prefix: Prefix::host(service.get(), 0),
+                        forwarding: None,
                         tag: None,
                         referenced: None,
                     })
@@ -486,12 +496,11 @@ impl Ospf {
                         LsaType::INTRA_AREA_PREFIX,
                         self.intra(Prefix::host(service.get(), Prefix::LOCAL_ADDRESS), metric),
                     ),
-                    LsaKind::E1 => (LsaType::AS_EXTERNAL, external(false, 0, None)),
-                    LsaKind::E2 => (LsaType::AS_EXTERNAL, external(true, 0, None)),
-                    LsaKind::Nssa => {
-                        let options = if forwarding.is_some() { Prefix::PROPAGATE } else { 0 };
-                        (LsaType::NSSA, external(true, options, forwarding))
-                    }
+                    LsaKind::E1 => (LsaType::AS_EXTERNAL, external(false)),
+                    LsaKind::E2 => (LsaType::AS_EXTERNAL, external(true)),
+                    // Not to be propagated to other areas, because that demands a forwarding address: FRR 8.4 finds ours by its connected
+                    // route and keeps no next hop.
+                    LsaKind::Nssa => (LsaType::NSSA, external(true)),
                 };
                 (self.key(kind, id), content)
             })

@@ -7,11 +7,7 @@ use super::clock::millis;
 /// Runs `measure` once, or `LAB_REPEAT` times; prints median and worst, and asserts `limit` of each.
 #[track_caller]
 pub(crate) fn repeat(what: &str, limit: Duration, mut measure: impl FnMut() -> Duration) {
-    let rounds = std::env::var("LAB_REPEAT")
-        .ok()
-        .and_then(|rounds| rounds.parse().ok())
-        .unwrap_or(1_usize)
-        .max(1);
+    let rounds = rounds(1);
     let mut measured: Vec<Duration> = Vec::with_capacity(rounds);
     for _ in 0..rounds {
         measured.push(measure());
@@ -24,6 +20,12 @@ pub(crate) fn repeat(what: &str, limit: Duration, mut measure: impl FnMut() -> D
         what,
         format_args!("median {:.1} ms, worst {:.1} ms of {rounds}", millis(median), millis(worst)),
     );
+}
+
+/// `LAB_REPEAT`, or what CI does.
+pub(crate) fn rounds(in_ci: usize) -> usize {
+    let wish = std::env::var("LAB_REPEAT").ok().and_then(|rounds| rounds.parse().ok());
+    wish.unwrap_or(in_ci).max(1)
 }
 
 /// One line for whoever collects figures.

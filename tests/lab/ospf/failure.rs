@@ -10,8 +10,8 @@ use crate::harness::ospf::{Make, Routing};
 use crate::harness::probe::{Probe, ask_once};
 use crate::harness::server::{Setup, Speaker};
 
-/// No LSA changes for so long: MinLSArrival and the delayed acknowledgments are over.
-const CALM: Duration = Duration::from_secs(6);
+/// No LSA changes for so long: MinLSArrival, MinLSInterval and the delayed acknowledgments are over.
+const CALM: Duration = Duration::from_secs(7);
 
 pub(crate) fn claim_10_frr_failed_health_withdraws() {
     withdraw(Make::Frr);
@@ -55,11 +55,7 @@ fn withdraw(make: Make) {
     }
     network.router().wait_for_gateways(SOON, []);
     for server in &servers {
-        assert!(
-            router.is_full_with(Speaker::plain().router_id(server.host)),
-            "{} keeps its adjacency",
-            server.identity
-        );
+        router.wait_for_full(Speaker::plain().router_id(server.host), SOON);
     }
     let_pass(CALM);
     first.host.set_service_address(true);
@@ -85,6 +81,10 @@ fn withdraw(make: Make) {
     figures::print(&format!("{make}: failed health"), &report);
     assert_within(make, "failed health, gap", report.gap(), Figures::of(make).withdrawal);
     assert_eq!((report.duplicates(), report.unexpected()), (0, 0), "{report}");
+    assert!(
+        router.is_full_with(Speaker::plain().router_id(first.host)),
+        "a withdrawal in calm keeps the adjacency"
+    );
 
     let after = Probe::start(&network.client, 1_000);
     after.wait_for_sent(1_000);

@@ -7,6 +7,7 @@ mod failure;
 mod manual;
 mod old_lsas;
 mod sharing;
+mod variants;
 
 use std::net::Ipv6Addr;
 use std::time::Duration;
@@ -16,6 +17,7 @@ pub(crate) use failure::*;
 pub(crate) use manual::*;
 pub(crate) use old_lsas::*;
 pub(crate) use sharing::*;
+pub(crate) use variants::*;
 
 use crate::harness::clock::millis;
 use crate::harness::figures;
@@ -48,7 +50,8 @@ impl Figures {
                 all_killed: millis(4_200),
             },
             Make::Bird => Self {
-                start_to_route: millis(2_500),
+                // BIRD makes a new Network-LSA at most every 5 s (MinLSInterval), and each neighbour needs one.
+                start_to_route: millis(5_200),
                 withdrawal: millis(1_200),
                 withdrawal_after_a_change: millis(1_200),
                 main_killed: millis(1_200),

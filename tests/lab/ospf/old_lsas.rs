@@ -4,10 +4,13 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use heraldns::advertiser::ospf::wire::lsa::Router;
 use heraldns::advertiser::ospf::wire::{
-    ALL_SPF_ROUTERS, AreaId, Body, Content, Lsa, LsaKey, LsaType, OSPF, Options, Packet, RouterId, SequenceNumber,
+    ALL_SPF_ROUTERS, AreaId, Body, Content, Lsa, LsaHeader, LsaKey, LsaType, OSPF, Options, Packet, RouterId, SequenceNumber,
 };
 
+use heraldns::base::machine::Datagram;
+
 use super::{SOON, start_router};
+use crate::harness::capture::{Frame, Message};
 use crate::harness::clock::{millis, now, wait_for};
 use crate::harness::figures;
 use crate::harness::host::link_local;
@@ -51,16 +54,25 @@ fn old_lsas(make: Make) {
     ask_once(&network.client).expect("the service is back");
 
     // Somebody says, as if it were the router, that our Router-LSA has the last sequence number there is.
-    inject(&network, &router, own, SequenceNumber::MAX);
     let begin = now();
-    wait_for(SOON, "the sequence begins anew", || {
-        let present = sequence(&router, own);
-        (INITIAL..INITIAL + 8).contains(&present)
+    inject(&network, &router, own, SequenceNumber::MAX);
+    let told = |since, what, wanted: fn(&LsaHeader) -> bool| {
+        let tells = |frame: &Frame| frame.port == server.host.port() && router_lsas(frame).iter().any(wanted);
+        network.capture.wait_for(SOON, what, since, tells)
+    };
+    let flushed = told(begin, "the last number there is, flushed", |lsa| {
+        lsa.sequence == SequenceNumber::MAX && lsa.is_max_age()
+    });
+    let anew = told(flushed.at, "begun anew", |lsa| {
+        lsa.sequence == SequenceNumber::INITIAL && !lsa.is_max_age()
+    });
+    wait_for(SOON, "and so in the router's database", || {
+        (INITIAL..INITIAL + 8).contains(&sequence(&router, own))
     });
     network.router().wait_for_gateways(SOON, [server.link_local()]);
     figures::print(
         &format!("{make}: last sequence number, begun anew"),
-        format_args!("{:.0} ms", millis(begin.elapsed())),
+        format_args!("{:.0} ms", millis(anew.at - begin)),
     );
     ask_once(&network.client).expect("the service is there");
 
@@ -77,6 +89,26 @@ fn old_lsas(make: Make) {
     let detail = server.advertiser("ospf")["detail"].to_string();
     assert!(detail.contains("router ID"), "status names it: {detail}");
     drop(twin);
+}
+
+/// The headers of the Router-LSAs in an update.
+fn router_lsas(frame: &Frame) -> Vec<LsaHeader> {
+    let Message::Ospf(octets) = &frame.message else { return Vec::new() };
+    let datagram = Datagram {
+        source: frame.source,
+        source_port: 0,
+        destination: frame.destination,
+        hop_limit: frame.hop_limit,
+        payload: octets,
+    };
+    let Ok(received) = Packet::parse(&datagram, None) else {
+        return Vec::new();
+    };
+    let Body::LinkStateUpdate(lsas) = received.packet.body else {
+        return Vec::new();
+    };
+    let headers = lsas.into_iter().map(|lsa| lsa.header);
+    headers.filter(|header| header.key.kind == LsaType::ROUTER).collect()
 }
 
 /// Sequence number of `own`'s Router-LSA in the router's database; 0 if there is none.

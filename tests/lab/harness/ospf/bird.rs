@@ -22,11 +22,15 @@ pub(super) fn configuration(routing: &Routing) -> String {
             .to_owned(),
     );
     let static_routes: String = routing.externals.iter().map(static_route).collect();
-    if !static_routes.is_empty() {
+    let export = if static_routes.is_empty() {
+        // A stub area takes no router that could have routes from elsewhere.
+        "none"
+    } else {
         line(format!("protocol static {{ ipv6;{static_routes} }}"));
-    }
+        "where source = RTS_STATIC"
+    };
     line("protocol ospf v3 {".to_owned());
-    line("    ipv6 { import all; export where source = RTS_STATIC; };".to_owned());
+    line(format!("    ipv6 {{ import all; export {export}; }};"));
     line("    tick 1;".to_owned());
     line("    ecmp yes limit 16;".to_owned());
     for link in &routing.links {
