@@ -163,7 +163,6 @@ impl Ospf {
         };
         let before = neighbor.state;
         let after = before.after(event);
-        let starts_again = after == State::ExStart && matches!(event, Event::Mismatch | Event::BadRequest) && before > State::ExStart;
         if after == before {
             return after;
         }
@@ -176,14 +175,24 @@ impl Ospf {
             neighbor.replay = super::authentication::Replay::default();
         }
         let address = neighbor.address;
+        let interface = &self.setup.interface;
         if after == State::Full {
-            out.notice(Severity::Info, format!("ospf: neighbor {router} ({address}) is Full"));
-        } else if before == State::Full {
-            let why = if starts_again { "the exchange starts again" } else { reason(event) };
             out.notice(
-                Severity::Warning,
-                format!("ospf: neighbor {router} ({address}) is {}: {why}", after.name()),
+                Severity::Info,
+                format!("ospf: neighbor {router} ({address}) on {interface} is Full"),
             );
+        } else if before == State::Full {
+            let severity = if event == Event::Killed {
+                Severity::Info
+            } else {
+                Severity::Warning
+            };
+            let text = format!(
+                "ospf: neighbor {router} ({address}) on {interface} is {}: {}",
+                after.name(),
+                reason(event)
+            );
+            out.notice(severity, text);
         }
         if after == State::ExStart {
             self.start_exchange(router, now, out);
@@ -438,7 +447,7 @@ impl Ospf {
     fn detail(&self) -> String {
         let mut parts = Vec::new();
         match self.interface.state {
-            interface::State::Down => parts.push(format!("{} cannot be spoken on", self.setup.interface)),
+            interface::State::Down => parts.push("the link cannot be spoken on".to_owned()),
             _ if self.silent_until.is_some() => parts.push("silent, so that the routers forget this server".to_owned()),
             _ if self.neighbors.is_empty() => parts.push("no router is heard".to_owned()),
             _ => parts.extend(self.neighbors.iter().map(|one| {
@@ -462,7 +471,7 @@ impl Ospf {
             ));
         }
         parts.extend(self.complaints.lasting(self.ran).map(str::to_owned));
-        parts.join("; ")
+        format!("{}: {}", self.setup.interface, parts.join("; "))
     }
 }
 
@@ -470,7 +479,7 @@ fn reason(event: Event) -> &'static str {
     match event {
         Event::Inactive => "it was not heard for the dead interval",
         Event::OneWay => "it does not hear this server any more",
-        Event::Killed => "the link or an address has changed, or it is left",
+        Event::Killed => "left, because the link or an address has changed, a withdrawal must not wait, or this server stops",
         Event::AdjacencyWanted(_) => "it is no longer DR or BDR",
         Event::Mismatch | Event::BadRequest => "the exchange starts again",
         Event::Hello | Event::TwoWay(_) | Event::Negotiated | Event::Exchanged(_) | Event::Loaded => "it has gone on",
