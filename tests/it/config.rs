@@ -219,7 +219,7 @@ fn mistake_8_advertisers() {
       help: did you mean 'rotate'?
     c.toml:12:12: error: advertiser[0] speaks nd on this interface already
       help: keep one of them: two would answer each other
-    c.toml:13:1: error: advertiser[2].router-id: the router ID is missing
+    c.toml:13:1: error: the router ID is missing
       help: write router-id = "10.0.1.1" with a number that no other router or server of the network has
     c.toml:16:12: error: unknown protocol 'arp'
       help: known here: nd, ospf

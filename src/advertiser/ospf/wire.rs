@@ -10,7 +10,7 @@ pub mod lsa;
 mod names;
 mod octets;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::net::Ipv6Addr;
 

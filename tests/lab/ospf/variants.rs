@@ -76,12 +76,15 @@ fn assert_tells(router: &OspfRouter<'_>, server: &Server<'_>, kind: u16) {
     );
 }
 
+/// What is configured otherwise than on the router.
+type Change = fn(&mut Speaker);
+
 /// Servers that do not fit their router, each in another way; the router drops what they say without a word.
 pub(crate) fn ospf_what_does_not_fit_is_said() {
     let network = Network::new(4);
     let router = start_router(Make::Frr, &network, &Routing::on_the_link(1));
     network.hosts[3].namespace.run("ip", &["link", "set", "eth0", "mtu", "1400"]);
-    let misfits: [(fn(&mut Speaker), &str); 4] = [
+    let misfits: [(Change, &str); 4] = [
         (|speaker| (speaker.hello, speaker.dead) = ("2s", "8s"), "hello"),
         (|speaker| speaker.area = "0.0.0.5", "area"),
         (|speaker| (speaker.area, speaker.area_type) = ("0.0.0.0", "normal"), ""),

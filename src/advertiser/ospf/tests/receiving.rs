@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::bench::*;
 use crate::advertiser::Advertiser;
 use crate::advertiser::ospf::config::{AreaType, Config};
+use crate::advertiser::ospf::wire::tests::any_body;
 use crate::advertiser::ospf::wire::*;
 use crate::base::machine::{ChannelId, Datagram, Input};
 use crate::scheduler::Intent;
@@ -229,4 +232,32 @@ fn a_database_beyond_the_bound_still_leads_to_full() {
     bench.link(0, |link| link.mtu = 1_400);
     bench.link(0, |link| link.mtu = 1_500);
     bench.wait(12 * SECOND, |bench| bench.is_full() && bench.route() == [(1, 10)]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever a neighbour says, with the right checksum, at whatever stage: nothing panics, and what is owed goes out in packets that fit.
+    #[test]
+    fn no_neighbour_can_make_it_panic(bodies in prop::collection::vec(any_body(), 1..30), stage in 0..1_100_u64, pause in 0..3_000_u64) {
+        let mut bench = Bench::new(&[1], 9);
+        bench.start_all(Intent::Advertise);
+        bench.run(Duration::from_millis(stage));
+        bench.router_lives = false;
+        let (source, destination) = (bench.router.address, ALL_SPF_ROUTERS);
+        for body in bodies {
+            let body = match body {
+                Body::Hello(hello) => Body::Hello(Hello { hello_interval: 1, dead_interval: 4, options: Options::V6.with(Options::E), ..hello }),
+                Body::DatabaseDescription(description) => Body::DatabaseDescription(DatabaseDescription { mtu: 1_500, ..description }),
+                other => other,
+            };
+            let packet = Packet { router: RouterId(ROUTER), area: AreaId(0), instance: 0, body };
+            let payload = packet.emit(source, destination, None);
+            bench.deliver(source, destination, &payload);
+            bench.run(Duration::from_millis(pause / 10));
+        }
+        bench.decide(0, UNHEALTHY);
+        bench.run(Duration::from_secs(20));
+        bench.leave(0);
+    }
 }

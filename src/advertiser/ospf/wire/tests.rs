@@ -300,7 +300,7 @@ fn any_lsa() -> impl Strategy<Value = Lsa> {
     })
 }
 
-fn any_body() -> impl Strategy<Value = Body> {
+pub(in crate::advertiser::ospf) fn any_body() -> impl Strategy<Value = Body> {
     let headers = || prop::collection::vec(any_lsa().prop_map(|lsa| lsa.header), 0..5);
     let ids = prop::collection::vec(any::<u32>().prop_map(RouterId), 0..5);
     let hello = (any::<(u32, u8, u32, u32, u32)>(), 1..u16::MAX, ids).prop_flat_map(|(numbers, hello_interval, neighbors)| {
