@@ -97,6 +97,7 @@ fn trials() -> Vec<Trial> {
             claim_10_bird_authentication_in_a_stub_area,
             claim_10_frr_external_nssa_and_point_to_point,
             claim_10_bird_external_nssa_and_point_to_point,
+            claim_10_frr_beside_neighbor_discovery,
             ospf_what_does_not_fit_is_said,
             ospf_manual_configures_frr,
             ospf_manual_configures_bird;

@@ -57,7 +57,6 @@ fn withdraw(make: Make) {
     for server in &servers {
         router.wait_for_full(Speaker::plain().router_id(server.host), SOON);
     }
-    let_pass(CALM);
     first.host.set_service_address(true);
     network.router().wait_for_gateways(SOON, [first.link_local()]);
     let_pass(CALM);

@@ -32,6 +32,7 @@ const MARGIN: u32 = 3;
 /// What is promised with a router.
 struct Figures {
     start_to_route: Duration,
+    start_to_next_hops: Duration,
     withdrawal: Duration,
     withdrawal_after_a_change: Duration,
     main_killed: Duration,
@@ -44,14 +45,16 @@ impl Figures {
         match make {
             Make::Frr => Self {
                 start_to_route: millis(1_500),
+                start_to_next_hops: millis(1_500),
                 withdrawal: millis(50),
                 withdrawal_after_a_change: millis(100),
                 main_killed: millis(50),
                 all_killed: millis(4_200),
             },
             Make::Bird => Self {
+                start_to_route: millis(1_500),
                 // BIRD makes a new Network-LSA at most every 5 s (MinLSInterval), and each neighbour needs one.
-                start_to_route: millis(5_200),
+                start_to_next_hops: millis(5_200),
                 withdrawal: millis(1_200),
                 withdrawal_after_a_change: millis(1_200),
                 main_killed: millis(1_200),

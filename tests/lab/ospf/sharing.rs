@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Figures, SOON, assert_within, next_hops, start_router};
-use crate::harness::clock::{millis, now};
+use crate::harness::clock::{millis, now, wait_for_value};
 use crate::harness::figures;
 use crate::harness::flows::spread;
 use crate::harness::network::Network;
@@ -29,16 +29,22 @@ fn share_and_stop(make: Make) {
     let network = Network::new(3);
     let router = start_router(make, &network, &Routing::on_the_link(1));
     let figures = Figures::of(make);
-    let mut servers = Vec::new();
-    for host in &network.hosts {
-        let begin = now();
-        servers.push(Server::start(host, &Setup::ospf()));
-        router.wait_for_full(Speaker::plain().router_id(host), SOON);
-        let full = begin.elapsed();
-        network.router().wait_for_gateways(SOON, next_hops(&servers));
-        figures::print(&format!("{make}: start to Full"), format_args!("{:.0} ms", millis(full)));
-        assert_within(make, "start to route in the kernel", begin.elapsed(), figures.start_to_route);
-    }
+    let begin = now();
+    let mut servers = vec![Server::start(&network.hosts[0], &Setup::ospf())];
+    router.wait_for_full(Speaker::plain().router_id(servers[0].host), SOON);
+    let full = begin.elapsed();
+    network.router().wait_for_gateways(SOON, next_hops(&servers));
+    figures::print(&format!("{make}: start to Full"), format_args!("{:.0} ms", millis(full)));
+    assert_within(make, "start to route in the kernel", begin.elapsed(), figures.start_to_route);
+    let begin = now();
+    servers.extend(network.hosts[1..].iter().map(|host| Server::start(host, &Setup::ospf())));
+    network.router().wait_for_gateways(2 * SOON, next_hops(&servers));
+    assert_within(
+        make,
+        "two more, start to three next hops",
+        begin.elapsed(),
+        figures.start_to_next_hops,
+    );
 
     let shares = spread(&network.client, FLOWS);
     figures::print(&format!("{make}: {FLOWS} flows"), format_args!("{shares:.1?}"));
@@ -65,4 +71,31 @@ fn share_and_stop(make: Make) {
     let report = probe.stop();
     figures::print(&format!("{make}: {stops} stops and starts"), &report);
     assert_eq!((report.lost(), report.duplicates(), report.unexpected()), (0, 0, 0), "{report}");
+}
+
+/// Both ways of advertising under one decision: routes to both servers, and Neighbor Discovery with its one holder beside them.
+pub(crate) fn claim_10_frr_beside_neighbor_discovery() {
+    let network = Network::new(2);
+    let _router = start_router(Make::Frr, &network, &Routing::on_the_link(1));
+    let setup = Setup {
+        neighbor_discovery: true,
+        ..Setup::ospf()
+    };
+    let mut servers = Server::start_on_all(&network, &setup);
+    network.router().wait_for_gateways(SOON, next_hops(&servers));
+    let holds = |server: &Server<'_>| server.advertiser("nd")["state"] == "advertising";
+    let leaver = wait_for_value(SOON, "one holder in Neighbor Discovery", || servers.iter().position(holds));
+    let shares = spread(&network.client, FLOWS / 10);
+    assert_eq!(shares.len(), 2, "the router sends to both: {shares:?}");
+
+    let probe = Probe::start(&network.client, 1_000);
+    probe.wait_for_answered(500, SOON);
+    servers[leaver].terminate();
+    let status = servers[leaver].wait_for_exit(2 * SOON);
+    assert!(status.success(), "{status}");
+    network.router().wait_for_gateways(SOON, [servers[1 - leaver].link_local()]);
+    probe.wait_for_answered(500, SOON);
+    let report = probe.stop();
+    figures::print("FRR: stop with both advertisers", &report);
+    assert_eq!((report.lost(), report.unexpected()), (0, 0), "{report}");
 }

@@ -17,78 +17,63 @@ pub(crate) fn claim_10_bird_external_nssa_and_point_to_point() {
     variants(Make::Bird);
 }
 
+const AS_EXTERNAL: u16 = 0x4005;
+const NSSA: u16 = 0x2007;
+const INTRA_AREA_PREFIX: u16 = 0x2009;
+
 fn variants(make: Make) {
-    let plain = Routing::on_the_link(1);
-    let nssa = plain.clone().with_link(|link| (link.area, link.area_type) = (1, AreaType::Nssa));
-    let pair = plain.clone().with_link(|link| {
-        link.network = NetworkType::PointToPoint;
-        link.instance_id = 9;
+    externals(make);
+    let nssa = Routing::on_the_link(1).with_link(|link| (link.area, link.area_type) = (1, AreaType::Nssa));
+    let setup = Setup::ospf().with_speaker(|speaker| {
+        (speaker.area, speaker.area_type, speaker.lsa) = ("0.0.0.1", "nssa", "nssa");
     });
-    for (what, routing, speaker, kind) in [
-        (
-            "e1",
-            &plain,
-            Speaker {
-                lsa: "e1",
-                ..Speaker::plain()
-            },
-            0x4005,
-        ),
-        (
-            "e2",
-            &plain,
-            Speaker {
-                lsa: "e2",
-                ..Speaker::plain()
-            },
-            0x4005,
-        ),
-        (
-            "nssa",
-            &nssa,
-            Speaker {
-                lsa: "nssa",
-                area: "0.0.0.1",
-                area_type: "nssa",
-                ..Speaker::plain()
-            },
-            0x2007,
-        ),
-        (
-            "point-to-point",
-            &pair,
-            Speaker {
-                network: "point-to-point",
-                instance_id: 9,
-                ..Speaker::plain()
-            },
-            0x2009,
-        ),
-    ] {
-        let network = Network::new(1);
-        let router = if what == "point-to-point" {
-            OspfRouter::start(make, &network.router().namespace, routing)
-        } else {
-            start_router(make, &network, routing)
-        };
-        let setup = Setup {
-            ospf: Some(speaker),
-            ..Setup::ospf()
-        };
-        let mut server = Server::start(&network.hosts[0], &setup);
-        let own = Speaker::plain().router_id(server.host);
-        router.wait_for_full(own, SOON);
-        network.router().wait_for_gateways(SOON, [server.link_local()]);
-        assert!(
-            router.database_of(own).iter().any(|lsa| lsa.kind == kind),
-            "{what}: {:?}",
-            router.database_of(own)
-        );
-        ask_once(&network.client).expect("the service is there");
-        server.terminate();
-        network.router().wait_for_gateways(SOON, []);
-        server.wait_for_exit(SOON);
+    one_server(make, &nssa, &setup, NSSA);
+    let pair = Routing::on_the_link(1).with_link(|link| (link.network, link.instance_id) = (NetworkType::PointToPoint, 9));
+    let setup = Setup::ospf().with_speaker(|speaker| (speaker.network, speaker.instance_id) = ("point-to-point", 9));
+    one_server(make, &pair, &setup, INTRA_AREA_PREFIX);
+}
+
+/// Two AS-External-LSAs: metric type 1 is preferred, type 2 is what remains.
+fn externals(make: Make) {
+    let network = Network::new(2);
+    let router = start_router(make, &network, &Routing::on_the_link(1));
+    let setup = |lsa| Setup::ospf().with_speaker(|speaker| speaker.lsa = lsa);
+    let second = Server::start(&network.hosts[1], &setup("e2"));
+    network.router().wait_for_gateways(SOON, [second.link_local()]);
+    let mut first = Server::start(&network.hosts[0], &setup("e1"));
+    network.router().wait_for_gateways(SOON, [first.link_local()]);
+    for server in [&first, &second] {
+        assert_tells(&router, server, AS_EXTERNAL);
     }
+    ask_once(&network.client).expect("the service is there");
+    first.terminate();
+    network.router().wait_for_gateways(SOON, [second.link_local()]);
+    first.wait_for_exit(SOON);
+}
+
+fn one_server(make: Make, routing: &Routing, setup: &Setup, kind: u16) {
+    let network = Network::new(1);
+    let router = match routing.links[0].network {
+        NetworkType::Broadcast => start_router(make, &network, routing),
+        NetworkType::PointToPoint => OspfRouter::start(make, &network.router().namespace, routing),
+    };
+    let mut server = Server::start(&network.hosts[0], setup);
+    network.router().wait_for_gateways(SOON, [server.link_local()]);
+    assert_tells(&router, &server, kind);
+    ask_once(&network.client).expect("the service is there");
+    server.terminate();
+    network.router().wait_for_gateways(SOON, []);
+    server.wait_for_exit(SOON);
+}
+
+#[track_caller]
+fn assert_tells(router: &OspfRouter<'_>, server: &Server<'_>, kind: u16) {
+    let told = router.database_of(Speaker::plain().router_id(server.host));
+    assert!(
+        told.iter().any(|lsa| lsa.kind == kind),
+        "no LSA {kind:04x} of {}: {told:?}",
+        server.identity
+    );
 }
 
 /// What is configured otherwise than on the router.
