@@ -196,11 +196,7 @@ impl Ospf {
             return Verdict::Silent;
         }
         let here = self.held(&header.key, now);
-        let is_loading = self
-            .neighbors
-            .iter()
-            .any(|one| matches!(one.state, State::Exchange | State::Loading));
-        if header.is_max_age() && here.is_none() && !is_loading {
+        if header.is_max_age() && here.is_none() && !self.is_loading() {
             return Verdict::Acknowledge(header);
         }
         match here.map_or(Ordering::Greater, |here| header.compare(&here)) {
@@ -208,6 +204,7 @@ impl Ospf {
             Ordering::Equal => self.take_again(router, header),
             Ordering::Less if self.neighbor(router).is_some_and(|one| one.requests.contains_key(&header.key)) => Verdict::BadRequest,
             Ordering::Less if here.is_some_and(|here| here.is_max_age() && here.sequence == SequenceNumber::MAX) => Verdict::Silent,
+            Ordering::Less if here.is_some_and(|here| self.outlives(&here)) => self.take(lsa, now),
             Ordering::Less => {
                 back.extend(self.send_back(&header.key, now));
                 Verdict::Silent
@@ -240,10 +237,25 @@ impl Ospf {
         }
         if is_own {
             self.origination.adopt(lsa, now);
+        } else if header.is_max_age() && !self.is_loading() {
+            self.database.remove(&header.key);
         } else {
             self.database.install(lsa, now);
         }
         Verdict::Acknowledge(header)
+    }
+
+    /// While a neighbour is asked for its database, withdrawn LSAs are kept (§14).
+    fn is_loading(&self) -> bool {
+        self.neighbors
+            .iter()
+            .any(|one| matches!(one.state, State::Exchange | State::Loading))
+    }
+
+    /// True if an older instance than the withdrawn one that is here is a new life of the LSA. Another router's is never held against
+    /// it: a copy sent back would withdraw what its restarted originator has just said.
+    fn outlives(&self, here: &LsaHeader) -> bool {
+        here.is_max_age() && here.key.router != self.sender.router
     }
 
     /// The instance that is here: an acknowledgment, if it was sent to this neighbour.

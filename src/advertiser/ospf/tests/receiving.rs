@@ -261,3 +261,41 @@ proptest! {
         bench.leave(0);
     }
 }
+
+/// Another server's route is withdrawn, its numbers are forgotten, and it starts again with the first one, all within a few seconds.
+#[test]
+fn anothers_withdrawn_lsa_is_not_held_against_its_next_life() {
+    let mut bench = Bench::new(&[1], 21);
+    bench.start_all(Intent::Advertise);
+    bench.wait(3 * SECOND, |bench| bench.route() == [(1, 10)]);
+    let key = LsaKey {
+        kind: LsaType::INTRA_AREA_PREFIX,
+        id: 1,
+        router: RouterId(9),
+    };
+    let instance = |number, age| {
+        let content = Content::IntraAreaPrefix(lsa::IntraAreaPrefix {
+            attached_to: lsa::Attachment {
+                kind: LsaType::ROUTER,
+                id: 0,
+                router: key.router,
+            },
+            prefixes: Vec::new(),
+        });
+        Lsa::new(key, SequenceNumber(number), age, &content)
+    };
+    for (number, age) in [(5, 0), (6, lsa::MAX_AGE), (1, 0)] {
+        bench.router.echo(instance(number, age));
+        bench.run(2 * SECOND);
+    }
+    let held = bench.machine(0).database.header(&key, bench.now).map(|header| header.sequence);
+    assert_eq!(held, Some(SequenceNumber(1)));
+    let said = bench.sent.iter().filter_map(|(_, _, body)| match body {
+        Body::LinkStateUpdate(lsas) => Some(lsas),
+        _ => None,
+    });
+    assert!(
+        said.flatten().all(|lsa| lsa.header.key.router == RouterId(1)),
+        "nothing of another router is said"
+    );
+}
