@@ -76,6 +76,14 @@ pub(super) fn check(config: &Config, base: &Path, problems: &mut Vec<Problem>) -
         ..config.peers.clone()
     };
     check_peers_key(&peers.key_file, problems);
+    let advertisers: Vec<AdvertiserConfig> = config.advertiser.iter().map(|advertiser| with_base(advertiser, base)).collect();
+    for (index, advertiser) in advertisers.iter().enumerate() {
+        if let AdvertiserConfig::Ospf(ospf) = advertiser
+            && let Some(authentication) = &ospf.authentication
+        {
+            check_ospf_key(&format!("advertiser[{index}]"), authentication, problems);
+        }
+    }
     if !problems.is_empty() {
         return None;
     }
@@ -86,7 +94,7 @@ pub(super) fn check(config: &Config, base: &Path, problems: &mut Vec<Problem>) -
         service: service.flatten(),
         scheduler: config.scheduler.clone(),
         peers,
-        advertisers: config.advertiser.iter().map(|advertiser| with_base(advertiser, base)).collect(),
+        advertisers,
         state_directory: resolve(base, &config.state.directory),
         control_socket: resolve(base, &config.control.socket).unwrap_or_else(|| config.control.socket()),
         web,
@@ -217,6 +225,22 @@ fn check_peers_key(file: &Path, problems: &mut Vec<Problem>) {
     };
     let cure = "name a file that this user may read, with the same secret text at all peers: `openssl rand -hex 32` makes one";
     problems.push(Problem::new("peers.key-file", fault, cure));
+}
+
+fn check_ospf_key(key: &str, authentication: &ospf::config::Authentication, problems: &mut Vec<Problem>) {
+    let (file, longest) = (&authentication.key_file, authentication.algorithm.longest_secret());
+    if file.as_os_str().is_empty() {
+        return;
+    }
+    let fault = match files::read(file).map(|octets| octets.trim_ascii().len()) {
+        Ok(length) if (1..=longest).contains(&length) => return,
+        Ok(length) => format!("{} has a key of {length} octets", file.display()),
+        Err(error) => error.to_string(),
+    };
+    let cure = format!(
+        "name a file that this user may read, with the routers' key: 1 to {longest} octets, longer ones are not used alike by all routers"
+    );
+    problems.push(Problem::new(format!("{key}.authentication.key-file"), fault, cure));
 }
 
 /// An address that cannot be one is told by `[service]`; taking it out of `[dns]` would not help.

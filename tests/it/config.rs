@@ -404,6 +404,28 @@ fn a_key_for_peers_that_is_none_is_refused() {
 }
 
 #[test]
+fn a_key_for_routers_that_is_none_or_too_long_is_refused() {
+    let folder = folder();
+    let ospf = with(
+        "protocol = \"nd\"",
+        "protocol = \"ospf\"\nrouter-id = \"10.0.1.1\"\nauthentication = { key-id = 1, key-file = \"key\" }",
+    );
+    let told = || check(&folder, &ospf, &[]).map(drop).map_err(|refused| refused.to_string());
+    let missing = told().unwrap_err();
+    assert!(missing.contains("c.toml:11:") && missing.contains("key: "), "{missing}");
+    for (key, text) in [
+        (String::from(" \n"), "has a key of 0 octets"),
+        ("k".repeat(31), "has a key of 31 octets"),
+    ] {
+        fs::write(folder.path().join("key"), key).unwrap();
+        let refused = told().unwrap_err();
+        assert!(refused.contains(text) && refused.contains("1 to 30"), "{refused}");
+    }
+    fs::write(folder.path().join("key"), "k".repeat(30) + "\n").unwrap();
+    told().unwrap();
+}
+
+#[test]
 fn encryption_needs_addresses_a_certificate_and_its_key() {
     assert_snapshot!(faults_of(&with("[zones]", r#"[dns]
 tls-listen = ["[::1]:5300", "[2001:db8:5::53]:53", "[2001:db8:5::53]:853"]

@@ -58,11 +58,11 @@ impl Complaints {
             return;
         };
         known.seen = now;
+        known.text.clone_from(&text);
         if now.since(known.said) < SILENCE {
             return;
         }
         known.said = now;
-        known.text.clone_from(&text);
         out.notice(Severity::Warning, format!("ospf: {text}"));
     }
 
@@ -99,6 +99,18 @@ mod tests {
         assert_eq!(out.drain().count(), 1);
         complaints.sweep(Timestamp::from_secs(800));
         assert!(complaints.0.is_empty());
+    }
+
+    #[test]
+    fn status_has_what_is_seen_now_though_the_log_has_heard_enough() {
+        let (mut complaints, mut out) = (Complaints::default(), Outbox::new());
+        for (second, text) in [(0, "hello interval of 10 s"), (1, "hello interval of 5 s")] {
+            let at = Timestamp::from_secs(second);
+            complaints.complain(Misfit::HelloInterval, Ipv6Addr::LOCALHOST, text.to_owned(), at, &mut out);
+        }
+        assert_eq!(out.drain().count(), 1);
+        let lasting: Vec<_> = complaints.lasting(Timestamp::from_secs(1)).collect();
+        assert_eq!(lasting, ["hello interval of 5 s"]);
     }
 
     #[test]

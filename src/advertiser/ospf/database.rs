@@ -79,6 +79,11 @@ impl Database {
         }
     }
 
+    /// How much is kept.
+    pub(super) const fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
     /// The header of an LSA at its present age.
     pub(super) fn header(&self, key: &LsaKey, now: Timestamp) -> Option<LsaHeader> {
         let entry = self.entries.get(key)?;

@@ -3,7 +3,7 @@
 //! The master (the higher router ID) numbers the descriptions and repeats them; the slave answers each once, and again when it
 //! is repeated. What the other has and we have not is asked for while the exchange goes on.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::machine::Ospf;
@@ -20,8 +20,6 @@ const REPEAT: Duration = Duration::from_secs(2);
 const SHORTLY: Duration = Duration::from_millis(100);
 /// LSAs that are asked for at a time.
 const REQUESTS_AT_A_TIME: usize = 64;
-/// What is asked for all in all: a neighbour that describes more is taken not to be serious.
-const MOST_REQUESTS: usize = 100_000;
 
 /// What tells a repeated description from a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -250,12 +248,12 @@ impl Ospf {
             .collect();
         let room = (self.sender.room() - DESCRIPTION_FIXED) / HEADER;
         let (options, mtu) = (self.options(), self.mtu());
+        // What would not be kept need not be asked for, whoever describes it.
+        let asked: usize = self.neighbors.iter().map(|one| one.requests.len()).sum();
+        let more = self.database.bounds().headers.saturating_sub(asked);
         let Some(neighbor) = self.neighbor(router) else { return };
-        for header in missing {
-            if neighbor.requests.len() < MOST_REQUESTS {
-                neighbor.requests.insert(header.key, header);
-            }
-        }
+        let missing = missing.into_iter().take(more);
+        neighbor.requests.extend(missing.map(|header| (header.key, header)));
         let exchange = &mut neighbor.exchange;
         exchange.received = Some(Seen::of(&description));
         let said_all = exchange.summary.is_empty() && exchange.sent.as_ref().is_some_and(|(sent, _)| !sent.more);
@@ -347,6 +345,8 @@ impl Ospf {
             self.dropped.count("request-too-early");
             return;
         }
+        // An LSA that is named again and again would make one packet ask for thousands.
+        let keys: BTreeSet<LsaKey> = keys.iter().copied().collect();
         let lsas: Vec<_> = keys.iter().map_while(|key| self.lsa(key, now)).collect();
         if lsas.len() < keys.len() {
             self.dropped.count("bad-request");

@@ -58,6 +58,8 @@ pub struct Ospf {
     pub(super) complaints: Complaints,
     pub(super) dropped: Tally,
     pub(super) decision: Option<Decision>,
+    /// Since when the decision is idle standby.
+    pub(super) silent_since: Option<Timestamp>,
     pub(super) random: Random,
     /// Neighbours are left until then.
     pub(super) silent_until: Option<Timestamp>,
@@ -100,6 +102,7 @@ impl Ospf {
             complaints: Complaints::default(),
             dropped: Tally::default(),
             decision: None,
+            silent_since: None,
             random: Random::seeded(setup.seed),
             silent_until: None,
             lonely_hellos: Vec::new(),
@@ -511,6 +514,7 @@ impl Advertiser for Ospf {
     fn apply(&mut self, decision: &Decision, now: Timestamp, out: &mut Outbox) {
         self.notice_stall(now, out);
         self.decision = Some(decision.clone());
+        self.silent_since = (decision.intent == Intent::Silent).then(|| self.silent_since.unwrap_or(now));
         self.run(now, out);
     }
 

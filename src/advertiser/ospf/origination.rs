@@ -369,10 +369,16 @@ impl Ospf {
             Intent::Withdraw(_) => None,
             Intent::Advertise => Some(self.cost_of(decision.class)),
             Intent::Silent => match self.setup.config.standby {
-                Standby::Withdraw if self.another_serves(now) => None,
+                Standby::Withdraw if self.has_said_last_resort(now) && self.another_serves(now) => None,
                 Standby::Withdraw | Standby::LastResort => Some(self.cost_of(CostClass::LastResort)),
             },
         }
+    }
+
+    /// The others have heard by now that this server is idle. Two that go idle at once would each take the other's old LSA for a
+    /// server that is awake, and no route would be left that a query could wake anybody by.
+    fn has_said_last_resort(&self, now: Timestamp) -> bool {
+        self.silent_since.is_some_and(|since| now.since(since) >= LEAST_INTERVAL)
     }
 
     fn cost_of(&self, class: CostClass) -> u16 {

@@ -9,7 +9,7 @@ use crate::advertiser::Advertiser;
 use crate::advertiser::ospf::config::{AreaType, Config};
 use crate::advertiser::ospf::wire::tests::any_body;
 use crate::advertiser::ospf::wire::*;
-use crate::base::machine::{ChannelId, Datagram, Input};
+use crate::base::machine::{ChannelId, Datagram, Input, Outbox};
 use crate::scheduler::Intent;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -298,4 +298,73 @@ fn anothers_withdrawn_lsa_is_not_held_against_its_next_life() {
         said.flatten().all(|lsa| lsa.header.key.router == RouterId(1)),
         "nothing of another router is said"
     );
+}
+
+/// Anybody on the link can be a neighbour, and describe what it has not.
+#[test]
+fn no_more_is_asked_for_than_is_kept_however_many_describe_it() {
+    use crate::advertiser::ospf::database::Bounds;
+    use crate::advertiser::ospf::neighbor::{Neighbor, State};
+    use crate::advertiser::ospf::{Ospf, Setup};
+    let mut bench = Bench::new(&[1], 9);
+    bench.start_all(Intent::Advertise);
+    let setup: Setup = bench.machine(0).setup.clone();
+    let bounds = Bounds {
+        headers: 40,
+        ..Bounds::default()
+    };
+    let mut machine = Ospf::bounded(setup, bounds);
+    let mut out = Outbox::new();
+    for router in [50, 51].map(RouterId) {
+        let mut neighbor = Neighbor::new(router, "fe80::99".parse().unwrap(), bench.now);
+        neighbor.state = State::Exchange;
+        machine.neighbors.push(neighbor);
+        let header = |id| {
+            let kind = LsaType(0x2003);
+            Lsa::new(
+                LsaKey { kind, id, router },
+                SequenceNumber::INITIAL,
+                0,
+                &Content::Opaque(vec![0; 12]),
+            )
+            .header
+        };
+        let description = DatabaseDescription {
+            options: Options::default(),
+            mtu: 1_500,
+            init: false,
+            more: true,
+            master: true,
+            sequence: 1,
+            headers: (0..30).map(header).collect(),
+        };
+        machine.receive_description(router, description, bench.now, &mut out);
+    }
+    let asked: Vec<usize> = machine.neighbors.iter().map(|one| one.requests.len()).collect();
+    assert_eq!(asked, [30, 10]);
+}
+
+#[test]
+fn an_lsa_that_is_asked_for_several_times_is_sent_once() {
+    let mut bench = Bench::new(&[1], 10);
+    bench.start_all(Intent::Advertise);
+    bench.wait(3 * SECOND, |bench| bench.route() == [(1, 10)]);
+    bench.run(3 * SECOND);
+    let (router, server) = (bench.router.address, "fe80::1".parse().unwrap());
+    let packet = Packet {
+        router: RouterId(ROUTER),
+        area: AreaId(0),
+        instance: 0,
+        body: Body::LinkStateRequest(vec![bench.machine(0).router_key(); 50]),
+    };
+    let from = bench.sent.len();
+    bench.deliver(router, server, &packet.emit(router, server, None));
+    let sent: Vec<usize> = bench.sent[from..]
+        .iter()
+        .filter_map(|(_, _, body)| match body {
+            Body::LinkStateUpdate(lsas) => Some(lsas.len()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(sent, [1]);
 }
