@@ -146,9 +146,8 @@ fn claim_7_idle_standby_is_the_last_resort() {
     bench.wait(2 * SECOND, |bench| bench.route() == [(1, 10), (200, 10)]);
 }
 
-#[test]
-fn somebody_remains_whom_a_query_can_wake() {
-    let mut bench = Bench::new(&[], 10);
+fn two_that_withdraw_when_idle(seed: u64) -> Bench {
+    let mut bench = Bench::new(&[], seed);
     for id in [1, 200] {
         let standby = Standby::Withdraw;
         bench.add(Config { standby, ..config(id) }, None);
@@ -156,6 +155,12 @@ fn somebody_remains_whom_a_query_can_wake() {
     bench.start_all(Intent::Advertise);
     bench.wait(3 * SECOND, |bench| bench.is_full() && bench.route().len() == 2);
     bench.run(3 * SECOND);
+    bench
+}
+
+#[test]
+fn somebody_remains_whom_a_query_can_wake() {
+    let mut bench = two_that_withdraw_when_idle(10);
     bench.decide(0, Intent::Silent);
     bench.wait(SOON, |bench| bench.route() == [(1, LAST_RESORT), (200, 10)]);
     bench.wait(7 * SECOND, |bench| bench.route() == [(200, 10)]);
@@ -174,14 +179,7 @@ fn somebody_remains_whom_a_query_can_wake() {
 /// Each sees the other's old LSA, which does not say yet that it is idle too.
 #[test]
 fn two_that_go_idle_at_once_leave_no_moment_without_a_route() {
-    let mut bench = Bench::new(&[], 11);
-    for id in [1, 200] {
-        let standby = Standby::Withdraw;
-        bench.add(Config { standby, ..config(id) }, None);
-    }
-    bench.start_all(Intent::Advertise);
-    bench.wait(3 * SECOND, |bench| bench.is_full() && bench.route().len() == 2);
-    bench.run(3 * SECOND);
+    let mut bench = two_that_withdraw_when_idle(11);
     bench.decide(0, Intent::Silent);
     bench.decide(1, Intent::Silent);
     for _ in 0..6_000 {
