@@ -449,6 +449,7 @@ fn key_of(peer: &Peer) -> ServerKey {
 fn same_but_for_load(one: &Statement, other: &Statement) -> bool {
     let other = Statement {
         load: one.load,
+        recent_load: one.recent_load,
         offered: one.offered,
         capacity: one.capacity,
         ..other.clone()
