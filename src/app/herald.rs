@@ -272,7 +272,7 @@ impl Herald {
                 tracing::debug!(decision = self.standing.decision, from = ?before.state, to = ?self.standing.state, reason = %self.standing.reason, "decided");
             }
             self.tell_inflow(now);
-            self.tell_advertisers(self.standing.decision(seen.load, self.parts.identity.weight), now);
+            self.tell_advertisers(self.standing.decision(&seen, self.parts.identity.weight), now);
         }
         self.speak(now);
     }

@@ -89,6 +89,8 @@ pub struct Figures {
     pub offered: f64,
     /// Share of the capacity in use: 0 to 1 and above.
     pub load: f64,
+    /// The same over the last second or two.
+    pub recent_load: f64,
     /// Share of their time that the busiest workers work: 0 to 1.
     pub busy: f64,
     /// Queries a second that this server can take, configured or learned.
@@ -152,6 +154,7 @@ impl Monitor {
             other_holder: context.other_holder,
             order: context.order,
             load: permille(figures.load),
+            recent_load: permille(figures.recent_load),
             offered: whole(figures.offered),
             capacity: figures.capacity.map_or(0, whole),
             cpu: permille(figures.system.cpu),
@@ -184,6 +187,7 @@ impl Monitor {
         self.meter.update(Inflow { read, dropped }, &work, now);
         self.figures.offered = self.meter.offered();
         self.figures.load = self.meter.load();
+        self.figures.recent_load = self.meter.recent_load();
         self.figures.busy = self.meter.busy();
         self.figures.capacity = self.meter.capacity();
         self.figures.queue_drops = dropped;

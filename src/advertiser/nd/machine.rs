@@ -168,6 +168,7 @@ impl NeighborDiscovery {
             class: decision.map_or(0, |decision| decision.class as u8),
             weight: decision.map_or(0, |decision| decision.weight),
             load: decision.map_or(0, |decision| decision.load),
+            recent_load: decision.map(|decision| decision.recent_load),
             health: decision.map_or(0, |decision| decision.health),
             term: self.told_term(),
             identity: self.setup.identity,

@@ -95,13 +95,15 @@ fn a_change_is_said_at_once_and_load_waits_for_the_interval() {
 
     let busy = Statement {
         load: 500,
+        recent_load: Some(600),
         offered: 1_000,
         ..standby()
     };
     peers.say(busy.clone(), at(100), &mut out);
     assert!(out.outputs().is_empty());
     peers.handle(Input::Tick, at(300), &mut out);
-    assert_eq!(said(&mut out, None)[0].statement.load, 500);
+    let told = &said(&mut out, None)[0].statement;
+    assert_eq!((told.load, told.recent_load), (500, Some(600)));
 
     peers.say(Statement { holder: true, ..busy }, at(310), &mut out);
     let message = &said(&mut out, None)[0];
