@@ -125,7 +125,9 @@ impl RouterLoop {
                 if let Some(channel) = side.channel_of(handle) {
                     side.machine.handle(Input::Datagram(channel, datagram), now, outbox);
                     outputs.extend(outbox.drain().map(|output| (Speaker::Side, output)));
-                } else if let Some((line, channel)) = peers.as_mut().and_then(|line| Some(line).zip(line_channel(line, handle))) {
+                } else if let Some(line) = peers.as_mut()
+                    && let Some(channel) = line.channel_of(handle)
+                {
                     line.machine.handle(Input::Datagram(channel, datagram), now, outbox);
                     outputs.extend(outbox.drain().map(|output| (Speaker::Peers, output)));
                 }

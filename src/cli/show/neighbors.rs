@@ -51,10 +51,9 @@ pub(in crate::cli) fn neighbors(neighbors: &Neighbors) -> String {
 }
 
 fn entry_line(entry: &Entry) -> String {
-    let address = entry.address.map_or_else(|| "-".to_owned(), |address| address.to_string());
     let link_layer = entry.link_layer.as_ref().map_or_else(String::new, |address| format!(" {address}"));
     let discarded = causes(&entry.discarded);
-    format!("{address} is {}{link_layer}; discarded: {discarded}\n", entry.state)
+    format!("{} is {}{link_layer}; discarded: {discarded}\n", entry.address, entry.state)
 }
 
 fn member_row(member: &Member) -> [String; 10] {
@@ -67,7 +66,7 @@ fn member_row(member: &Member) -> [String; 10] {
     [
         or_dash(Some(member.identity.clone()).filter(|identity| !identity.is_empty())),
         member.link_layer.clone(),
-        or_dash(member.gateway.map(|gateway| gateway.to_string())),
+        member.gateway.to_string(),
         if member.on_link {
             member.state.clone()
         } else {
@@ -77,7 +76,7 @@ fn member_row(member: &Member) -> [String; 10] {
         percent(member.share),
         percent(member.connections_share),
         or_dash(member.load.map(percent)),
-        format!("{} ms ago", member.last_heard_ms),
+        or_dash(member.last_heard_ms.map(|age| format!("{age} ms ago"))),
         if member.signed { "yes" } else { "no" }.to_owned(),
     ]
 }
@@ -96,17 +95,19 @@ mod tests {
         Member {
             identity: identity.to_owned(),
             link_layer: "02:00:00:00:00:01".to_owned(),
-            gateway: Some("fe80::1".parse().unwrap()),
+            gateway: "fe80::1".parse().unwrap(),
             state: "active".to_owned(),
+            says: Some("active".to_owned()),
             weight,
             effective_weight,
             share,
             connections_share: share,
             load: Some(0.314),
-            last_heard_ms: 120,
+            last_heard_ms: Some(120),
             signed: true,
             on_link: true,
             advertisements: 7,
+            messages: 9,
         }
     }
 
@@ -124,12 +125,14 @@ mod tests {
             policy: "weighted".to_owned(),
             group: "split".to_owned(),
             services: vec![Entry {
-                address: Some("2001:db8:5::53".parse().unwrap()),
+                address: "2001:db8:5::53".parse().unwrap(),
                 state: "reachable".to_owned(),
                 link_layer: Some("02:00:00:00:00:01".to_owned()),
+                moves: 0,
                 members: vec![member("s1", 100, 87.5, 0.5), stranger],
                 discarded: BTreeMap::from([("unchanged".to_owned(), 12)]),
             }],
+            solicitations: 1,
             dropped: BTreeMap::from([("hop-limit".to_owned(), 3)]),
             peer_messages: Some(PeerMessages {
                 received: 28,
