@@ -25,6 +25,8 @@ use crate::base::machine::{ChannelId, Event, Input, Machine, Outbox, Output, Sev
 use crate::base::peer::PeerState;
 use crate::base::time::{Timestamp, earliest};
 use crate::control::Reply;
+use crate::dns::counters::Drop;
+use crate::dns::server::Usher;
 use crate::dns::server::encrypted::Certificates;
 use crate::io::clock;
 use crate::io::driver::{Driver, Handle, Ready, Token};
@@ -69,6 +71,8 @@ pub(super) struct Parts {
     pub(super) zones: Arc<ZoneKeeper>,
     pub(super) reload: Arc<Reload>,
     pub(super) certificates: Option<Arc<Certificates>>,
+    /// Ends the connections of a server that drains.
+    pub(super) usher: Usher,
     pub(super) policy: Policy,
     pub(super) drain_timeout: Duration,
     pub(super) identity: Identity,
@@ -168,6 +172,10 @@ impl Herald {
             queries: figures.inflow,
             refused: total.refused,
             dropped: udp_drops(&addresses),
+            late: total.drops[Drop::Closed as usize],
+            opened: total.connections_opened,
+            closed: total.connections_closed,
+            broken: total.connections_broken,
         }
     }
 
@@ -391,8 +399,7 @@ impl Herald {
                 Ok(Some(Asked::Stop(_))) if self.order == Order::Stop => self.stop_at_once = true,
                 Ok(Some(Asked::Stop(_))) => {
                     self.order = Order::Stop;
-                    self.drain = Some(Drain::begin(clock::now(), self.parts.drain_timeout, self.tally()));
-                    self.look_now();
+                    self.begin_drain(self.parts.drain_timeout);
                 }
                 Ok(Some(Asked::Reload)) => self.parts.reload.hang_up(),
                 Ok(Some(Asked::ChildEnded | Asked::Ready)) => {}
@@ -405,19 +412,30 @@ impl Herald {
         }
     }
 
+    /// Queries are no longer wanted; connections are to end.
+    pub(super) fn begin_drain(&mut self, timeout: Duration) {
+        self.drain = Some(Drain::begin(clock::now(), timeout, self.tally()));
+        self.parts.usher.ask_to_leave();
+        self.look_now();
+    }
+
     /// The receipt of a stop that is over. A drain that is over is answered, and the server goes on draining.
     fn end_of_drain(&mut self, now: Timestamp) -> Option<Receipt> {
         let withdrawn = self.parts.advertisers.iter().all(|line| line.machine.is_withdrawn());
         let last_inflow = self.parts.monitor.last_inflow();
+        let connections = self.parts.monitor.figures().connections;
         let drain = self.drain.as_mut()?;
         let outcome = if self.stop_at_once {
             Outcome::CutShort
-        } else if self.parts.advertisers.is_empty() {
+        } else if self.parts.advertisers.is_empty() && connections == 0 {
             // Nothing ever pointed here.
             Outcome::Quiet
         } else {
-            drain.outcome(now, withdrawn, last_inflow)?
+            drain.outcome(now, withdrawn, last_inflow, connections)?
         };
+        if outcome == Outcome::TimedOut {
+            self.parts.usher.send_away();
+        }
         let drain = self.drain.take()?;
         let receipt = drain.receipt(now, outcome, self.tally(), last_inflow);
         if self.order == Order::Stop {

@@ -285,6 +285,7 @@ fn start(
         zones,
         reload: Arc::clone(&reload),
         certificates: certificates.clone(),
+        usher: service.usher(),
         policy: Policy {
             // Without a service nothing is advertised, and there is nothing to be silent about.
             standby_after: settings

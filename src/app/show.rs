@@ -95,6 +95,12 @@ impl Herald {
                 .zip(total.cookies)
                 .collect(),
             inflow: figures.inflow,
+            connections_open: figures.connections,
+            connections: vec![
+                ("opened", total.connections_opened),
+                ("closed", total.connections_closed),
+                ("broken", total.connections_broken),
+            ],
             answers_sent: total.accepted,
             answers_unsent: total.refused,
             answers_truncated: total.truncated,

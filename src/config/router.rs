@@ -54,7 +54,9 @@ impl Config {
 
     /// Checks every part and the parts against one another. Relative paths are taken from `base`.
     pub(super) fn check(&self, base: &Path, problems: &mut Vec<Problem>) -> Option<RouterSettings> {
-        problems.extend(check_interface("router.interface", &self.router.interface).err());
+        if !self.router.interface.is_empty() {
+            problems.extend(check_interface("router.interface", &self.router.interface).err());
+        }
         let services = self.router.check("router", problems);
         self.peers.check("peers", problems);
         self.check_together(problems);

@@ -81,6 +81,8 @@ pub struct Figures {
     pub counts: Snapshot,
     /// Queries to service addresses from others, since the start.
     pub inflow: u64,
+    /// Connections to service addresses from others that are open.
+    pub connections: u64,
     /// Queries without our own probes, since the start.
     pub queries: u64,
     /// Queries a second without our own probes, smoothed.
@@ -170,6 +172,7 @@ impl Monitor {
         let queries = total.queries.saturating_sub(self.probe.answered()).max(self.figures.queries);
         self.queries.update(queries, now);
         self.figures.inflow = total.from_others;
+        self.figures.connections = total.connections_open();
         self.figures.queries = queries;
         self.figures.queries_per_second = self.queries.per_second();
         if now >= self.next_sample {

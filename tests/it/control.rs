@@ -107,6 +107,8 @@ fn measurements(state: State) -> Measurements {
         answers_truncated: 1,
         decisions: 3,
         inflow: 5,
+        connections_open: 3,
+        connections: vec![("opened", 9), ("closed", 5), ("broken", 1)],
         busy: 0.25,
         queue_drops: 6,
         memory: 1 << 20,
@@ -339,6 +341,10 @@ fn metrics_begin_with_the_program_s_name() {
     heraldns_resident_memory_bytes 1048576
     heraldns_route_cost{protocol="nd"} 20.0
     heraldns_service_advertised{address="2001:db8:5::53"} 1.0
+    heraldns_service_connections_open 3
+    heraldns_service_connections_total{event="broken"} 1
+    heraldns_service_connections_total{event="closed"} 5
+    heraldns_service_connections_total{event="opened"} 9
     heraldns_service_holder{address="2001:db8:5::53"} 1.0
     heraldns_service_queries_total 5
     heraldns_state{state="active"} 1.0

@@ -92,8 +92,8 @@ fn run(settings: &RouterSettings, keep: bool) -> Result<(), RouterError> {
     if keep {
         tracing::info!("stopped; the kernel goes on delivering as it does now");
     } else {
-        turning.withdraw()?;
-        tracing::info!("stopped; the kernel delivers as it did before");
+        let withdrawn = turning.withdraw()?;
+        tracing::info!("stopped; the kernel delivers as it did before ({withdrawn})");
     }
     Ok(ended?)
 }
@@ -125,7 +125,11 @@ fn put_on_the_link(
         interface: interface.clone(),
         services: settings.services.clone(),
         grouping: settings.router.group,
+        tcp_idle: settings.router.tcp_idle,
     })?;
+    for warning in forwarder.warnings() {
+        tracing::warn!("{warning}");
+    }
     let found = forwarder.found()?;
     let inherited: usize = found.services.iter().map(|service| service.next_hops.len()).sum();
     if inherited > 0 {

@@ -18,7 +18,7 @@ use crate::config::RouterSettings;
 use crate::control::neighbors::Kernel;
 use crate::io::clock;
 use crate::io::driver::{Driver, Ready, Token};
-use crate::io::forwarder::{Forwarder, ForwarderError};
+use crate::io::forwarder::{Applied, Forwarder, ForwarderError};
 use crate::io::interface::InterfaceMonitor;
 use crate::io::process::{Asked, Signals};
 use crate::router::RouterSide;
@@ -105,7 +105,7 @@ impl RouterLoop {
     ///
     /// # Errors
     /// What could not be taken back.
-    pub(super) fn withdraw(&mut self) -> Result<(), ForwarderError> {
+    pub(super) fn withdraw(&mut self) -> Result<Applied, ForwarderError> {
         self.parts.forwarder.withdraw()
     }
 
@@ -205,10 +205,10 @@ impl RouterLoop {
             Ok(changed) => {
                 self.applied = Some(wished);
                 self.refusal = None;
-                if changed.is_any() {
+                if changed != Applied::default() {
                     self.kernel.changes += 1;
                     self.kernel.last_change_us = u64::try_from(clock::now().since(began).as_micros()).unwrap_or(u64::MAX);
-                    tracing::debug!(?changed, "the kernel delivers anew");
+                    tracing::debug!("the kernel delivers anew: {changed}");
                 }
             }
             Err(error) => {
