@@ -529,7 +529,11 @@ impl Advertiser for NeighborDiscovery {
             state: self.state(),
             holder: holds || self.phase == Phase::Leaving && self.leaving.is_holder(),
             advertised: holds && !self.holding.idle,
-            other_holder: self.others.holder(self.ran).map(|holder| holder.identity),
+            // Members hold it side by side: nobody is displaced by one more.
+            other_holder: match self.setup.config.mode {
+                Mode::Member => None,
+                Mode::Failover | Mode::Rotate => self.others.holder(self.ran).map(|holder| holder.identity),
+            },
             term: self.told_term(),
             successor: if self.phase == Phase::Leaving {
                 self.leaving.successor()

@@ -30,7 +30,8 @@ pub(crate) fn claim_9_15_a_drain_breaks_no_connection() {
         ..OPEN
     };
     let connections = Connections::open(&network.client, habits);
-    connections.wait_for_answering(OPEN.count, SOON);
+    // Some are always new.
+    connections.wait_for_answering(OPEN.count * 3 / 4, SOON);
     let probe = Probe::start(&network.client, RATE);
     probe.wait_for_answered(1_000, SOON);
     let drains = figures::rounds(DRAINS);
