@@ -212,14 +212,16 @@ pub fn parse(file: &Path, text: String, environment: impl IntoIterator<Item = (S
 ///
 /// # Errors
 /// As [`load_router`].
-pub fn parse_router(
-    file: &Path,
-    text: String,
-    environment: impl IntoIterator<Item = (String, String)>,
-) -> Result<RouterSettings, Refused> {
+pub fn parse_router(file: &Path, text: String, environment: impl IntoIterator<Item = (String, String)>) -> Result<RouterSettings, Refused> {
     let document = parse_toml(file, text)?;
     let values = layers::file_values(document.as_table());
-    compose(Some((file, &document)), values, environment, router::Config::read, router::Config::check)
+    compose(
+        Some((file, &document)),
+        values,
+        environment,
+        router::Config::read,
+        router::Config::check,
+    )
 }
 
 fn parse_toml(file: &Path, text: String) -> Result<Document<String>, Refused> {
@@ -291,6 +293,10 @@ impl Config {
                 "state" => config.state = reader.table("state", value),
                 "control" => config.control = reader.table("control", value),
                 "web" => config.web = reader.table("web", value),
+                "router" => {
+                    let cure = "start it with `heraldns router --config FILE`; a server has a file of its own";
+                    reader.misfit("router", "this is a router side's table, and this program is to be a server", cure);
+                }
                 unknown => reader.unknown_key("", unknown, &KEYS),
             }
         }

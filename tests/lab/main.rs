@@ -107,6 +107,8 @@ fn trials() -> Vec<Trial> {
             claim_16_17_a_share_follows_the_load_from_elsewhere,
             claim_15_weights_change_and_nothing_is_lost,
             claim_7_15_all_idle_then_a_query,
+            claim_3_5_latest_follows_the_holder,
+            the_end_of_a_router_side_gives_the_kernel_back_what_it_had,
             claim_9_15_a_drain_breaks_no_connection,
             claim_9_15_a_killed_server_leaves_the_entry,
             claim_15_a_plain_group_breaks_connections_of_others,

@@ -3,6 +3,7 @@
 //! A gap is asserted at three times the figure, a loss and a broken connection exactly; the figures themselves are printed.
 
 mod failure;
+mod life;
 mod security;
 mod sharing;
 
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub(crate) use failure::*;
+pub(crate) use life::*;
 pub(crate) use security::*;
 pub(crate) use sharing::*;
 
