@@ -89,7 +89,7 @@ pub(crate) fn claim_15_changed_shares_break_no_connection() {
     connections.close(3);
     let drained = wait_for(Duration::from_secs(10), "no new connection goes to the drained one", || {
         assert_eq!(connections.broken(), BTreeMap::new(), "while others' buckets move");
-        !Connections::open(&network.client, 40).hosts().contains_key(&3)
+        !Connections::open(&network.client, 100).hosts().contains_key(&3)
     });
     figures::print("drained of connections after", format_args!("{:.1} s", drained.as_secs_f64()));
 
