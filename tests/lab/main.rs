@@ -24,6 +24,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::harness::command::is_installed;
 use crate::harness::namespace::sweep_leftovers;
+use crate::router_side::kernel;
 
 /// Tools of the system that the lab calls.
 const TOOLS: [&str; 5] = ["ip", "bridge", "dig", "vtysh", "bird"];
@@ -81,6 +82,11 @@ fn trials() -> Vec<Trial> {
             claim_9_lone_server_without_its_address_is_silent_until_it_is_back,
             an_address_set_by_hand_stays_and_one_left_by_a_crash_goes,
             a_service_without_capabilities_is_refused_by_name;
+        kernel: claim_15_kernel_shares_flows_as_wished,
+            claim_15_changed_shares_break_no_connection,
+            claim_15_a_predecessors_group_is_taken_over_and_foreign_objects_stay,
+            claim_15_what_a_link_or_a_hand_has_taken_away_is_put_back,
+            claim_15_two_hundred_servers_on_two_links;
         hostile: claim_2_malformed_packets_are_dropped_and_counted,
             claim_2_random_packets_change_nothing;
         ospf_routers: ospf_routers_are_neighbors_of_each_other;
