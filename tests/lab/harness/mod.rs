@@ -5,6 +5,7 @@
 pub(crate) mod capture;
 pub(crate) mod clock;
 pub(crate) mod command;
+pub(crate) mod crowd;
 pub(crate) mod figures;
 pub(crate) mod flows;
 pub(crate) mod host;

@@ -160,7 +160,7 @@ impl Setup {
         let mut text = String::new();
         let mut line = |line: String| writeln!(text, "{line}").expect("text grows");
         line(format!("identity = \"{identity}\""));
-        line("[dns]\nlisten = []\nworkers = 1".to_owned());
+        line("[dns]\nlisten = []\nworkers = 1\ntcp-connections-per-client = 1000".to_owned());
         line("[[zone]]\nname = \"example.com.\"\nfile = \"example.com.zone\"".to_owned());
         line(format!(
             "[scheduler]\nstandby-after = \"{}\"\nhold = \"{}\"",
