@@ -46,6 +46,9 @@ impl Operator for Desk {
             Command::Reload { zone } => self.reload.beside(zone, |outcome| {
                 let _ = reply.send(outcome.and_then(|reloaded| to_json(&reloaded)));
             }),
+            Command::Neighbors => {
+                let _ = reply.send(Err("this is a server: a router side has a socket of its own, router.sock".to_owned()));
+            }
             command @ (Command::Status | Command::Explain { .. } | Command::Drain { .. } | Command::Undrain) => {
                 self.inbox.put(Message::Command(command, reply));
             }
@@ -89,7 +92,7 @@ impl Herald {
             Command::Explain { id } => self.explain(*id),
             Command::Drain { .. } => to_json(&self.simulate_drain()),
             Command::Undrain => self.undrain(),
-            Command::Zones | Command::Reload { .. } => Err("the zones are not asked of the herald loop".to_owned()),
+            Command::Zones | Command::Reload { .. } | Command::Neighbors => Err("the zones are not asked of the herald loop".to_owned()),
         }
     }
 

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::guardian::Watcher;
 use super::line::Line;
+use super::link::{Complaint, reread};
 use super::message::Message;
 use super::peering::{self, Identity};
 use super::reload::Reload;
@@ -91,8 +92,7 @@ pub(super) struct Herald {
     next_look: Timestamp,
     inflow_told: u64,
     next_link_check: Timestamp,
-    /// What was last wrong with reading or restoring the link, so that it is said once.
-    link_complaints: Vec<Option<String>>,
+    link_complaints: Vec<Complaint>,
     /// What is in the farewell slot.
     farewells: Vec<ReadyPacket>,
     decision: Option<Decision>,
@@ -353,26 +353,12 @@ impl Herald {
     }
 
     fn look_at_link(&mut self, index: usize, all: bool) {
-        let Some(link) = self.parts.links.get_mut(index) else { return };
-        let read = if all { link.check() } else { link.read_changes() };
-        let mut complaint = read.as_ref().err().map(ToString::to_string);
-        let changed = read.unwrap_or(true);
-        // Even if nothing changed: what could not be restored is tried again.
-        let reopened = self.parts.driver.follow(link.name(), link.state()).unwrap_or_else(|error| {
-            complaint = Some(error.to_string());
-            false
-        });
-        if reopened && let Err(error) = link.check() {
-            complaint = Some(error.to_string());
-        }
+        let (Some(link), Some(complaint)) = (self.parts.links.get_mut(index), self.link_complaints.get_mut(index)) else {
+            return;
+        };
+        let changed = reread(&mut self.parts.driver, link, all, complaint);
         let (name, state) = (link.name().to_owned(), link.state().clone());
-        if let Some(last) = self.link_complaints.get_mut(index) {
-            if let Some(text) = complaint.as_ref().filter(|_| complaint != *last) {
-                tracing::warn!("{text}");
-            }
-            *last = complaint;
-        }
-        if !changed && !reopened && self.decision.is_some() {
+        if !changed && self.decision.is_some() {
             return;
         }
         let now = clock::now();

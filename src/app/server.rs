@@ -101,7 +101,7 @@ pub(super) enum ServerError {
     System(#[from] io::Error),
 }
 
-fn names(capabilities: &[Capability], between: &str) -> String {
+pub(super) fn names(capabilities: &[Capability], between: &str) -> String {
     capabilities.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)
 }
 
@@ -414,7 +414,7 @@ fn put_on_the_link(parts: &mut Parts, settings: &Settings, service: &ServiceSett
 }
 
 /// The groups that have to be held on the interface called `name`.
-fn groups(channels: &[&Channel], name: &str) -> Vec<Ipv6Addr> {
+pub(super) fn groups(channels: &[&Channel], name: &str) -> Vec<Ipv6Addr> {
     let mut groups = Vec::new();
     for channel in channels.iter().filter(|channel| channel.interface() == name) {
         match channel {

@@ -1,9 +1,13 @@
 //! What the commands print for people: the verdict in the first line, then tables.
 
+mod neighbors;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::control::status::{Advertiser, Decision, DrainReceipt, DrainedConnections, Peer, Reloaded, Service, Status, Zone};
+
+pub(super) use neighbors::neighbors;
 
 /// One line: which server, in which state, why.
 pub(super) fn verdict(status: &Status) -> String {

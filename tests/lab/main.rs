@@ -18,6 +18,7 @@ mod one_server;
 mod ospf;
 mod ospf_routers;
 mod rotate;
+mod router_side;
 mod standby;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -103,6 +104,17 @@ fn trials() -> Vec<Trial> {
             ospf_what_does_not_fit_is_said,
             ospf_manual_configures_frr,
             ospf_manual_configures_bird;
+        router_side: claim_15_16_weighted_shares_are_those_of_the_servers,
+            claim_15_round_robin_shares_equally_and_restarts_lose_none,
+            claim_16_17_a_share_follows_the_load_from_elsewhere,
+            claim_15_weights_change_and_nothing_is_lost,
+            claim_7_15_all_idle_then_a_query,
+            claim_9_15_a_drain_breaks_no_connection,
+            claim_9_15_a_killed_server_leaves_the_entry,
+            claim_15_a_plain_group_breaks_connections_of_others,
+            claim_17_forged_messages_change_nothing_when_signed_ones_are_required,
+            claim_15_a_flood_of_invented_servers_pushes_nobody_out,
+            claim_15_two_hundred_servers_in_one_entry;
     ]
 }
 

@@ -1,0 +1,1 @@
+//! The rules of the router side, one by one.
