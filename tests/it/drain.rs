@@ -19,7 +19,7 @@ use crate::dns::{LIMITS, PATIENCE, Server, framed, query, read_framed};
 use crate::protection::connections::told_idle_time;
 use crate::running;
 
-/// A pause of clients that go on asking: shorter than what a drain takes for silence, longer than the shortest it makes use of.
+/// A pause of clients that go on asking: shorter than what a drain waits for, longer than the shortest it makes use of.
 const PAUSE: Duration = Duration::from_millis(60);
 
 fn exchange(stream: &mut TcpStream, query: &[u8]) -> Vec<u8> {

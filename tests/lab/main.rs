@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures and logs are printed for people")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod connections;
 mod failover;
 mod faults;
 mod harness;
@@ -70,6 +71,7 @@ fn trials() -> Vec<Trial> {
             claim_2_a_rebooted_router_is_served_again,
             claim_1_two_routers_are_both_served,
             claim_15_members_leave_a_stock_routers_entry_where_it_is;
+        connections: claim_9_a_drain_closes_connections_in_their_pauses_and_reports_what_it_cut;
         rotate: claim_6_turns_share_equally,
             claim_6_turns_share_by_weight,
             claim_6_a_dead_servers_turns_are_taken_over;

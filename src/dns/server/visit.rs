@@ -18,12 +18,13 @@ use crate::base::time::Timestamp;
 use crate::dns::counters::{self, Tally};
 use crate::io::clock;
 
-/// A connection that is silent for so long is closed while draining; a client far away needs as long for its next query.
-pub(super) const LEAVING_IDLE: Duration = Duration::from_millis(200);
+/// A connection that is silent for so long is closed while draining; a client far away needs as long for its next query. No round
+/// time, at which clients that ask by the clock would ask.
+pub(super) const LEAVING_IDLE: Duration = Duration::from_millis(230);
 /// Of those that may not stay any longer such a pause is waited for this long,
 const SETTLING: Duration = Duration::from_secs(1);
-/// then one like this,
-const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
+/// then one like this, from its beginning: who pauses for longer will not ask at that very moment,
+const SHORTEST_PAUSE: Duration = Duration::from_millis(23);
 /// and at this time the connection ends when what has come is answered.
 const PARTING: Duration = Duration::from_secs(2);
 /// What is too long changes without notice: as connections become many, and while they are sent away.
@@ -99,14 +100,16 @@ impl Visit {
 
     /// Its time is over: it ends as soon as what has come is answered.
     pub(super) fn is_over(&mut self) -> bool {
-        !matches!(*self.phases.borrow(), Phase::Serve | Phase::Leave) && self.allowed(clock::now()).is_zero()
+        let now = clock::now();
+        !matches!(*self.phases.borrow(), Phase::Serve | Phase::Leave) && self.allowed(now, now).is_zero()
     }
 
     /// Returns when it has been silent for too long; `heard` says since when it is silent.
     pub(super) async fn outstayed(&mut self, heard: impl Fn() -> Timestamp) {
         loop {
             let now = clock::now();
-            let (allowed, silent) = (self.allowed(now), now.since(heard()));
+            let heard = heard();
+            let (allowed, silent) = (self.allowed(heard, now), now.since(heard));
             if silent >= allowed {
                 return;
             }
@@ -130,18 +133,18 @@ impl Visit {
         }
     }
 
-    /// How long it may be silent now.
-    fn allowed(&mut self, now: Timestamp) -> Duration {
+    /// How long it may be silent at `now`, having been so since `heard`.
+    fn allowed(&mut self, heard: Timestamp, now: Timestamp) -> Duration {
         let phase = *self.phases.borrow_and_update();
         if phase != self.seen.0 {
             (self.seen, self.is_newcomer) = ((phase, now), false);
         }
-        let (idle, lasted) = (self.connections.idle(), now.since(self.seen.1));
+        let (idle, since) = (self.connections.idle(), self.seen.1);
         match phase {
             Phase::Serve => idle,
             Phase::Part if self.is_newcomer => idle.min(LEAVING_IDLE),
-            Phase::Part if lasted >= PARTING => Duration::ZERO,
-            Phase::Part | Phase::Drain if lasted >= SETTLING => idle.min(SHORTEST_PAUSE),
+            Phase::Part if now.since(since) >= PARTING => Duration::ZERO,
+            Phase::Part | Phase::Drain if heard >= since + SETTLING => idle.min(SHORTEST_PAUSE),
             Phase::Leave | Phase::Part | Phase::Drain => idle.min(LEAVING_IDLE),
             Phase::Stop => Duration::ZERO,
         }
@@ -205,9 +208,10 @@ mod tests {
         }
     }
 
-    /// What a visit is allowed so many milliseconds after `since`.
+    /// What a visit is allowed that has just been heard, so many milliseconds after `since`.
     fn after(visit: &mut Visit, since: Timestamp, millis: u64) -> u128 {
-        visit.allowed(since + Duration::from_millis(millis)).as_millis()
+        let now = since + Duration::from_millis(millis);
+        visit.allowed(now, now).as_millis()
     }
 
     #[test]
@@ -229,13 +233,19 @@ mod tests {
         let (mut visit, now) = (house.receive("2001:db8::1"), clock::now());
         assert_eq!((after(&mut visit, now, 0), visit.told_idle().as_secs()), (10_000, 10));
         house.phase.send_replace(Phase::Leave);
-        assert_eq!((after(&mut visit, now, 0), visit.told_idle().as_secs()), (200, 0));
-        assert_eq!(after(&mut visit, now, 9_000), 200);
+        assert_eq!((after(&mut visit, now, 0), visit.told_idle().as_secs()), (230, 0));
+        assert_eq!(after(&mut visit, now, 9_000), 230);
         house.phase.send_replace(Phase::Part);
         assert_eq!(
             [0, 999, 1_000, 1_999, 2_000].map(|millis| after(&mut visit, now, millis)),
-            [200, 200, 20, 20, 0]
+            [230, 230, 23, 23, 0]
         );
+        let pause = |visit: &mut Visit, from: u64, to: u64| {
+            let at = |millis| now + Duration::from_millis(millis);
+            visit.allowed(at(from), at(to)).as_millis()
+        };
+        assert_eq!(pause(&mut visit, 999, 1_100), 230, "it began when a short one was not yet enough");
+        assert_eq!(pause(&mut visit, 1_000, 1_100), 23);
         house.phase.send_replace(Phase::Serve);
         assert_eq!(after(&mut visit, now, 3_000), 10_000, "the drain was ended");
     }
@@ -245,9 +255,9 @@ mod tests {
         let house = House::new();
         house.phase.send_replace(Phase::Part);
         let (mut visit, now) = (house.receive("2001:db8::1"), clock::now());
-        assert_eq!(after(&mut visit, now, 60_000), 200);
+        assert_eq!(after(&mut visit, now, 60_000), 230);
         house.phase.send_replace(Phase::Drain);
-        assert_eq!([60_000, 61_000, 99_000].map(|millis| after(&mut visit, now, millis)), [200, 20, 20]);
+        assert_eq!([60_000, 61_000, 99_000].map(|millis| after(&mut visit, now, millis)), [230, 23, 23]);
         house.phase.send_replace(Phase::Stop);
         assert!(visit.is_over());
     }

@@ -46,6 +46,8 @@ pub(crate) struct Connections {
 struct Live {
     stop: AtomicBool,
     answering: AtomicUsize,
+    open: AtomicUsize,
+    answered: AtomicUsize,
 }
 
 /// What became of them.
@@ -66,11 +68,20 @@ pub(crate) struct Outcome {
 }
 
 impl Connections {
-    /// Opens them and begins to ask.
+    /// Opens them and begins to ask; those that end are replaced.
     pub(crate) fn open(client: &Namespace, habits: Habits) -> Self {
+        Self::start(client, habits, true)
+    }
+
+    /// The same, and those that end are not replaced.
+    pub(crate) fn open_once(client: &Namespace, habits: Habits) -> Self {
+        Self::start(client, habits, false)
+    }
+
+    fn start(client: &Namespace, habits: Habits, replaces: bool) -> Self {
         let live = Arc::new(Live::default());
         let ours = Arc::clone(&live);
-        let thread = client.spawn_inside(move || Crowd::open(habits).run(&ours));
+        let thread = client.spawn_inside(move || Crowd::open(habits, replaces).run(&ours));
         Self {
             live,
             thread: Some(thread),
@@ -82,6 +93,19 @@ impl Connections {
     pub(crate) fn wait_for_answering(&self, count: usize, limit: Duration) {
         clock::wait_for(limit, "the connections are answered", || {
             self.live.answering.load(Ordering::Relaxed) >= count
+        });
+    }
+
+    /// How many are open.
+    pub(crate) fn count_open(&self) -> usize {
+        self.live.open.load(Ordering::Relaxed)
+    }
+
+    /// Waits until so many queries have been answered.
+    #[track_caller]
+    pub(crate) fn wait_for_answered(&self, count: usize, limit: Duration) {
+        clock::wait_for(limit, "queries on connections are answered", || {
+            self.live.answered.load(Ordering::Relaxed) >= count
         });
     }
 
@@ -130,14 +154,16 @@ enum End {
 
 struct Crowd {
     habits: Habits,
+    replaces: bool,
     open: Vec<Connection>,
     outcome: Outcome,
 }
 
 impl Crowd {
-    fn open(habits: Habits) -> Self {
+    fn open(habits: Habits, replaces: bool) -> Self {
         let mut crowd = Self {
             habits,
+            replaces,
             open: Vec::with_capacity(habits.count),
             outcome: Outcome::default(),
         };
@@ -176,7 +202,11 @@ impl Crowd {
         while !live.stop.load(Ordering::Relaxed) {
             self.turn();
             self.retire();
-            self.fill();
+            if self.replaces {
+                self.fill();
+            }
+            live.open.store(self.open.len(), Ordering::Relaxed);
+            live.answered.store(self.outcome.answered, Ordering::Relaxed);
             live.answering
                 .store(self.open.iter().filter(|one| one.identity.is_some()).count(), Ordering::Relaxed);
         }
