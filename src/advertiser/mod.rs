@@ -25,7 +25,8 @@ pub trait Advertiser: Machine {
         Vec::new()
     }
 
-    /// The last call before an orderly end: ends the conversation with the network.
+    /// The last call before an orderly end: ends the conversation with the network. Of the farewell, what does not go at once is
+    /// still to be sent.
     fn leave(&mut self, _now: Timestamp, _out: &mut Outbox) {}
 
     /// What status and explain show; they read nothing else.

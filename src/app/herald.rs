@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::thread;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -20,7 +21,7 @@ use super::shutdown::{Drain, Outcome, Receipt, Tally};
 use super::zones::ZoneKeeper;
 use crate::advertiser::peers::{Conflict, Peers};
 use crate::advertiser::{Advertiser, Report};
-use crate::base::machine::{ChannelId, Event, Input, Machine, Outbox, Output, Severity};
+use crate::base::machine::{ChannelId, Event, Input, Machine, OutDatagram, Outbox, Output, Severity};
 use crate::base::peer::PeerState;
 use crate::base::time::{Timestamp, earliest};
 use crate::control::Reply;
@@ -441,7 +442,7 @@ impl Herald {
         None
     }
 
-    /// Ends the conversation with the network. Nothing is left to be said for this process.
+    /// Ends the conversation with the network, and says so as often as its farewell would: a packet may be lost.
     fn leave(&mut self, now: Timestamp) {
         for index in 0..self.parts.advertisers.len() {
             self.parts.advertisers[index].machine.leave(now, &mut self.outbox);
@@ -449,6 +450,18 @@ impl Herald {
                 .extend(self.outbox.drain().map(|output| (Speaker::Advertiser(index), output)));
         }
         self.carry_out();
+        let mut again: Vec<(Timestamp, Handle, OutDatagram)> = Vec::new();
+        for line in &self.parts.advertisers {
+            let farewells = line.machine.farewell().into_iter().filter(|farewell| !farewell.after.is_zero());
+            again.extend(farewells.filter_map(|one| Some((now + one.after, line.handle_of(one.channel)?, one.datagram))));
+        }
+        again.sort_by_key(|(at, ..)| *at);
+        for (at, handle, datagram) in again {
+            thread::sleep(at.since(clock::now()));
+            if let Err(error) = self.parts.driver.send(handle, &datagram) {
+                tracing::debug!(?error, destination = %datagram.destination, "not sent again");
+            }
+        }
     }
 
     /// Leaves in the slot what is to be sent when this process dies, before it says what that takes back.

@@ -182,18 +182,28 @@ impl Bench {
             self.carry_out(index, &mut out);
         }
         self.servers[index].machine = None;
+        self.say_farewell(index, |after| !after.is_zero());
     }
 
-    /// The process dies; its guardian lives, or not.
-    pub(super) fn kill(&mut self, index: usize, guardian_lives: bool) {
+    /// Packets that are on their way until then do not arrive.
+    pub(super) fn lose_until(&mut self, end: Timestamp) {
+        self.queue.retain(|(at, _), _| *at > end);
+    }
+
+    fn say_farewell(&mut self, index: usize, is_due: impl Fn(Duration) -> bool) {
         let server = &mut self.servers[index];
-        server.machine = None;
         let (address, farewells) = (server.address, std::mem::take(&mut server.farewell));
-        for farewell in farewells.into_iter().filter(|_| guardian_lives) {
+        for farewell in farewells.into_iter().filter(|one| is_due(one.after)) {
             assert_eq!(farewell.channel, ChannelId(0));
             let at = self.now + farewell.after;
             self.post(at, address, farewell.datagram.destination, farewell.datagram.payload);
         }
+    }
+
+    /// The process dies; its guardian lives, or not.
+    pub(super) fn kill(&mut self, index: usize, guardian_lives: bool) {
+        self.servers[index].machine = None;
+        self.say_farewell(index, |_| guardian_lives);
     }
 
     fn carry_out(&mut self, index: usize, out: &mut Outbox) {

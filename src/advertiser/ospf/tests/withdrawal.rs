@@ -120,6 +120,18 @@ fn an_orderly_end_leaves_nothing_behind() {
 }
 
 #[test]
+fn an_orderly_end_is_heard_though_its_first_packets_are_lost() {
+    let mut bench = two_servers(7);
+    bench.decide(0, PLANNED);
+    bench.run(3 * SECOND);
+    bench.leave(0);
+    bench.lose_until(bench.now + Duration::from_millis(60));
+    let is_left = |bench: &Bench| bench.router.stage(RouterId(1)) == Some(super::model::Stage::Init);
+    let took = bench.wait(SECOND, is_left);
+    assert!(took > Duration::from_millis(140), "{took:?}");
+}
+
+#[test]
 fn the_farewell_of_a_dead_process_is_a_hello_that_names_nobody() {
     let mut bench = two_servers(8);
     let farewell = bench.machine(0).farewell();
