@@ -7,8 +7,10 @@
 mod boot;
 mod desk;
 mod encryption;
+mod farewells;
 mod guardian;
 mod herald;
+mod lifeline;
 mod line;
 mod message;
 mod peering;
@@ -17,6 +19,7 @@ mod reload;
 mod server;
 mod show;
 mod shutdown;
+mod vigil;
 mod zones;
 
 use std::ffi::OsString;

@@ -10,6 +10,7 @@ use super::config::AreaType;
 use super::machine::Ospf;
 use super::neighbor::{Event, Neighbor, State};
 use super::wire::{Hello, InterfaceId, Options, RouterId};
+use crate::advertiser::FAREWELLS;
 use crate::base::duration;
 use crate::base::machine::{Datagram, Outbox};
 use crate::base::time::{Timestamp, earliest};
@@ -60,7 +61,7 @@ impl Ospf {
         self.kill_all(now, out);
         self.say_hello(now, out);
         self.interface.next_hello = None;
-        self.lonely_hellos = super::sender::FAREWELLS[1..].iter().rev().map(|after| now + *after).collect();
+        self.lonely_hellos = FAREWELLS[1..].iter().rev().map(|after| now + *after).collect();
     }
 
     /// What is left to do while silent. True if the silence is not over.

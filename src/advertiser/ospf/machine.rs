@@ -353,7 +353,14 @@ impl Ospf {
             Severity::Warning,
             format!("ospf: did not run for {} ms, starts as new", now.since(promised).as_millis()),
         );
+        self.start_anew(now, out);
+    }
+
+    /// As if this process had just come to the link; what it has originated it knows still.
+    fn start_anew(&mut self, now: Timestamp, out: &mut Outbox) {
         self.kill_all(now, out);
+        self.silent_until = None;
+        self.lonely_hellos.clear();
         self.interface.next_hello = Some(now);
     }
 
@@ -518,6 +525,13 @@ impl Advertiser for Ospf {
 
     fn farewell(&self) -> Vec<Farewell> {
         self.sender.farewell().to_vec()
+    }
+
+    fn taken_back(&mut self, now: Timestamp, out: &mut Outbox) {
+        if self.interface.state != interface::State::Down {
+            self.start_anew(now, out);
+            self.run(now, out);
+        }
     }
 
     fn leave(&mut self, now: Timestamp, out: &mut Outbox) {

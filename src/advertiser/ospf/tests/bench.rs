@@ -190,6 +190,19 @@ impl Bench {
         self.queue.retain(|(at, _), _| *at > end);
     }
 
+    /// The process hangs for so long; its guardian speaks for it, and it finds that out.
+    pub(super) fn hang(&mut self, index: usize, duration: Duration) {
+        let machine = self.servers[index].machine.take();
+        self.say_farewell(index, |_| true);
+        self.run(duration);
+        self.servers[index].machine = machine;
+        let mut out = Outbox::new();
+        if let Some(machine) = &mut self.servers[index].machine {
+            machine.taken_back(self.now, &mut out);
+            self.carry_out(index, &mut out);
+        }
+    }
+
     fn say_farewell(&mut self, index: usize, is_due: impl Fn(Duration) -> bool) {
         let server = &mut self.servers[index];
         let (address, farewells) = (server.address, std::mem::take(&mut server.farewell));

@@ -148,6 +148,30 @@ fn the_farewell_of_a_dead_process_is_a_hello_that_names_nobody() {
 }
 
 #[test]
+fn who_was_spoken_for_while_it_hung_starts_as_new() {
+    for key in [None, Some(Key::new(1, Algorithm::HmacSha256, b"secret"))] {
+        let mut bench = Bench::new(&[], 12);
+        bench.add(config(1), key.clone());
+        bench.add(config(200), key.clone());
+        bench.router.key = key;
+        bench.start_all(Intent::Advertise);
+        bench.wait(5 * SECOND, |bench| bench.route().len() == 2);
+        bench.run(10 * SECOND);
+        for (hung, left) in [(0, (200, 10)), (1, (1, 10))] {
+            // Sooner and later than the routers give it up.
+            for duration in [Duration::from_millis(20), SECOND, 8 * SECOND] {
+                let begin = bench.now;
+                bench.hang(hung, duration);
+                assert_eq!(bench.route(), [left], "after {duration:?}");
+                bench.wait(5 * SECOND, |bench| bench.is_full() && bench.route().len() == 2);
+                bench.run_until(begin + 20 * SECOND);
+                assert_eq!(bench.route().len(), 2);
+            }
+        }
+    }
+}
+
+#[test]
 fn claim_7_idle_standby_is_the_last_resort() {
     let mut bench = two_servers(9);
     bench.decide(0, Intent::Silent);
