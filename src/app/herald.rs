@@ -291,9 +291,9 @@ impl Herald {
                 self.log_class(&before, seen.load);
                 tracing::debug!(decision = self.standing.decision, from = ?before.state, to = ?self.standing.state, reason = %self.standing.reason, "decided");
             }
-            self.beat();
             self.tell_inflow(now);
             self.tell_advertisers(self.standing.decision(seen.load, self.parts.identity.weight), now);
+            self.beat();
         }
         self.speak(now);
     }
@@ -315,9 +315,9 @@ impl Herald {
 
     /// Shows the guardian that the service answers. Where it does not, and this loop knows, this loop takes back what was said.
     fn beat(&mut self) {
-        let intent = self.standing.decision(0, 0).intent;
+        let is_withdrawn = self.decision.as_ref().is_none_or(|told| matches!(told.intent, Intent::Withdraw(_)));
         let answered = self.parts.monitor.answered();
-        self.parts.lifeline.beat(answered, matches!(intent, Intent::Withdraw(_)));
+        self.parts.lifeline.beat(answered, is_withdrawn);
     }
 
     fn tell_inflow(&mut self, now: Timestamp) {
