@@ -61,6 +61,7 @@ fn trials() -> Vec<Trial> {
             claim_3_servers_started_together_make_one_holder,
             claim_3_a_newcomer_does_not_displace_the_holder,
             claim_9_killed_holder_is_replaced,
+            claim_9_killed_main_is_spoken_for,
             claim_9_killed_holder_and_one_more_are_replaced,
             claim_9_a_stalled_holder_is_replaced_and_comes_back_silent,
             claim_3_take_over_with_a_failed_entry_is_believed,

@@ -7,8 +7,9 @@ use super::config::Mode;
 use super::holding::Schedule;
 use super::machine::NeighborDiscovery;
 use super::others::Other;
-use super::phase::Event;
+use super::phase::{Event, Phase};
 use super::sender::Target;
+use crate::advertiser::Farewell;
 use crate::base::address::LinkLayerAddress;
 use crate::base::machine::{Outbox, Severity};
 use crate::base::peer::{IdentityHash, PeerState};
@@ -164,6 +165,23 @@ impl NeighborDiscovery {
             identity: other.identity,
             link_layer: other.link_layer()?,
             name: other.name(),
+        })
+    }
+
+    /// What is to be said if this process dies or hangs: the routers are to send to the server that takes over, at once. Nothing
+    /// where nobody can.
+    pub(super) fn hand_over_of_the_dead(&self) -> Vec<Farewell> {
+        let successor = || {
+            self.best_successor(self.ran)
+                .map(|successor| Target::Successor(successor.link_layer))
+        };
+        let target = match self.phase {
+            Phase::Holding => successor(),
+            Phase::Leaving => self.leaving.target(),
+            Phase::Out | Phase::Failed | Phase::Listening | Phase::Following => None,
+        };
+        target.map_or_else(Vec::new, |target| {
+            self.sender.farewell(target, self.information(PeerState::Withdrawn))
         })
     }
 
