@@ -39,6 +39,10 @@ pub(crate) fn claim_9_15_a_drain_breaks_no_connection() {
         let index = round % servers.len();
         let begin = now();
         servers[index].terminate();
+        let leaver = servers[index].identity.as_str();
+        wait_for(SOON, "the leaving server gets no more datagrams, and keeps its connections", || {
+            !side.shares().contains_key(leaver) && side.connection_shares().contains_key(leaver)
+        });
         let status = servers[index].wait_for_exit(4 * SOON);
         figures::print(
             "router side: drain, signal to exit",
