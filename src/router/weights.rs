@@ -75,7 +75,7 @@ impl Reading {
 #[must_use]
 pub fn shares(weights: &[f64]) -> Vec<u16> {
     let most = f64::from(MOST_SHARE);
-    let greatest = weights.iter().copied().fold(0.0, f64::max);
+    let greatest = weights.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
     let share = |weight: &f64| (weight / greatest * most).round().clamp(1.0, most) as u16;
     weights.iter().map(share).collect()
 }
@@ -165,7 +165,7 @@ mod tests {
     fn the_greatest_share_is_256_and_the_least_is_1() {
         assert_eq!(shares(&[100.0, 200.0, 100.0]), [128, 256, 128]);
         assert_eq!(shares(&[1.0, 65_535.0]), [1, 256]);
-        assert_eq!(shares(&[0.0, 0.0]), [256, 256].map(|_: u16| 1));
+        assert_eq!(shares(&[0.0, 0.0]), [1, 1]);
     }
 
     #[test]
