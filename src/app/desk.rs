@@ -47,7 +47,9 @@ impl Operator for Desk {
                 let _ = reply.send(outcome.and_then(|reloaded| to_json(&reloaded)));
             }),
             Command::Neighbors => {
-                let _ = reply.send(Err("this is a server: a router side has a socket of its own, router.sock".to_owned()));
+                let _ = reply.send(Err(
+                    "this is a server: a router side has a socket of its own, router.sock".to_owned()
+                ));
             }
             command @ (Command::Status | Command::Explain { .. } | Command::Drain { .. } | Command::Undrain) => {
                 self.inbox.put(Message::Command(command, reply));

@@ -212,14 +212,16 @@ pub fn parse(file: &Path, text: String, environment: impl IntoIterator<Item = (S
 ///
 /// # Errors
 /// As [`load_router`].
-pub fn parse_router(
-    file: &Path,
-    text: String,
-    environment: impl IntoIterator<Item = (String, String)>,
-) -> Result<RouterSettings, Refused> {
+pub fn parse_router(file: &Path, text: String, environment: impl IntoIterator<Item = (String, String)>) -> Result<RouterSettings, Refused> {
     let document = parse_toml(file, text)?;
     let values = layers::file_values(document.as_table());
-    compose(Some((file, &document)), values, environment, router::Config::read, router::Config::check)
+    compose(
+        Some((file, &document)),
+        values,
+        environment,
+        router::Config::read,
+        router::Config::check,
+    )
 }
 
 fn parse_toml(file: &Path, text: String) -> Result<Document<String>, Refused> {

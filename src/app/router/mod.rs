@@ -150,7 +150,9 @@ fn put_on_the_link(
 /// The servers' peer messages are heard; a router side says nothing of itself.
 fn listen_to_peers(settings: &RouterSettings) -> Result<Peers, RouterError> {
     let key = if settings.peers.key_file.as_os_str().is_empty() {
-        tracing::warn!("peer messages are not signed: anybody on the link can speak for a server; [peers] key-file and [router] require-signed end that");
+        tracing::warn!(
+            "peer messages are not signed: anybody on the link can speak for a server; [peers] key-file and [router] require-signed end that"
+        );
         None
     } else {
         Some(Key::new(files::read(&settings.peers.key_file)?.trim_ascii()))
@@ -190,7 +192,9 @@ impl Operator for Desk {
             | Command::Drain { .. }
             | Command::Undrain
             | Command::Reload { .. } => {
-                let _ = reply.send(Err("this is a router side, not a server: it answers `heraldns neighbors`".to_owned()));
+                let _ = reply.send(Err(
+                    "this is a router side, not a server: it answers `heraldns neighbors`".to_owned()
+                ));
             }
         }
     }

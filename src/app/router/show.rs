@@ -43,7 +43,11 @@ impl RouterLoop {
         let unserved = unserved.map(|service| format!("no server of {} is heard; the kernel does what it did without us", service.service));
         let link = self.parts.link.state();
         let down = (!link.up).then(|| format!("interface {} is down or missing", self.settings.router.interface));
-        unserved.chain(down).chain(self.refusal.clone()).chain(self.complaint.clone()).collect()
+        unserved
+            .chain(down)
+            .chain(self.refusal.clone())
+            .chain(self.complaint.clone())
+            .collect()
     }
 }
 

@@ -230,9 +230,9 @@ impl RouterLoop {
         loop {
             match self.parts.signals.next_asked() {
                 Ok(Some(Asked::Stop(_))) => self.stop = true,
-                Ok(Some(Asked::Reload)) => tracing::warn!(
-                    "a router side reads its configuration when it starts: start it again, with --keep not a query is lost"
-                ),
+                Ok(Some(Asked::Reload)) => {
+                    tracing::warn!("a router side reads its configuration when it starts: start it again, with --keep not a query is lost")
+                }
                 Ok(Some(Asked::ChildEnded | Asked::Ready)) => {}
                 Ok(None) => return,
                 Err(error) => {
@@ -266,7 +266,9 @@ impl RouterLoop {
     /// Does what the machines want done. A machine that answers each failure with a new packet has that sent in the next turn.
     fn carry_out(&mut self) {
         for _ in 0..self.outputs.len() {
-            let Some((speaker, output)) = self.outputs.pop_front() else { return };
+            let Some((speaker, output)) = self.outputs.pop_front() else {
+                return;
+            };
             match output {
                 // A router side is nobody's holder: there is nothing to wake.
                 Output::Event(Event::Wanted(_)) => {}

@@ -12,7 +12,7 @@
 use std::net::Ipv6Addr;
 
 use netlink_packet_core::{
-    DecodeError, DefaultNla, Emitable, Nla, NlaBuffer, NlasIterator, NetlinkDeserializable, NetlinkHeader, NetlinkSerializable, Parseable,
+    DecodeError, DefaultNla, Emitable, NetlinkDeserializable, NetlinkHeader, NetlinkSerializable, Nla, NlaBuffer, NlasIterator, Parseable,
     parse_u16, parse_u32,
 };
 

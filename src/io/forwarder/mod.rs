@@ -441,7 +441,9 @@ fn neighbors(netlink: &mut Netlink, interface: InterfaceIndex) -> Result<Vec<Nei
 fn found_service(objects: &Objects, service: ServiceAddress, policy: &Policy) -> ServiceForwarding {
     let mut shares: BTreeMap<u32, (u16, u16)> = BTreeMap::new();
     for table in [MAIN, policy.table] {
-        let Some(route) = objects.route_to(service.get(), table) else { continue };
+        let Some(route) = objects.route_to(service.get(), table) else {
+            continue;
+        };
         let Some(group) = objects.groups.get(&route.group) else { continue };
         let is_alone = policy.grouping != Grouping::Split;
         for member in &group.members {

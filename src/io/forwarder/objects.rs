@@ -141,7 +141,9 @@ impl Objects {
     /// Our route to `destination` in `table`, the one that counts.
     pub(super) fn route_to(&self, destination: Ipv6Addr, table: u32) -> Option<Route> {
         let mut routes = self.routes.iter();
-        routes.find(|route| (route.destination, route.table) == (destination, table)).copied()
+        routes
+            .find(|route| (route.destination, route.table) == (destination, table))
+            .copied()
     }
 }
 

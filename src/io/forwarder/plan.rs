@@ -36,18 +36,37 @@ pub(super) struct Policy {
 /// One change of the kernel, in the order in which they are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    AddNextHop { id: u32, gateway: Ipv6Addr },
-    SetNeighbor { gateway: Ipv6Addr, link_layer: LinkLayerAddress, made_up: bool },
-    AddGroup { id: u32, group: Group },
-    ReplaceGroup { id: u32, group: Group },
+    AddNextHop {
+        id: u32,
+        gateway: Ipv6Addr,
+    },
+    SetNeighbor {
+        gateway: Ipv6Addr,
+        link_layer: LinkLayerAddress,
+        made_up: bool,
+    },
+    AddGroup {
+        id: u32,
+        group: Group,
+    },
+    ReplaceGroup {
+        id: u32,
+        group: Group,
+    },
     AddRoute(Route),
     ReplaceRoute(Route),
     AddRule(Rule),
     RemoveRule(Rule),
     RemoveRoute(Route),
-    RemoveGroup { id: u32 },
-    RemoveNextHop { id: u32 },
-    RemoveNeighbor { gateway: Ipv6Addr },
+    RemoveGroup {
+        id: u32,
+    },
+    RemoveNextHop {
+        id: u32,
+    },
+    RemoveNeighbor {
+        gateway: Ipv6Addr,
+    },
 }
 
 /// A group that a service wants, and the table in which its route stands.

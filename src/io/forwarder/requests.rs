@@ -42,9 +42,7 @@ pub(super) fn orders(step: &Step, interface: InterfaceIndex) -> Orders {
             of_next_hop(Request::Put(Entry::NextHop(*id)), message, NEW)
         }
         Step::AddGroup { id, group } => of_next_hop(Request::Put(Entry::Group(*id)), group_message(*id, group, true), NEW),
-        Step::ReplaceGroup { id, group } => {
-            of_next_hop(Request::Put(Entry::Group(*id)), group_message(*id, group, false), NLM_F_REPLACE)
-        }
+        Step::ReplaceGroup { id, group } => of_next_hop(Request::Put(Entry::Group(*id)), group_message(*id, group, false), NLM_F_REPLACE),
         Step::RemoveGroup { id } => of_next_hop(Request::Remove(Entry::Group(*id)), next_hop(Verb::Delete, 0, *id), 0),
         Step::RemoveNextHop { id } => of_next_hop(Request::Remove(Entry::NextHop(*id)), next_hop(Verb::Delete, 0, *id), 0),
         Step::SetNeighbor {
@@ -100,10 +98,7 @@ fn group_message(id: u32, group: &Group, is_new: bool) -> NextHopMessage {
     let Kind::Resilient { idle, unbalanced } = group.kind else {
         return message.with(NextHopAttribute::GroupType(PLAIN));
     };
-    let timers = [
-        ResilientAttribute::IdleTimer(idle),
-        ResilientAttribute::UnbalancedTimer(unbalanced),
-    ];
+    let timers = [ResilientAttribute::IdleTimer(idle), ResilientAttribute::UnbalancedTimer(unbalanced)];
     let buckets = is_new.then_some(ResilientAttribute::Buckets(BUCKETS));
     message
         .with(NextHopAttribute::GroupType(RESILIENT))
@@ -145,7 +140,9 @@ fn neighbor_message(interface: InterfaceIndex, gateway: Ipv6Addr) -> NeighbourMe
     let mut message = NeighbourMessage::default();
     message.header.family = AddressFamily::Inet6;
     message.header.ifindex = interface.0;
-    message.attributes.push(NeighbourAttribute::Destination(NeighbourAddress::Inet6(gateway)));
+    message
+        .attributes
+        .push(NeighbourAttribute::Destination(NeighbourAddress::Inet6(gateway)));
     message
 }
 

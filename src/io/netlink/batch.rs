@@ -1,6 +1,8 @@
 //! Many orders in one datagram, and dumps that are whole: what keeping a table of the kernel's right needs.
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NetlinkDeserializable, NetlinkMessage, NetlinkPayload, NetlinkSerializable};
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NetlinkDeserializable, NetlinkMessage, NetlinkPayload, NetlinkSerializable,
+};
 use rustix::io::Errno;
 
 use super::{Messages, Netlink, NetlinkError, Request, verdict};
@@ -97,7 +99,9 @@ impl Netlink {
         loop {
             self.receive()?;
             for packet in Messages::<M>::new(&self.buffer) {
-                let Ok(NetlinkMessage { header, payload, .. }) = packet else { continue };
+                let Ok(NetlinkMessage { header, payload, .. }) = packet else {
+                    continue;
+                };
                 let NetlinkPayload::Error(error) = payload else { continue };
                 let place = header.sequence_number.wrapping_sub(first) as usize;
                 let Some(request) = requests.get(place) else { continue };

@@ -10,8 +10,8 @@ mod watch;
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
 use std::marker::PhantomData;
+use std::net::{IpAddr, Ipv6Addr};
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload,

@@ -48,10 +48,7 @@ pub(crate) fn claim_9_15_a_drain_breaks_no_connection() {
         side.wait_for_members(&ALL);
     }
     let (report, outcome) = (probe.stop(), connections.close());
-    figures::print(
-        &format!("router side: {drains} drains"),
-        format_args!("{report}; TCP {outcome}"),
-    );
+    figures::print(&format!("router side: {drains} drains"), format_args!("{report}; TCP {outcome}"));
     assert_eq!((report.lost(), outcome.broken, outcome.refused), (0, 0, 0), "{report}; {outcome}");
 }
 

@@ -132,15 +132,16 @@ pub(crate) fn claim_17_forged_messages_change_nothing_when_signed_ones_are_requi
     let shown = side.neighbors().expect("the router side answers");
     figures::print(
         "router side: 100,000 forged messages",
-        format_args!(
-            "{report}; dropped {} and {}",
-            shown["dropped"], shown["peer_messages"]["dropped"]
-        ),
+        format_args!("{report}; dropped {} and {}", shown["dropped"], shown["peer_messages"]["dropped"]),
     );
     assert_eq!(report.lost(), 0, "{report}");
     let dropped = |cause: &str| shown["peer_messages"]["dropped"][cause].as_u64().unwrap_or_default();
     assert!(dropped("wrong-key") > 0 && dropped("replayed") > 0, "{shown:#}");
-    assert_eq!(shown["services"][0]["members"].as_array().map(Vec::len), Some(ALL.len()), "{shown:#}");
+    assert_eq!(
+        shown["services"][0]["members"].as_array().map(Vec::len),
+        Some(ALL.len()),
+        "{shown:#}"
+    );
 }
 
 /// Without signatures: a flood of invented servers fills the table, and pushes nobody out of it.

@@ -22,13 +22,7 @@ pub(crate) fn claim_15_16_weighted_shares_are_those_of_the_servers() {
         .iter()
         .map(|host| {
             let weight = if host.number == 2 { 200 } else { 100 };
-            Server::start(
-                host,
-                &Setup {
-                    weight,
-                    ..Setup::member()
-                },
-            )
+            Server::start(host, &Setup { weight, ..Setup::member() })
         })
         .collect();
     side.wait_for_members(&ALL);
@@ -135,10 +129,7 @@ pub(crate) fn claim_15_weights_change_and_nothing_is_lost() {
         side.shares().get("s2").is_some_and(|share| *share > 50.0)
     });
     let (report, outcome, shares) = (probe.stop(), connections.close(), side.shares());
-    figures::print(
-        "router side: weights change",
-        format_args!("{report}; TCP {outcome}; {shares:.1?}"),
-    );
+    figures::print("router side: weights change", format_args!("{report}; TCP {outcome}; {shares:.1?}"));
     assert_eq!((report.lost(), outcome.broken, outcome.refused), (0, 0, 0), "{report}; {outcome}");
 }
 
