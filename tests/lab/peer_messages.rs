@@ -107,7 +107,7 @@ pub(crate) fn claim_17_peers_beyond_the_link_hear_each_other() {
     let stranger = network.client.enter(|| UdpSocket::bind("[2001:db8:1::2]:0").expect("another port"));
     network
         .client
-        .run("ip", &["-6", "address", "add", "2001:db8:1::66/64", "dev", "up1"]);
+        .run("ip", &["-6", "address", "add", "2001:db8:1::66/64", "dev", "up1", "nodad"]);
     let unknown = network
         .client
         .enter(|| UdpSocket::bind("[2001:db8:1::66]:0").expect("another address"));

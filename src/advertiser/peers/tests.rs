@@ -362,7 +362,7 @@ fn the_memory_of_servers_is_bounded_and_the_oldest_goes_first() {
     let key = Key::new(b"right");
     setup.key = Some(key.clone());
     let mut peers = started(setup);
-    let mut hear = |peers: &mut Peers, number: usize, now| {
+    let hear = |peers: &mut Peers, number: usize, now| {
         let bytes = message(&format!("peer-{number}"), 2, 5, 1).emit(Some(&key));
         deliver_from(peers, "fe80::2", 255, &bytes, now);
     };
