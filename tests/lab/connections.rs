@@ -55,6 +55,9 @@ fn stop_with_connections() {
     let log = server.log();
     let (all, closed, cut) = (SILENT.count + BUSY.count, SILENT.count, BUSY.count);
     let told = format!("lost=0 connections={all} closed={closed} broken=0 cut={cut}");
-    let receipt = log.lines().find(|line| line.contains("drained after")).expect("a stop has a receipt");
+    let receipt = log
+        .lines()
+        .find(|line| line.contains("drained after"))
+        .expect("a stop has a receipt");
     assert!(receipt.contains(&told), "{receipt}");
 }

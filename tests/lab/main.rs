@@ -17,6 +17,7 @@ mod load;
 mod one_server;
 mod ospf;
 mod ospf_routers;
+mod peer_messages;
 mod rotate;
 mod router_side;
 mod standby;
@@ -73,6 +74,9 @@ fn trials() -> Vec<Trial> {
             claim_1_two_routers_are_both_served,
             claim_15_members_leave_a_stock_routers_entry_where_it_is;
         connections: claim_9_a_drain_closes_connections_in_their_pauses_and_reports_what_it_cut;
+        peer_messages: claim_17_peers_beyond_the_link_hear_each_other,
+            claim_17_several_farms_share_a_link,
+            claim_17_forged_peer_messages_are_counted_shown_and_change_nothing;
         rotate: claim_6_turns_share_equally,
             claim_6_turns_share_by_weight,
             claim_6_a_dead_servers_turns_are_taken_over;
