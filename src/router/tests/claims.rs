@@ -1,7 +1,6 @@
 //! Claims 2, 3, 5, 15, 16 and 17 as the router side keeps them.
 
 use super::bench::*;
-use crate::base::address::ServiceAddress;
 use crate::base::peer::PeerState;
 use crate::router::{Policy, Standing};
 
@@ -205,7 +204,7 @@ fn claim_17_peer_messages_alone_make_members() {
     let mut bench = Bench::new(policy(Policy::Weighted));
     bench.hear(peer(1, |peer| peer.statement.weight = 50));
     bench.hear(peer(2, |_| {}));
-    bench.hear(peer(3, |peer| peer.statement.services = vec![ServiceAddress::get(service()); 0]));
+    bench.hear(peer(3, |peer| peer.statement.services = Vec::new()));
     assert_eq!(bench.shares(), [(1, 128, 128), (2, 256, 256)]);
     let member = bench.member(1).unwrap();
     assert_eq!((member.name.as_str(), member.messages, member.state), ("s1", 1, Some("active")));
