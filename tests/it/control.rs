@@ -167,7 +167,7 @@ fn what_is_no_command_is_refused_and_bounded() {
     let path = folder.path().join("control.sock");
     let _runtime = serve_socket(&path, State::Active);
     assert_snapshot!(say(&path, b"dance\n"), @r#"{"error":"this is no command: expected value at line 1 column 1"}"#);
-    assert_snapshot!(say(&path, b"{\"command\":\"dance\"}\n"), @r#"{"error":"this is no command: unknown variant `dance`, expected one of `status`, `zones`, `explain`, `drain`, `undrain`, `reload` at line 1 column 18"}"#);
+    assert_snapshot!(say(&path, b"{\"command\":\"dance\"}\n"), @r#"{"error":"this is no command: unknown variant `dance`, expected one of `status`, `zones`, `explain`, `drain`, `undrain`, `reload`, `neighbors` at line 1 column 18"}"#);
     assert_snapshot!(say(&path, b"\xff\xfe\n"), @r#"{"error":"the command is no text"}"#);
     assert_snapshot!(say(&path, &[b'x'; 4_096]), @r#"{"error":"a command is one line of up to 4096 bytes"}"#);
 }
