@@ -11,6 +11,7 @@ use crate::base::forwarding::Grouping;
 use crate::base::problem::Problem;
 
 const DEAD_AFTER: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
+const TCP_IDLE: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
 
 /// How the router side delivers queries, and to whom.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -27,6 +28,9 @@ pub struct Config {
     /// An active server not heard for so long leaves: 100 ms to 60 s.
     #[serde(with = "duration")]
     pub dead_after: Duration,
+    /// A TCP connection can be silent for so long and still lives: above the servers' `[dns] tcp-idle`. 1 s to an hour.
+    #[serde(with = "duration")]
+    pub tcp_idle: Duration,
     /// Only servers whose signed peer messages are heard; advertisements then change nothing.
     pub require_signed: bool,
     /// Only servers with these link-layer addresses; empty: all.
@@ -66,6 +70,7 @@ impl Default for Config {
             policy: Policy::default(),
             group: Grouping::default(),
             dead_after: Duration::from_millis(900),
+            tcp_idle: Duration::from_secs(15),
             require_signed: false,
             allowed_macs: Vec::new(),
         }
@@ -98,6 +103,13 @@ impl Config {
                 "dead-after".to_owned(),
                 format!("{} is out of range", duration::format(self.dead_after)),
                 "write a duration from \"100ms\" to \"60s\"",
+            );
+        }
+        if !TCP_IDLE.contains(&self.tcp_idle) {
+            refuse(
+                "tcp-idle".to_owned(),
+                format!("{} is out of range", duration::format(self.tcp_idle)),
+                "write a duration from \"1s\" to \"1h\", above the servers' [dns] tcp-idle",
             );
         }
         for (index, address) in self.allowed_macs.iter().enumerate() {
