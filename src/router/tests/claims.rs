@@ -192,11 +192,10 @@ fn claim_16_a_loaded_server_gets_less_after_a_period() {
         let next = bench.now.as_micros() / 1_000 + 300;
         bench.run_until(next);
     }
-    let shares = bench.shares();
-    assert_eq!(shares[1], (2, 256, 256));
-    assert!((100..200).contains(&shares[0].1), "{shares:?}");
+    // Two updates, and these loads do not follow: the mark is the same, so the ratio of 2 counts with 4/3 as exponent.
+    assert_eq!(bench.shares(), [(1, 101, 101), (2, 256, 256)]);
     let member = bench.member(1).unwrap();
-    assert!((40.0..80.0).contains(&member.effective) && member.weight == 100, "{member:?}");
+    assert!((39.0..41.0).contains(&member.effective) && member.weight == 100, "{member:?}");
 }
 
 #[test]
