@@ -7,11 +7,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::thread;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::guardian::Watcher;
+use super::lifeline::Lifeline;
 use super::line::Line;
 use super::link::{Complaint, reread};
 use super::message::Message;
@@ -20,8 +22,8 @@ use super::reload::Reload;
 use super::shutdown::{Drain, Outcome, Receipt, Tally};
 use super::zones::ZoneKeeper;
 use crate::advertiser::peers::{Conflict, Peers};
-use crate::advertiser::{Advertiser, Report};
-use crate::base::machine::{ChannelId, Event, Input, Machine, Outbox, Output, Severity};
+use crate::advertiser::{Advertiser, Farewell, Report};
+use crate::base::machine::{Channel, ChannelId, Event, Input, Machine, OutDatagram, Outbox, Output, Severity};
 use crate::base::peer::PeerState;
 use crate::base::time::{Timestamp, earliest};
 use crate::control::Reply;
@@ -30,13 +32,13 @@ use crate::dns::server::Usher;
 use crate::dns::server::encrypted::Certificates;
 use crate::io::clock;
 use crate::io::driver::{Driver, Handle, Ready, Token};
-use crate::io::farewell::{FarewellSlot, ReadyPacket};
+use crate::io::farewell::ReadyPacket;
 use crate::io::interface::InterfaceMonitor;
 use crate::io::process::{Asked, Signals};
 use crate::io::sockets::udp_drops;
 use crate::monitor::observation::Order;
 use crate::monitor::{Context, Monitor};
-use crate::scheduler::{Cost, Decision, Journal, Policy, Standing, decide};
+use crate::scheduler::{Cost, Decision, Intent, Journal, Policy, Standing, decide};
 
 /// Time between two observations when nothing happens.
 const LOOK: Duration = Duration::from_millis(50);
@@ -65,8 +67,7 @@ pub(super) struct Parts {
     pub(super) peers: Option<Line<Peers>>,
     /// The service's link first, then those of other advertisers.
     pub(super) links: Vec<InterfaceMonitor>,
-    /// Where this process leaves what is to be sent when it dies.
-    pub(super) slot: Option<FarewellSlot>,
+    pub(super) lifeline: Lifeline,
     pub(super) monitor: Monitor,
     pub(super) zones: Arc<ZoneKeeper>,
     pub(super) reload: Arc<Reload>,
@@ -93,8 +94,6 @@ pub(super) struct Herald {
     inflow_told: u64,
     next_link_check: Timestamp,
     link_complaints: Vec<Complaint>,
-    /// What is in the farewell slot.
-    farewells: Vec<ReadyPacket>,
     decision: Option<Decision>,
     peer_changes: u64,
     /// A second signal: no more waiting.
@@ -120,7 +119,6 @@ impl Herald {
             inflow_told: 0,
             next_link_check: now,
             link_complaints: vec![None; links],
-            farewells: Vec::new(),
             decision: None,
             peer_changes: 0,
             stop_at_once: false,
@@ -146,11 +144,33 @@ impl Herald {
                 return Ok(receipt);
             }
             let woken = self.wait()?;
+            if self.parts.lifeline.was_spoken_for() {
+                self.start_anew(clock::now());
+            }
             self.carry_out();
             self.attend(&woken);
             self.tick();
             self.tell_peers();
         }
+    }
+
+    /// This process hung, and its guardian has taken back what it had said: nothing of what was to be said next is true.
+    fn start_anew(&mut self, now: Timestamp) {
+        tracing::warn!("this process has hung, and its guardian has said its farewell: it starts as new");
+        self.outputs.clear();
+        self.standing = Standing {
+            decision: self.standing.decision,
+            ..Standing::starting(now)
+        };
+        for index in 0..self.parts.advertisers.len() {
+            self.parts.advertisers[index].machine.taken_back(now, &mut self.outbox);
+            self.outputs
+                .extend(self.outbox.drain().map(|output| (Speaker::Advertiser(index), output)));
+        }
+        if let Some(line) = &mut self.parts.peers {
+            line.machine.taken_back(now);
+        }
+        self.look_now();
     }
 
     /// The reports of all advertisers.
@@ -281,6 +301,7 @@ impl Herald {
             }
             self.tell_inflow(now);
             self.tell_advertisers(self.standing.decision(&seen, self.parts.identity.weight), now);
+            self.beat();
         }
         self.speak(now);
     }
@@ -298,6 +319,13 @@ impl Herald {
                 before.cost.class
             );
         }
+    }
+
+    /// Shows the guardian that the service answers. Where it does not, and this loop knows, this loop takes back what was said.
+    fn beat(&mut self) {
+        let is_withdrawn = self.decision.as_ref().is_none_or(|told| matches!(told.intent, Intent::Withdraw(_)));
+        let answered = self.parts.monitor.answered();
+        self.parts.lifeline.beat(answered, is_withdrawn);
     }
 
     fn tell_inflow(&mut self, now: Timestamp) {
@@ -445,35 +473,48 @@ impl Herald {
         None
     }
 
-    /// Ends the conversation with the network. Nothing is left to be said for this process.
+    /// Ends the conversation with the network, and says so as often as its farewell would: a packet may be lost.
     fn leave(&mut self, now: Timestamp) {
+        self.parts.lifeline.rest();
         for index in 0..self.parts.advertisers.len() {
             self.parts.advertisers[index].machine.leave(now, &mut self.outbox);
             self.outputs
                 .extend(self.outbox.drain().map(|output| (Speaker::Advertiser(index), output)));
         }
         self.carry_out();
+        let mut again: Vec<(Timestamp, Handle, OutDatagram)> = Vec::new();
+        for line in &self.parts.advertisers {
+            let farewells = line.machine.farewell().into_iter().filter(|farewell| !farewell.after.is_zero());
+            again.extend(farewells.filter_map(|one| Some((now + one.after, line.handle_of(one.channel)?, one.datagram))));
+        }
+        again.sort_by_key(|(at, ..)| *at);
+        for (at, handle, datagram) in again {
+            thread::sleep(at.since(clock::now()));
+            if let Err(error) = self.parts.driver.send(handle, &datagram) {
+                tracing::debug!(?error, destination = %datagram.destination, "not sent again");
+            }
+        }
     }
 
-    /// Leaves in the slot what is to be sent when this process dies, before it says what that takes back.
+    /// Leaves what is to be sent when this process dies or hangs, before it says what that takes back.
     fn leave_farewells(&mut self) {
-        let Some(slot) = &mut self.parts.slot else { return };
         let links = &self.parts.links;
-        let ready = self.parts.advertisers.iter().flat_map(|line| {
-            line.machine.farewell().into_iter().filter_map(|farewell| {
-                let channel = line.machine.channels().get(farewell.channel.0)?;
+        let ready = |channels: &[Channel], farewells: Vec<Farewell>| -> Vec<ReadyPacket> {
+            let packet = |farewell: &Farewell| {
+                let channel = channels.get(farewell.channel.0)?;
                 let link = links.iter().find(|link| link.name() == channel.interface())?;
                 ReadyPacket::new(farewell.after, channel, link.state(), &farewell.datagram)
-            })
-        });
-        let ready: Vec<ReadyPacket> = ready.collect();
-        if ready == self.farewells {
-            return;
+            };
+            farewells.iter().filter_map(packet).collect()
+        };
+        let advertisers = self.parts.advertisers.iter().map(|line| &line.machine);
+        let mut packets: Vec<ReadyPacket> = advertisers
+            .flat_map(|machine| ready(machine.channels(), machine.farewell()))
+            .collect();
+        if let Some(line) = &self.parts.peers {
+            packets.extend(ready(line.machine.channels(), line.machine.farewell()));
         }
-        if let Err(error) = slot.leave(&ready) {
-            tracing::warn!(%error, "nobody could speak for this process if it died now");
-        }
-        self.farewells = ready;
+        self.parts.lifeline.leave(packets);
     }
 
     fn hand_to_all(&mut self, input: &Input<'_>, now: Timestamp) {

@@ -7,8 +7,10 @@
 mod boot;
 mod desk;
 mod encryption;
+mod farewells;
 mod guardian;
 mod herald;
+mod lifeline;
 mod line;
 mod link;
 mod message;
@@ -19,6 +21,7 @@ mod router;
 mod server;
 mod show;
 mod shutdown;
+mod vigil;
 mod zones;
 
 pub use router::router;

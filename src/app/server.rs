@@ -19,6 +19,7 @@ use super::desk::Desk;
 use super::encryption;
 use super::guardian::{self, Watcher};
 use super::herald::{Herald, Parts};
+use super::lifeline::Lifeline;
 use super::line::Line;
 use super::message::Inbox;
 use super::peering::Identity;
@@ -274,7 +275,7 @@ fn start(
         advertisers: Vec::new(),
         peers: None,
         links: Vec::new(),
-        slot: guardian::farewell_slot(),
+        lifeline: Lifeline::new(guardian::farewell_slot()),
         monitor: Monitor::new(
             counters,
             probe.record(),

@@ -140,7 +140,7 @@ impl ServeArguments {
 
 /// How a router side is started.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
-pub struct RouterArguments {
+pub(super) struct RouterArguments {
     /// The TOML file
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,

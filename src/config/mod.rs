@@ -293,6 +293,10 @@ impl Config {
                 "state" => config.state = reader.table("state", value),
                 "control" => config.control = reader.table("control", value),
                 "web" => config.web = reader.table("web", value),
+                "router" => {
+                    let cure = "start it with `heraldns router --config FILE`; a server has a file of its own";
+                    reader.misfit("router", "this is a router side's table, and this program is to be a server", cure);
+                }
                 unknown => reader.unknown_key("", unknown, &KEYS),
             }
         }

@@ -136,6 +136,12 @@ impl Monitor {
         self.last_inflow
     }
 
+    /// Answers until now: those that left for others, and those to our own probes. It grows while the service works.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.figures.counts.total().accepted + self.probe.answered()
+    }
+
     /// One look at this server.
     pub fn observe(&mut self, now: Timestamp, context: &Context<'_>) -> Observation {
         let counts = self.counters.snapshot();

@@ -11,6 +11,7 @@ mod encrypted;
 mod fuzz;
 mod protection;
 mod reload;
+mod router_config;
 mod running;
 mod serve;
 mod sim;

@@ -26,6 +26,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::harness::command::is_installed;
 use crate::harness::namespace::sweep_leftovers;
+use crate::router_side::kernel;
 
 /// Tools of the system that the lab calls.
 const TOOLS: [&str; 5] = ["ip", "bridge", "dig", "vtysh", "bird"];
@@ -61,6 +62,7 @@ fn trials() -> Vec<Trial> {
             claim_3_servers_started_together_make_one_holder,
             claim_3_a_newcomer_does_not_displace_the_holder,
             claim_9_killed_holder_is_replaced,
+            claim_9_killed_main_is_spoken_for,
             claim_9_killed_holder_and_one_more_are_replaced,
             claim_9_a_stalled_holder_is_replaced_and_comes_back_silent,
             claim_3_take_over_with_a_failed_entry_is_believed,
@@ -87,6 +89,11 @@ fn trials() -> Vec<Trial> {
             claim_9_lone_server_without_its_address_is_silent_until_it_is_back,
             an_address_set_by_hand_stays_and_one_left_by_a_crash_goes,
             a_service_without_capabilities_is_refused_by_name;
+        kernel: claim_15_kernel_shares_flows_as_wished,
+            claim_15_changed_shares_break_no_connection,
+            claim_15_a_predecessors_group_is_taken_over_and_foreign_objects_stay,
+            claim_15_what_a_link_or_a_hand_has_taken_away_is_put_back,
+            claim_15_two_hundred_servers_on_two_links;
         hostile: claim_2_malformed_packets_are_dropped_and_counted,
             claim_2_random_packets_change_nothing;
         ospf_routers: ospf_routers_are_neighbors_of_each_other;
@@ -113,6 +120,8 @@ fn trials() -> Vec<Trial> {
             claim_16_17_a_share_follows_the_load_from_elsewhere,
             claim_15_weights_change_and_nothing_is_lost,
             claim_7_15_all_idle_then_a_query,
+            claim_3_5_latest_follows_the_holder,
+            the_end_of_a_router_side_gives_the_kernel_back_what_it_had,
             claim_9_15_a_drain_breaks_no_connection,
             claim_9_15_a_killed_server_leaves_the_entry,
             claim_15_a_plain_group_breaks_connections_of_others,

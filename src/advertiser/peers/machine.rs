@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::Config;
 use super::wire::{self, Key, PeerMessage};
+use crate::advertiser::{FAREWELLS, Farewell};
 use crate::base::address::{LinkLayerAddress, is_link_local};
 use crate::base::machine::{Channel, ChannelId, Datagram, Input, InterfaceState, Machine, OutDatagram, Outbox, Severity};
 use crate::base::peer::{IdentityHash, Peer, PeerState, Statement};
@@ -174,6 +175,35 @@ impl Peers {
         }
     }
 
+    /// The message that this server is gone, for whoever outlives this process; with the number after the last one's.
+    #[must_use]
+    pub fn farewell(&self) -> Vec<Farewell> {
+        let Some(statement) = self.statement.as_ref().filter(|_| self.can_speak()) else {
+            return Vec::new();
+        };
+        let gone = Statement {
+            state: PeerState::Gone,
+            holder: false,
+            successor: None,
+            ..statement.clone()
+        };
+        let datagrams = self.datagrams(gone, self.sequence.wrapping_add(1));
+        let said_at = |after| {
+            datagrams.iter().map(move |datagram| Farewell {
+                after,
+                channel: LINK,
+                datagram: datagram.clone(),
+            })
+        };
+        FAREWELLS.into_iter().flat_map(said_at).collect()
+    }
+
+    /// The farewell was said while this process hung. Whoever decides is given the time to say something new.
+    pub fn taken_back(&mut self, now: Timestamp) {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.wait_for_news(now);
+    }
+
     /// All peers heard within the last minute, dead ones too.
     #[must_use]
     pub fn peers(&self) -> &[Peer] {
@@ -230,25 +260,29 @@ impl Peers {
             return;
         }
         self.sequence = self.sequence.wrapping_add(1);
+        for datagram in self.datagrams(statement.clone(), self.sequence) {
+            self.traffic.sent += 1;
+            out.send(LINK, datagram);
+        }
+    }
+
+    /// The message to all who are to hear it.
+    fn datagrams(&self, statement: Statement, sequence: u32) -> Vec<OutDatagram> {
         let message = PeerMessage {
-            statement: statement.clone(),
+            statement,
             boot: self.setup.boot,
-            sequence: self.sequence,
+            sequence,
         };
         let payload = message.emit(self.setup.key.as_ref());
-        for destination in self.setup.config.all_groups().chain(&self.setup.config.addresses) {
-            self.traffic.sent += 1;
-            out.send(
-                LINK,
-                OutDatagram {
-                    source: None,
-                    destination: *destination,
-                    port: self.setup.config.port,
-                    link_layer: None,
-                    payload: payload.clone(),
-                },
-            );
-        }
+        let datagram = |destination: &Ipv6Addr| OutDatagram {
+            source: None,
+            destination: *destination,
+            port: self.setup.config.port,
+            link_layer: None,
+            payload: payload.clone(),
+        };
+        let destinations = self.setup.config.all_groups().chain(&self.setup.config.addresses);
+        destinations.map(datagram).collect()
     }
 
     fn can_speak(&self) -> bool {

@@ -433,3 +433,36 @@ fn the_last_words_of_our_predecessor_are_no_conflict() {
     assert_eq!(peers.conflicts(), []);
     assert_eq!(peers.traffic().dropped.of(refused::OWN), 3);
 }
+
+#[test]
+fn the_farewell_says_gone_and_what_is_said_after_it_counts() {
+    let key = Key::new(b"secret");
+    let mut peers = started(Setup {
+        key: Some(key.clone()),
+        ..setup("s1")
+    });
+    assert_eq!(peers.farewell(), [], "nothing was said");
+    let mut out = Outbox::new();
+    let holder = Statement {
+        state: PeerState::Active,
+        holder: true,
+        ..standby()
+    };
+    peers.say(holder.clone(), at(100), &mut out);
+    let last = said(&mut out, Some(&key)).pop().unwrap();
+    let farewell = peers.farewell();
+    let after: Vec<u128> = farewell.iter().map(|one| one.after.as_millis()).collect();
+    assert_eq!(after, [0, 50, 150]);
+    let read = |one: &Farewell| PeerMessage::parse(&one.datagram.payload, Some(&key)).unwrap();
+    let gone = read(&farewell[0]);
+    assert!(farewell.iter().all(|one| read(one) == gone), "one message, three times");
+    assert_eq!((gone.statement.state, gone.statement.holder), (PeerState::Gone, false));
+    assert_eq!((gone.boot, gone.sequence), (last.boot, last.sequence + 1));
+
+    peers.taken_back(at(700));
+    peers.handle(Input::Tick, at(700), &mut out);
+    assert!(said(&mut out, Some(&key)).is_empty(), "what was said before is not repeated");
+    peers.say(standby(), at(701), &mut out);
+    let next = said(&mut out, Some(&key)).pop().unwrap();
+    assert_eq!((next.statement.state, next.sequence), (PeerState::Standby, gone.sequence + 1));
+}

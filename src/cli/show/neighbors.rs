@@ -145,6 +145,18 @@ mod tests {
             },
             problems: vec!["no server is heard".to_owned()],
         };
-        assert_snapshot!(neighbors(&shown), @"");
+        assert_snapshot!(neighbors(&shown), @"
+        router side on lan: policy weighted, group split
+          ! no server is heard
+
+        2001:db8:5::53 is reachable 02:00:00:00:00:01; discarded: unchanged 12
+        SERVER  LINK-LAYER         NEXT HOP  STATE   WEIGHT       SHARE  TCP  LOAD  HEARD       SIGNED
+        s1      02:00:00:00:00:01  fe80::1   active  87.5 of 100  50%    50%  31%   120 ms ago  yes
+        -       02:00:00:00:00:01  fe80::1   active  100          50%    50%  -     120 ms ago  no
+
+        advertisements dropped: hop-limit 3
+        peer messages: 28 received, dropped: 0
+        kernel: 2 changes, the last took 310 us; 0 repairs
+        ");
     }
 }

@@ -29,12 +29,16 @@ const NHA_OIF: u16 = 5;
 const NHA_GATEWAY: u16 = 6;
 const NHA_RES_GROUP: u16 = 12;
 const NHA_RES_BUCKET: u16 = 13;
+const NHA_OP_FLAGS: u16 = 14;
 
 const NHA_RES_GROUP_BUCKETS: u16 = 1;
 const NHA_RES_GROUP_IDLE_TIMER: u16 = 2;
 const NHA_RES_GROUP_UNBALANCED_TIMER: u16 = 3;
 
 const NHA_RES_BUCKET_NH_ID: u16 = 3;
+
+/// The high octet of a member's weight is one (Linux 6.12); before, it was reserved.
+const NHA_OP_FLAG_RESP_GRP_RESVD_0: u32 = 1 << 31;
 
 /// `struct nhmsg`.
 const HEADER: usize = 8;
@@ -86,6 +90,8 @@ pub(super) enum NextHopAttribute {
     Resilient(Vec<ResilientAttribute>),
     /// What only a bucket has: the next hop it leads to.
     BucketOf(u32),
+    /// What the kernel says about itself with each group.
+    Flags(u32),
     /// One that is of no use here.
     Other(DefaultNla),
 }
@@ -95,8 +101,8 @@ pub(super) enum NextHopAttribute {
 pub(super) struct Member {
     /// The next hop.
     pub(super) id: u32,
-    /// Its share, 1 to 256; the kernel's octet is one less.
-    pub(super) share: u16,
+    /// Its share, from 1 on: up to 256, or 65,535 where [`NextHopMessage::tells_of_wide_weights`]. On the wire it is one less.
+    pub(super) weight: u16,
 }
 
 /// What only a resilient group has.
@@ -127,6 +133,14 @@ impl NextHopMessage {
     pub(super) fn with(mut self, attribute: NextHopAttribute) -> Self {
         self.attributes.push(attribute);
         self
+    }
+
+    /// True for a group of a kernel whose weights have two octets.
+    pub(super) fn tells_of_wide_weights(&self) -> bool {
+        let is_wide = |flags: &u32| flags & NHA_OP_FLAG_RESP_GRP_RESVD_0 != 0;
+        self.attributes
+            .iter()
+            .any(|attribute| matches!(attribute, NextHopAttribute::Flags(flags) if is_wide(flags)))
     }
 }
 
@@ -177,7 +191,7 @@ impl NetlinkDeserializable for NextHopMessage {
 impl Nla for NextHopAttribute {
     fn value_len(&self) -> usize {
         match self {
-            Self::Id(_) | Self::Interface(_) => 4,
+            Self::Id(_) | Self::Interface(_) | Self::Flags(_) => 4,
             Self::Group(members) => members.len() * MEMBER,
             Self::GroupType(_) => 2,
             Self::Gateway(_) => 16,
@@ -196,6 +210,7 @@ impl Nla for NextHopAttribute {
             Self::Gateway(_) => NHA_GATEWAY,
             Self::Resilient(_) => NHA_RES_GROUP,
             Self::BucketOf(_) => NHA_RES_BUCKET,
+            Self::Flags(_) => NHA_OP_FLAGS,
             Self::Other(other) => other.kind(),
         }
     }
@@ -206,11 +221,12 @@ impl Nla for NextHopAttribute {
 
     fn emit_value(&self, buffer: &mut [u8]) {
         match self {
-            Self::Id(value) | Self::Interface(value) => buffer.copy_from_slice(&value.to_ne_bytes()),
+            Self::Id(value) | Self::Interface(value) | Self::Flags(value) => buffer.copy_from_slice(&value.to_ne_bytes()),
             Self::Group(members) => {
                 for (octets, member) in buffer.chunks_exact_mut(MEMBER).zip(members) {
                     let [a, b, c, d] = member.id.to_ne_bytes();
-                    octets.copy_from_slice(&[a, b, c, d, weight(member.share), 0, 0, 0]);
+                    let [low, high] = member.weight.saturating_sub(1).to_le_bytes();
+                    octets.copy_from_slice(&[a, b, c, d, low, high, 0, 0]);
                 }
             }
             Self::GroupType(value) => buffer.copy_from_slice(&value.to_ne_bytes()),
@@ -232,6 +248,7 @@ impl<'a> Parseable<NlaBuffer<&'a [u8]>> for NextHopAttribute {
             NHA_OIF => Self::Interface(parse_u32(value)?),
             NHA_GATEWAY if value.len() == 16 => Self::Gateway(Ipv6Addr::from(<[u8; 16]>::try_from(value).unwrap_or_default())),
             NHA_RES_GROUP => Self::Resilient(nested(value)?),
+            NHA_OP_FLAGS => Self::Flags(parse_u32(value)?),
             NHA_RES_BUCKET => return read_bucket(value),
             _ => Self::Other(DefaultNla::parse(attribute)?),
         })
@@ -280,19 +297,12 @@ impl<'a> Parseable<NlaBuffer<&'a [u8]>> for ResilientAttribute {
     }
 }
 
-/// The octet that stands for `share`.
-fn weight(share: u16) -> u8 {
-    u8::try_from(share.saturating_sub(1)).unwrap_or(u8::MAX)
-}
-
 fn read_member(octets: &[u8]) -> Member {
     let mut id = [0; 4];
     id.copy_from_slice(&octets[..4]);
-    // Kernels from 6.12 on have the high octet; others leave it 0.
-    let weight = u16::from_le_bytes([octets[4], octets[5]]);
     Member {
         id: u32::from_ne_bytes(id),
-        share: weight.saturating_add(1),
+        weight: u16::from_le_bytes([octets[4], octets[5]]).saturating_add(1),
     }
 }
 
@@ -312,4 +322,142 @@ fn read_bucket(octets: &[u8]) -> Result<NextHopAttribute, DecodeError> {
         }
     }
     Err(DecodeError::from("a bucket that leads nowhere"))
+}
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
+
+    use super::*;
+
+    /// As it goes over a socket, without the netlink header. The vectors are those of a little-endian machine.
+    #[cfg(target_endian = "little")]
+    fn written(message: &NextHopMessage) -> Vec<u8> {
+        let mut buffer = vec![0xff; message.buffer_len()];
+        message.serialize(&mut buffer);
+        buffer
+    }
+
+    fn parsed(message_type: u16, payload: &[u8]) -> Result<NextHopMessage, DecodeError> {
+        let mut header = NetlinkHeader::default();
+        header.message_type = message_type;
+        NextHopMessage::deserialize(&header, payload)
+    }
+
+    #[cfg(target_endian = "little")]
+    #[test]
+    fn a_next_hop_is_written_as_the_kernel_reads_it() {
+        let message = NextHopMessage::new(Verb::New, 10, 72)
+            .with(NextHopAttribute::Id(0x0102_0304))
+            .with(NextHopAttribute::Interface(7))
+            .with(NextHopAttribute::Gateway("fe80::53".parse().unwrap()));
+        let expected = [
+            &[10, 0, 72, 0, 0, 0, 0, 0][..],
+            &[8, 0, 1, 0, 4, 3, 2, 1],
+            &[8, 0, 5, 0, 7, 0, 0, 0],
+            &[20, 0, 6, 0, 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x53],
+        ];
+        assert_eq!(written(&message), expected.concat());
+        assert_eq!(message.message_type(), 104);
+        assert_eq!(parsed(104, &expected.concat()).unwrap(), message);
+    }
+
+    /// Shares 1, 256 and 65,280 are 0, 255 and 0xfeff on the wire; 15 s are 1,500 ticks.
+    #[cfg(target_endian = "little")]
+    #[test]
+    fn a_resilient_group_is_written_as_the_kernel_reads_it() {
+        let member = |id, weight| Member { id, weight };
+        let message = NextHopMessage::new(Verb::New, 0, 72)
+            .with(NextHopAttribute::Group(vec![member(1, 1), member(2, 256), member(3, 65_280)]))
+            .with(NextHopAttribute::GroupType(1))
+            .with(NextHopAttribute::Resilient(vec![
+                ResilientAttribute::Buckets(16_384),
+                ResilientAttribute::IdleTimer(15_000),
+                ResilientAttribute::UnbalancedTimer(0),
+            ]));
+        let expected = [
+            &[0, 0, 72, 0, 0, 0, 0, 0][..],
+            &[28, 0, 2, 0],
+            &[1, 0, 0, 0, 0, 0, 0, 0],
+            &[2, 0, 0, 0, 0xff, 0, 0, 0],
+            &[3, 0, 0, 0, 0xff, 0xfe, 0, 0],
+            &[6, 0, 3, 0, 1, 0, 0, 0],
+            &[28, 0, 12, 0x80],
+            &[6, 0, 1, 0, 0, 64, 0, 0],
+            &[8, 0, 2, 0, 0xdc, 5, 0, 0],
+            &[8, 0, 3, 0, 0, 0, 0, 0],
+        ];
+        assert_eq!(written(&message), expected.concat());
+        assert_eq!(parsed(104, &expected.concat()).unwrap(), message);
+    }
+
+    /// What Linux 6.18 answers about a resilient group of two: its own attributes beside those it was given.
+    #[cfg(target_endian = "little")]
+    #[test]
+    fn a_dumped_group_is_read() {
+        let dumped = [
+            &[0, 0, 72, 0, 0, 0, 0, 0][..],
+            &[8, 0, 1, 0, 9, 0, 0, 0],
+            &[6, 0, 3, 0, 1, 0, 0, 0],
+            &[20, 0, 2, 0, 1, 0, 0, 0, 1, 1, 0, 0, 2, 0, 0, 0, 0xfe, 0xff, 0, 0],
+            &[40, 0, 12, 0x80, 6, 0, 1, 0, 0, 64, 0, 0, 8, 0, 2, 0, 0xdc, 5, 0, 0, 8, 0, 3, 0],
+            &[0, 0, 0, 0, 12, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[8, 0, 14, 0, 0, 0, 0, 0x80],
+        ];
+        let message = parsed(104, &dumped.concat()).unwrap();
+        assert!(message.tells_of_wide_weights());
+        assert_eq!(message.attributes[0], NextHopAttribute::Id(9));
+        let members = vec![Member { id: 1, weight: 258 }, Member { id: 2, weight: 65_535 }];
+        assert_eq!(message.attributes[2], NextHopAttribute::Group(members));
+        let NextHopAttribute::Resilient(resilient) = &message.attributes[3] else {
+            panic!("{message:?}")
+        };
+        assert_eq!(
+            resilient[..2],
+            [ResilientAttribute::Buckets(16_384), ResilientAttribute::IdleTimer(15_000)]
+        );
+    }
+
+    #[cfg(target_endian = "little")]
+    #[test]
+    fn a_bucket_is_read() {
+        let dumped = [
+            &[0, 0, 72, 0, 0, 0, 0, 0][..],
+            &[8, 0, 1, 0, 9, 0, 0, 0],
+            &[20, 0, 13, 0x80, 6, 0, 1, 0, 5, 0, 0, 0, 8, 0, 3, 0, 2, 0, 0, 0],
+        ];
+        let message = parsed(116, &dumped.concat()).unwrap();
+        assert_eq!(message.verb, Verb::NewBucket);
+        assert_eq!(message.attributes[1], NextHopAttribute::BucketOf(2));
+    }
+
+    #[test]
+    fn no_bytes_panic_and_every_cut_is_an_error_or_shorter() {
+        let whole = NextHopMessage::new(Verb::New, 10, 72)
+            .with(NextHopAttribute::Group(vec![Member { id: 1, weight: 1 }; 3]))
+            .with(NextHopAttribute::Resilient(vec![ResilientAttribute::Buckets(9)]))
+            .with(NextHopAttribute::BucketOf(4));
+        let mut bytes = vec![0; whole.buffer_len()];
+        whole.serialize(&mut bytes);
+        for length in 0..bytes.len() {
+            assert!(parsed(104, &bytes[..length]).is_err() || length % 4 == 0, "{length}");
+            for octet in [0, 1, 5, 0xff] {
+                let mut changed = bytes.clone();
+                changed[length] = octet;
+                let _any_outcome_but_a_panic = parsed(104, &changed);
+            }
+        }
+        assert!(parsed(24, &bytes).is_err(), "a route is no next hop");
+    }
+
+    #[test]
+    fn a_message_survives_the_netlink_frame() {
+        let message = NextHopMessage::new(Verb::Get, 0, 0);
+        let mut packet = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::InnerMessage(message));
+        packet.finalize();
+        let mut bytes = vec![0; packet.buffer_len()];
+        packet.serialize(&mut bytes);
+        assert_eq!(bytes.len(), 24);
+        assert_eq!(NetlinkMessage::deserialize(&bytes).unwrap(), packet);
+    }
 }

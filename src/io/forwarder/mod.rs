@@ -154,8 +154,9 @@ impl Forwarder {
         let policy = Policy {
             grouping: setup.grouping,
             table: table_of(&setup.interface),
-            idle: u64::try_from(setup.tcp_idle.as_millis()).unwrap_or(u64::MAX),
+            idle: idle_of(setup.tcp_idle),
             metrics_taken: 0,
+            wide: false,
         };
         Ok(Self {
             netlink,
@@ -230,6 +231,12 @@ impl Forwarder {
             }
             let steps = plan(&objects, wish, &self.policy, &self.programmed);
             let Some((step, request, errno)) = self.carry_out(&steps, &mut applied)? else {
+                // The first group tells whether weights can be wide; then it is looked at once more.
+                let made_group = steps.iter().any(|step| matches!(step, Step::AddGroup { .. }));
+                if made_group && !self.policy.wide && attempt < ATTEMPTS {
+                    attempt += 1;
+                    continue;
+                }
                 return Ok(applied);
             };
             if attempt == ATTEMPTS {
@@ -287,6 +294,7 @@ impl Forwarder {
         let mut objects = Objects::default();
         let next_hops = self.netlink.dump(Request::NextHops, NextHopMessage::new(Verb::Get, 0, 0))?;
         objects.read_next_hops(&next_hops, self.interface);
+        self.policy.wide |= objects.wide;
         objects.read_routes(&routes(&mut self.netlink)?);
         objects.read_rules(&rules(&mut self.netlink)?, self.policy.table);
         objects.read_neighbors(&neighbors(&mut self.netlink, self.interface)?, self.interface);
@@ -396,6 +404,12 @@ fn table_of(interface: &str) -> u32 {
     FIRST_TABLE + hash % TABLES
 }
 
+/// In milliseconds, a tenth of a second being what kernels of every clock rate keep exactly.
+fn idle_of(silence: Duration) -> u64 {
+    let tenths = silence.as_millis().div_ceil(100).clamp(1, 864_000);
+    u64::try_from(tenths).unwrap_or(1) * 100
+}
+
 /// A removal of what is not there has nothing left to do.
 fn is_gone_already(request: Request, errno: Errno) -> bool {
     matches!(request, Request::Remove(_)) && matches!(errno, Errno::NOENT | Errno::SRCH)
@@ -448,11 +462,13 @@ fn found_service(objects: &Objects, service: ServiceAddress, policy: &Policy) ->
         let is_alone = policy.grouping != Grouping::Split;
         for member in &group.members {
             let (datagrams, connections) = shares.entry(member.id).or_default();
-            if is_alone || group.kind == Kind::Plain {
-                *datagrams = member.share;
+            let is_plain = group.kind == Kind::Plain;
+            let share = if is_plain { member.weight } else { policy.share(member.weight) };
+            if is_alone || is_plain {
+                *datagrams = share;
             }
-            if is_alone || group.kind != Kind::Plain {
-                *connections = member.share;
+            if is_alone || !is_plain {
+                *connections = share;
             }
         }
     }

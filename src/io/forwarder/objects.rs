@@ -85,6 +85,8 @@ pub(super) struct Objects {
     pub(super) neighbors: BTreeMap<Ipv6Addr, Neighbor>,
     /// All numbers of next hops and groups in use, by anybody.
     pub(super) taken: BTreeSet<u32>,
+    /// A group has told that weights have two octets here.
+    pub(super) wide: bool,
 }
 
 impl Objects {
@@ -97,6 +99,7 @@ impl Objects {
             });
             let Some(id) = id else { continue };
             self.taken.insert(id);
+            self.wide |= message.tells_of_wide_weights();
             if message.protocol != PROTOCOL {
                 continue;
             }

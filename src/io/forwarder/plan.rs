@@ -21,7 +21,13 @@ const RULE_PRIORITY: u32 = 7_200;
 /// Our routes: better than an administrator's (1024), than BIRD's (32) and FRR's (20). Whoever wants to win says 1 to 9.
 const METRIC: u32 = 10;
 
-/// What the configuration has to say.
+/// One share of the connections where weights are wide: what is left of it, 1, is for whoever is to get no new ones.
+///
+/// A draining server in a group of one octet's weights gets one in 257 of the new connections at best. Among wide ones
+/// it gets less than half a bucket: none but those that it has.
+const WIDE: u16 = 255;
+
+/// What the configuration and the kernel have to say.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Policy {
     pub(super) grouping: Grouping,
@@ -31,6 +37,22 @@ pub(super) struct Policy {
     pub(super) idle: u64,
     /// So many metrics after ours are another's, for a service address of ours.
     pub(super) metrics_taken: u32,
+    /// Weights have two octets.
+    pub(super) wide: bool,
+}
+
+impl Policy {
+    /// The weight of a server in a group for connections.
+    fn weight(&self, next_hop: &NextHop) -> u16 {
+        let share = next_hop.connections.min(MOST_SHARE);
+        let is_draining = next_hop.datagrams == 0;
+        if self.wide && !is_draining { share * WIDE } else { share }
+    }
+
+    /// The share of which [`weight`](Self::weight) has made `weight`.
+    pub(super) fn share(&self, weight: u16) -> u16 {
+        if self.wide { (weight / WIDE).max(1) } else { weight }
+    }
 }
 
 /// One change of the kernel, in the order in which they are made.
@@ -166,29 +188,49 @@ impl<'a> Planner<'a> {
         let (main, own) = (MAIN, self.policy.table);
         match self.policy.grouping {
             Grouping::Split => {
-                self.route(service, main, Kind::Plain, self.members(wished, |next_hop| next_hop.datagrams));
-                if self.route(service, own, connections, self.members(wished, |next_hop| next_hop.connections)) {
+                self.route(
+                    service,
+                    main,
+                    Kind::Plain,
+                    self.members(wished, |next_hop| next_hop.datagrams.min(MOST_SHARE)),
+                );
+                if self.route(
+                    service,
+                    own,
+                    connections,
+                    self.members(wished, |next_hop| self.policy.weight(next_hop)),
+                ) {
                     self.rule(service);
                 }
             }
             Grouping::Plain => {
-                self.route(service, main, Kind::Plain, self.members(wished, |next_hop| next_hop.datagrams));
+                self.route(
+                    service,
+                    main,
+                    Kind::Plain,
+                    self.members(wished, |next_hop| next_hop.datagrams.min(MOST_SHARE)),
+                );
             }
             Grouping::Resilient => {
-                self.route(service, main, connections, self.members(wished, |next_hop| next_hop.connections));
+                self.route(
+                    service,
+                    main,
+                    connections,
+                    self.members(wished, |next_hop| self.policy.weight(next_hop)),
+                );
             }
         }
     }
 
     /// The members in the order of their numbers, which is the kernel's.
-    fn members(&self, wished: &ServiceForwarding, share: impl Fn(&NextHop) -> u16) -> Vec<Member> {
+    fn members(&self, wished: &ServiceForwarding, weight: impl Fn(&NextHop) -> u16) -> Vec<Member> {
         let mut members = BTreeMap::new();
-        for next_hop in wished.next_hops.iter().filter(|next_hop| share(next_hop) > 0) {
+        for next_hop in wished.next_hops.iter().filter(|next_hop| weight(next_hop) > 0) {
             if let Some(id) = self.ids.get(&next_hop.gateway) {
-                members.insert(*id, share(next_hop).min(MOST_SHARE));
+                members.insert(*id, weight(next_hop));
             }
         }
-        members.into_iter().map(|(id, share)| Member { id, share }).collect()
+        members.into_iter().map(|(id, weight)| Member { id, weight }).collect()
     }
 
     /// One group and the route to it; false if nobody is in it.
@@ -207,7 +249,6 @@ impl<'a> Planner<'a> {
     fn keep_route(&mut self, route: Route, wanted: Wanted) {
         self.kept_routes.insert(route);
         let Wanted { kind, members, .. } = wanted;
-        // Next hops that went took their place in the group with them: as it is in the kernel it is compared.
         let known = self.objects.groups.get(&route.group).filter(|group| group.kind.same_as(kind));
         let group = Group { kind, members };
         let Some(known) = known else {
@@ -302,3 +343,6 @@ fn is_to_be_set(neighbor: &Neighbor, wished: &NextHop, is_new: bool, programmed:
         None => programmed.is_some_and(|programmed| programmed != wished.link_layer),
     }
 }
+
+#[cfg(test)]
+mod tests;

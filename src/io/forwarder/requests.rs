@@ -16,9 +16,9 @@ use crate::io::netlink::{Entry, Order, Request};
 
 /// Buckets of a resilient group, which cannot be changed later.
 ///
-/// Many, because a bucket moves only when none of its flows has sent for the idle time: with 16,384 and 100 new
-/// connections a second of a second each one bucket in ten is busy at an idle time of 15 s, with 256 all are, always,
-/// and no share would ever change. More cost time with each change. So many are half a megabyte.
+/// Many, because a bucket moves only when none of its flows has sent for the idle time: at 100 new connections a second
+/// and an idle time of 15 s, one in eleven of 16,384 is busy; of 256 all are, always, and no share would ever change.
+/// More of them make each change slower. So many are half a megabyte.
 const BUCKETS: u16 = 16_384;
 const PLAIN: u16 = 0;
 const RESILIENT: u16 = 1;

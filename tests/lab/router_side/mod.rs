@@ -3,13 +3,17 @@
 //! A gap is asserted at three times the figure, a loss and a broken connection exactly; the figures themselves are printed.
 
 mod failure;
+pub(crate) mod kernel;
+mod life;
 mod security;
 mod sharing;
+mod sinks;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub(crate) use failure::*;
+pub(crate) use life::*;
 pub(crate) use security::*;
 pub(crate) use sharing::*;
 

@@ -5,17 +5,16 @@ use std::time::Duration;
 
 use heraldns::advertiser::nd::wire::{HOP_LIMIT, ICMPV6, Message, NeighborAdvertisement, ServiceInformation};
 use heraldns::advertiser::peers::wire::{Key, PeerMessage};
-use heraldns::base::address::{ALL_NODES, InterfaceIndex, LinkLayerAddress};
-use heraldns::base::machine::{Channel, InterfaceState, OutDatagram};
+use heraldns::base::address::{ALL_NODES, LinkLayerAddress};
+use heraldns::base::machine::{Channel, OutDatagram};
 use heraldns::base::peer::{IdentityHash, PeerState, Statement};
 use heraldns::base::random::Random;
 use heraldns::io::driver::{Driver, Handle};
-use rustix::net::netdevice::name_to_index;
+use heraldns::io::interface::InterfaceMonitor;
 
 use super::{ALL, RATE, SOON, assert_shares, start};
 use crate::harness::capture::Message as Frame;
 use crate::harness::clock::{let_pass, wait_for};
-use crate::harness::command::run;
 use crate::harness::figures;
 use crate::harness::injector::Injector;
 use crate::harness::namespace::Namespace;
@@ -29,18 +28,15 @@ const FORGED: usize = 100_000;
 /// The peer message's group and port.
 const PEERS: (Ipv6Addr, u16) = (Ipv6Addr::new(0xff12, 0, 0, 0, 0, 0, 0, 0x4844), 4_844);
 
-/// Frames with any source, on the link of a host.
+/// Advertisements with any IPv6 source, from a host.
 struct Forger {
     driver: Driver,
     handle: Handle,
-    index: u32,
 }
 
 impl Forger {
     fn new(namespace: &Namespace) -> Self {
         namespace.enter(|| {
-            let probe = rustix::net::socket(rustix::net::AddressFamily::INET6, rustix::net::SocketType::DGRAM, None).expect("a socket");
-            let index = name_to_index(&probe, "eth0").expect("the host has its interface");
             let mut driver = Driver::new().expect("the kernel gives an epoll");
             let channel = Channel::Frame {
                 interface: "eth0".to_owned(),
@@ -48,21 +44,15 @@ impl Forger {
                 hop_limit: HOP_LIMIT,
             };
             let handle = driver.open(&[channel]).expect("root may open packet sockets")[0];
-            Self { driver, handle, index }
+            // Its own Ethernet source: another's would mislead the switch, against which no router can do anything.
+            let link = InterfaceMonitor::open("eth0", &[], &[]).expect("the link can be read");
+            driver.follow("eth0", link.state()).expect("the channel is open");
+            Self { driver, handle }
         })
     }
 
     /// Sends an advertisement of the service from a server that does not exist.
     fn advertise(&mut self, source: Ipv6Addr, link_layer: LinkLayerAddress, information: Option<ServiceInformation>) {
-        let link = InterfaceState {
-            index: InterfaceIndex(self.index),
-            link_layer,
-            link_local: Some(source),
-            mtu: 1_500,
-            up: true,
-            ..InterfaceState::default()
-        };
-        self.driver.follow("eth0", &link).expect("the channel stays");
         let message = Message::Advertisement(NeighborAdvertisement {
             target: SERVICE,
             router: false,
@@ -188,7 +178,7 @@ pub(crate) fn claim_15_two_hundred_servers_in_one_entry() {
         side.shares().len() == SERVERS as usize
     });
     let kernel = side.neighbors().unwrap_or_default()["kernel"].clone();
-    let groups = run(&mut network.router().namespace.ip(&["nexthop", "show"]));
+    let groups = network.router().namespace.run("ip", &["nexthop", "show"]);
     let largest = groups
         .lines()
         .filter_map(|line| Some(line.split("group ").nth(1)?.split_whitespace().next()?.split('/').count()))

@@ -216,6 +216,13 @@ impl Bench {
         self.collect(out);
     }
 
+    /// Its guardian has said its farewell while it hung.
+    pub(super) fn taken_back(&mut self) {
+        let mut out = Outbox::new();
+        self.machine.taken_back(self.now, &mut out);
+        self.collect(out);
+    }
+
     /// Lets the time run, with every tick when it is due.
     pub(super) fn run_until(&mut self, millis: u64) {
         while let Some(deadline) = self.machine.deadline().filter(|deadline| *deadline <= at(millis)) {
