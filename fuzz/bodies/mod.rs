@@ -9,6 +9,7 @@
 pub mod answer;
 pub mod choices;
 pub mod compression;
+pub mod ospf;
 pub mod query;
 pub mod scanner;
 pub mod wire;

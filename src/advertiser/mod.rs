@@ -19,13 +19,15 @@ pub trait Advertiser: Machine {
     /// Tells the network what was decided. Idempotent: saying it twice sends nothing new.
     fn apply(&mut self, decision: &Decision, now: Timestamp, out: &mut Outbox);
 
-    /// Ready-made packets for whoever outlives this process: sent for it when it has died, they take back what it has said. To be
-    /// asked for again after every call.
-    fn farewell(&self) -> Vec<Farewell> {
-        Vec::new()
-    }
+    /// Ready-made packets for whoever outlives this process: sent for it when it has died or hangs, they take back what it has said.
+    /// To be asked for again after every call.
+    fn farewell(&self) -> Vec<Farewell>;
 
-    /// The last call before an orderly end: ends the conversation with the network.
+    /// The farewell was said while this process hung: what it had told the network is no longer so. It starts as new.
+    fn taken_back(&mut self, now: Timestamp, out: &mut Outbox);
+
+    /// The last call before an orderly end: ends the conversation with the network. Of the farewell, what does not go at once is
+    /// still to be sent.
     fn leave(&mut self, _now: Timestamp, _out: &mut Outbox) {}
 
     /// What status and explain show; they read nothing else.
@@ -35,7 +37,10 @@ pub trait Advertiser: Machine {
     fn is_withdrawn(&self) -> bool;
 }
 
-/// A packet to send when the process that made it has died.
+/// When a farewell is said: as often as it takes to get one across.
+pub(crate) const FAREWELLS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(150)];
+
+/// A packet to send when the process that made it has died, or hangs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Farewell {
     /// How long after the death.

@@ -1,7 +1,7 @@
 //! The guardian: the parent process. Starts main, hands signals on, starts main again when it dies.
 //!
-//! When main dies, what it has left in the farewell slot is sent for it: that takes back what it has told its routers. The
-//! guardian knows nothing of DNS. Only a main that never came to serve is given up: its error is the operator's to mend.
+//! When main dies or hangs, what it has left in the farewell slot is sent for it: that takes back what it has told its routers
+//! and peers. One that hangs is left alone: it may go on, and finds then that it was spoken for. The guardian knows nothing of DNS. Only a main that never came to serve is given up: its error is the operator's to mend.
 //! Main is started by exec, never forked, in a process group of its own, so that a terminal's signals arrive once. As
 //! process 1 of a container it also reaps orphans.
 
@@ -9,11 +9,13 @@ use std::ffi::OsString;
 use std::process::{ExitCode, ExitStatus};
 use std::time::Duration;
 
+use super::farewells::Farewells;
+use super::vigil::{Sight, Vigil};
 use crate::base::address::ServiceAddress;
 use crate::base::time::{Timestamp, earliest};
 use crate::io::clock;
-use crate::io::driver::{Driver, Handle, Ready, Token};
-use crate::io::farewell::{FarewellSlot, ReadyPacket};
+use crate::io::driver::{Driver, Ready, Token};
+use crate::io::farewell::FarewellSlot;
 use crate::io::interface::AddressHolder;
 use crate::io::process::{Asked, Child, PidFd, Signal, Signals, own_pid, reap_one, spawn_again};
 
@@ -63,8 +65,7 @@ struct Guardian<'a> {
     driver: Driver,
     main: Option<Main>,
     slot: FarewellSlot,
-    /// What is still to be sent for a dead main, the earliest first.
-    farewells: Vec<(Timestamp, ReadyPacket, Handle)>,
+    farewells: Farewells,
     /// When main is started again.
     restart: Option<Timestamp>,
     pause: Duration,
@@ -76,6 +77,7 @@ struct Guardian<'a> {
 struct Main {
     child: Child,
     started: Timestamp,
+    vigil: Vigil,
     /// How it ended, if it was reaped among the orphans.
     status: Option<ExitStatus>,
 }
@@ -91,7 +93,7 @@ impl<'a> Guardian<'a> {
             driver,
             main: None,
             slot: FarewellSlot::create()?,
-            farewells: Vec::new(),
+            farewells: Farewells::default(),
             restart: None,
             pause: FIRST_PAUSE,
             stopping: false,
@@ -102,15 +104,18 @@ impl<'a> Guardian<'a> {
     }
 
     fn start_main(&mut self) -> std::io::Result<()> {
+        self.slot.empty()?;
         let (pid, slot) = (own_pid().as_raw_nonzero().to_string(), self.slot.number().to_string());
         let child = spawn_again(self.arguments, &[(GUARDIAN, &pid), (FAREWELL, &slot)])?;
         if let Err(error) = self.driver.watch(child.process(), MAIN) {
             child.end();
             return Err(error);
         }
+        let now = clock::now();
         self.main = Some(Main {
             child,
-            started: clock::now(),
+            started: now,
+            vigil: Vigil::begin(now),
             status: None,
         });
         self.restart = None;
@@ -120,8 +125,9 @@ impl<'a> Guardian<'a> {
     fn run(mut self) -> std::io::Result<End> {
         loop {
             let (mut asked, mut ended) = (false, false);
-            let farewell = self.farewells.first().map(|(at, ..)| *at);
-            self.driver.wait(earliest(self.restart, farewell), |ready| match ready {
+            let look = self.main.as_ref().map(|main| main.vigil.due());
+            let due = earliest(earliest(self.restart, self.farewells.next()), look);
+            self.driver.wait(due, |ready| match ready {
                 Ready::Descriptor(SIGNALS) => asked = true,
                 Ready::Descriptor(MAIN) => ended = true,
                 Ready::Descriptor(Token(_)) | Ready::Datagram(..) | Ready::Woken => {}
@@ -132,8 +138,9 @@ impl<'a> Guardian<'a> {
             if ended && let Some(end) = self.bury_main()? {
                 return Ok(end);
             }
-            self.send_farewells();
-            if self.stopping && self.main.is_none() && self.farewells.is_empty() {
+            self.look_at_main();
+            self.farewells.send(&mut self.driver, clock::now());
+            if self.stopping && self.main.is_none() && self.farewells.next().is_none() {
                 return Ok(End::Killed);
             }
             if self.stopping && self.main.is_none() {
@@ -198,12 +205,12 @@ impl<'a> Guardian<'a> {
             Some(code) if code == 0 || self.stopping || !self.has_served => return Ok(Some(End::InOrder(u8::try_from(code).unwrap_or(1)))),
             None if self.stopping => {
                 tracing::error!("main died while it was stopping ({how})");
-                self.take_farewells();
+                self.speak_for_main();
                 return Ok(None);
             }
             Some(_) | None => {}
         }
-        self.take_farewells();
+        self.speak_for_main();
         if clock::now().since(main.started) >= LONG_LIFE {
             self.pause = FIRST_PAUSE;
         }
@@ -212,53 +219,38 @@ impl<'a> Guardian<'a> {
         Ok(None)
     }
 
-    /// Opens what it takes to send what main has left; the first packets go at once.
-    fn take_farewells(&mut self) {
-        let (packets, now) = (self.slot.read(), clock::now());
-        let mut open: Vec<(String, u8, Handle)> = Vec::new();
-        for packet in packets {
-            let known = open
-                .iter()
-                .find(|(name, kind, _)| *name == packet.interface && *kind == packet.next_header);
-            let handle = match known {
-                Some((.., handle)) => *handle,
-                None => match packet.open(&mut self.driver) {
-                    Ok(handles) => {
-                        let Some(handle) = handles.first() else { continue };
-                        open.push((packet.interface.clone(), packet.next_header, *handle));
-                        *handle
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "the farewell cannot be sent");
-                        continue;
-                    }
-                },
-            };
-            self.farewells.push((now + packet.after, packet, handle));
+    /// Speaks for a main that hangs, and no more when it goes on.
+    fn look_at_main(&mut self) {
+        let (beats, now) = (self.slot.beats(), clock::now());
+        let Some(main) = &mut self.main else { return };
+        match main.vigil.look(beats, now) {
+            Sight::Same => {}
+            Sight::Hangs(silence) => {
+                tracing::error!("main has not answered for {} ms: it is spoken for", silence.as_millis());
+                self.speak_for_main();
+            }
+            Sight::GoesOn(silence) => {
+                tracing::warn!("main answers again, after {} ms", silence.as_millis());
+                self.farewells.end(&mut self.driver);
+            }
         }
-        self.farewells.sort_by_key(|(at, ..)| *at);
-        if let Err(error) = self.slot.leave(&[]) {
-            tracing::error!(%error, "the farewell slot cannot be emptied");
-        }
-        self.send_farewells();
     }
 
-    fn send_farewells(&mut self) {
-        let now = clock::now();
-        while self.farewells.first().is_some_and(|(at, ..)| *at <= now) {
-            let (_, packet, handle) = self.farewells.remove(0);
-            if let Err(error) = packet.send(&mut self.driver, handle) {
-                tracing::warn!(?error, interface = packet.interface, "a farewell was not sent");
-            }
-            if !self.farewells.iter().any(|(.., other)| *other == handle) {
-                self.driver.close(&[handle]);
-            }
+    /// Says what main has left, unless that was said when it began to hang.
+    fn speak_for_main(&mut self) {
+        if self.slot.is_said() {
+            return;
         }
+        // The mark comes first: a main that goes on meanwhile must not believe that nothing was said.
+        if let Err(error) = self.slot.mark_said(true) {
+            tracing::error!(%error, "the farewell slot cannot be marked");
+        }
+        self.farewells.begin(self.slot.read(), &mut self.driver, clock::now());
     }
 
     /// Not before the last farewell: it would take back what the next main says.
     fn restart_later(&mut self) {
-        let farewell = self.farewells.last().map_or(Timestamp::ZERO, |(at, ..)| *at + AFTER_FAREWELL);
+        let farewell = self.farewells.last().map_or(Timestamp::ZERO, |at| at + AFTER_FAREWELL);
         self.restart = Some((clock::now() + self.pause).max(farewell));
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }

@@ -7,33 +7,38 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::thread;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::guardian::Watcher;
+use super::lifeline::Lifeline;
 use super::line::Line;
+use super::link::{Complaint, reread};
 use super::message::Message;
 use super::peering::{self, Identity};
 use super::reload::Reload;
 use super::shutdown::{Drain, Outcome, Receipt, Tally};
 use super::zones::ZoneKeeper;
 use crate::advertiser::peers::{Conflict, Peers};
-use crate::advertiser::{Advertiser, Report};
-use crate::base::machine::{ChannelId, Event, Input, Machine, Outbox, Output, Severity};
+use crate::advertiser::{Advertiser, Farewell, Report};
+use crate::base::machine::{Channel, ChannelId, Event, Input, Machine, OutDatagram, Outbox, Output, Severity};
 use crate::base::peer::PeerState;
 use crate::base::time::{Timestamp, earliest};
 use crate::control::Reply;
+use crate::dns::counters::Drop;
+use crate::dns::server::Usher;
 use crate::dns::server::encrypted::Certificates;
 use crate::io::clock;
 use crate::io::driver::{Driver, Handle, Ready, Token};
-use crate::io::farewell::{FarewellSlot, ReadyPacket};
+use crate::io::farewell::ReadyPacket;
 use crate::io::interface::InterfaceMonitor;
 use crate::io::process::{Asked, Signals};
 use crate::io::sockets::udp_drops;
 use crate::monitor::observation::Order;
 use crate::monitor::{Context, Monitor};
-use crate::scheduler::{Cost, Decision, Journal, Policy, Standing, decide};
+use crate::scheduler::{Cost, Decision, Intent, Journal, Policy, Standing, decide};
 
 /// Time between two observations when nothing happens.
 const LOOK: Duration = Duration::from_millis(50);
@@ -62,12 +67,13 @@ pub(super) struct Parts {
     pub(super) peers: Option<Line<Peers>>,
     /// The service's link first, then those of other advertisers.
     pub(super) links: Vec<InterfaceMonitor>,
-    /// Where this process leaves what is to be sent when it dies.
-    pub(super) slot: Option<FarewellSlot>,
+    pub(super) lifeline: Lifeline,
     pub(super) monitor: Monitor,
     pub(super) zones: Arc<ZoneKeeper>,
     pub(super) reload: Arc<Reload>,
     pub(super) certificates: Option<Arc<Certificates>>,
+    /// Ends the connections of a server that drains.
+    pub(super) usher: Usher,
     pub(super) policy: Policy,
     pub(super) drain_timeout: Duration,
     pub(super) identity: Identity,
@@ -87,10 +93,7 @@ pub(super) struct Herald {
     next_look: Timestamp,
     inflow_told: u64,
     next_link_check: Timestamp,
-    /// What was last wrong with reading or restoring the link, so that it is said once.
-    link_complaints: Vec<Option<String>>,
-    /// What is in the farewell slot.
-    farewells: Vec<ReadyPacket>,
+    link_complaints: Vec<Complaint>,
     decision: Option<Decision>,
     peer_changes: u64,
     /// A second signal: no more waiting.
@@ -116,7 +119,6 @@ impl Herald {
             inflow_told: 0,
             next_link_check: now,
             link_complaints: vec![None; links],
-            farewells: Vec::new(),
             decision: None,
             peer_changes: 0,
             stop_at_once: false,
@@ -142,11 +144,33 @@ impl Herald {
                 return Ok(receipt);
             }
             let woken = self.wait()?;
+            if self.parts.lifeline.was_spoken_for() {
+                self.start_anew(clock::now());
+            }
             self.carry_out();
             self.attend(&woken);
             self.tick();
             self.tell_peers();
         }
+    }
+
+    /// This process hung, and its guardian has taken back what it had said: nothing of what was to be said next is true.
+    fn start_anew(&mut self, now: Timestamp) {
+        tracing::warn!("this process has hung, and its guardian has said its farewell: it starts as new");
+        self.outputs.clear();
+        self.standing = Standing {
+            decision: self.standing.decision,
+            ..Standing::starting(now)
+        };
+        for index in 0..self.parts.advertisers.len() {
+            self.parts.advertisers[index].machine.taken_back(now, &mut self.outbox);
+            self.outputs
+                .extend(self.outbox.drain().map(|output| (Speaker::Advertiser(index), output)));
+        }
+        if let Some(line) = &mut self.parts.peers {
+            line.machine.taken_back(now);
+        }
+        self.look_now();
     }
 
     /// The reports of all advertisers.
@@ -168,6 +192,10 @@ impl Herald {
             queries: figures.inflow,
             refused: total.refused,
             dropped: udp_drops(&addresses),
+            late: total.drops[Drop::Closed as usize],
+            opened: total.connections_opened,
+            closed: total.connections_closed,
+            broken: total.connections_broken,
         }
     }
 
@@ -272,7 +300,8 @@ impl Herald {
                 tracing::debug!(decision = self.standing.decision, from = ?before.state, to = ?self.standing.state, reason = %self.standing.reason, "decided");
             }
             self.tell_inflow(now);
-            self.tell_advertisers(self.standing.decision(seen.load, self.parts.identity.weight), now);
+            self.tell_advertisers(self.standing.decision(&seen, self.parts.identity.weight), now);
+            self.beat();
         }
         self.speak(now);
     }
@@ -290,6 +319,13 @@ impl Herald {
                 before.cost.class
             );
         }
+    }
+
+    /// Shows the guardian that the service answers. Where it does not, and this loop knows, this loop takes back what was said.
+    fn beat(&mut self) {
+        let is_withdrawn = self.decision.as_ref().is_none_or(|told| matches!(told.intent, Intent::Withdraw(_)));
+        let answered = self.parts.monitor.answered();
+        self.parts.lifeline.beat(answered, is_withdrawn);
     }
 
     fn tell_inflow(&mut self, now: Timestamp) {
@@ -345,26 +381,12 @@ impl Herald {
     }
 
     fn look_at_link(&mut self, index: usize, all: bool) {
-        let Some(link) = self.parts.links.get_mut(index) else { return };
-        let read = if all { link.check() } else { link.read_changes() };
-        let mut complaint = read.as_ref().err().map(ToString::to_string);
-        let changed = read.unwrap_or(true);
-        // Even if nothing changed: what could not be restored is tried again.
-        let reopened = self.parts.driver.follow(link.name(), link.state()).unwrap_or_else(|error| {
-            complaint = Some(error.to_string());
-            false
-        });
-        if reopened && let Err(error) = link.check() {
-            complaint = Some(error.to_string());
-        }
+        let (Some(link), Some(complaint)) = (self.parts.links.get_mut(index), self.link_complaints.get_mut(index)) else {
+            return;
+        };
+        let changed = reread(&mut self.parts.driver, link, all, complaint);
         let (name, state) = (link.name().to_owned(), link.state().clone());
-        if let Some(last) = self.link_complaints.get_mut(index) {
-            if let Some(text) = complaint.as_ref().filter(|_| complaint != *last) {
-                tracing::warn!("{text}");
-            }
-            *last = complaint;
-        }
-        if !changed && !reopened && self.decision.is_some() {
+        if !changed && self.decision.is_some() {
             return;
         }
         let now = clock::now();
@@ -405,8 +427,7 @@ impl Herald {
                 Ok(Some(Asked::Stop(_))) if self.order == Order::Stop => self.stop_at_once = true,
                 Ok(Some(Asked::Stop(_))) => {
                     self.order = Order::Stop;
-                    self.drain = Some(Drain::begin(clock::now(), self.parts.drain_timeout, self.tally()));
-                    self.look_now();
+                    self.begin_drain(self.parts.drain_timeout);
                 }
                 Ok(Some(Asked::Reload)) => self.parts.reload.hang_up(),
                 Ok(Some(Asked::ChildEnded | Asked::Ready)) => {}
@@ -419,19 +440,30 @@ impl Herald {
         }
     }
 
+    /// Queries are no longer wanted; connections are to end.
+    pub(super) fn begin_drain(&mut self, timeout: Duration) {
+        self.drain = Some(Drain::begin(clock::now(), timeout, self.tally()));
+        self.parts.usher.ask_to_leave();
+        self.look_now();
+    }
+
     /// The receipt of a stop that is over. A drain that is over is answered, and the server goes on draining.
     fn end_of_drain(&mut self, now: Timestamp) -> Option<Receipt> {
         let withdrawn = self.parts.advertisers.iter().all(|line| line.machine.is_withdrawn());
         let last_inflow = self.parts.monitor.last_inflow();
+        let connections = self.parts.monitor.figures().connections;
         let drain = self.drain.as_mut()?;
         let outcome = if self.stop_at_once {
             Outcome::CutShort
-        } else if self.parts.advertisers.is_empty() {
+        } else if self.parts.advertisers.is_empty() && connections == 0 {
             // Nothing ever pointed here.
             Outcome::Quiet
         } else {
-            drain.outcome(now, withdrawn, last_inflow)?
+            drain.outcome(now, withdrawn, last_inflow, connections)?
         };
+        if outcome == Outcome::TimedOut {
+            self.parts.usher.send_away();
+        }
         let drain = self.drain.take()?;
         let receipt = drain.receipt(now, outcome, self.tally(), last_inflow);
         if self.order == Order::Stop {
@@ -441,35 +473,48 @@ impl Herald {
         None
     }
 
-    /// Ends the conversation with the network. Nothing is left to be said for this process.
+    /// Ends the conversation with the network, and says so as often as its farewell would: a packet may be lost.
     fn leave(&mut self, now: Timestamp) {
+        self.parts.lifeline.rest();
         for index in 0..self.parts.advertisers.len() {
             self.parts.advertisers[index].machine.leave(now, &mut self.outbox);
             self.outputs
                 .extend(self.outbox.drain().map(|output| (Speaker::Advertiser(index), output)));
         }
         self.carry_out();
+        let mut again: Vec<(Timestamp, Handle, OutDatagram)> = Vec::new();
+        for line in &self.parts.advertisers {
+            let farewells = line.machine.farewell().into_iter().filter(|farewell| !farewell.after.is_zero());
+            again.extend(farewells.filter_map(|one| Some((now + one.after, line.handle_of(one.channel)?, one.datagram))));
+        }
+        again.sort_by_key(|(at, ..)| *at);
+        for (at, handle, datagram) in again {
+            thread::sleep(at.since(clock::now()));
+            if let Err(error) = self.parts.driver.send(handle, &datagram) {
+                tracing::debug!(?error, destination = %datagram.destination, "not sent again");
+            }
+        }
     }
 
-    /// Leaves in the slot what is to be sent when this process dies, before it says what that takes back.
+    /// Leaves what is to be sent when this process dies or hangs, before it says what that takes back.
     fn leave_farewells(&mut self) {
-        let Some(slot) = &mut self.parts.slot else { return };
         let links = &self.parts.links;
-        let ready = self.parts.advertisers.iter().flat_map(|line| {
-            line.machine.farewell().into_iter().filter_map(|farewell| {
-                let channel = line.machine.channels().get(farewell.channel.0)?;
+        let ready = |channels: &[Channel], farewells: Vec<Farewell>| -> Vec<ReadyPacket> {
+            let packet = |farewell: &Farewell| {
+                let channel = channels.get(farewell.channel.0)?;
                 let link = links.iter().find(|link| link.name() == channel.interface())?;
                 ReadyPacket::new(farewell.after, channel, link.state(), &farewell.datagram)
-            })
-        });
-        let ready: Vec<ReadyPacket> = ready.collect();
-        if ready == self.farewells {
-            return;
+            };
+            farewells.iter().filter_map(packet).collect()
+        };
+        let advertisers = self.parts.advertisers.iter().map(|line| &line.machine);
+        let mut packets: Vec<ReadyPacket> = advertisers
+            .flat_map(|machine| ready(machine.channels(), machine.farewell()))
+            .collect();
+        if let Some(line) = &self.parts.peers {
+            packets.extend(ready(line.machine.channels(), line.machine.farewell()));
         }
-        if let Err(error) = slot.leave(&ready) {
-            tracing::warn!(%error, "nobody could speak for this process if it died now");
-        }
-        self.farewells = ready;
+        self.parts.lifeline.leave(packets);
     }
 
     fn hand_to_all(&mut self, input: &Input<'_>, now: Timestamp) {

@@ -49,6 +49,7 @@ pub(super) fn statement(identity: &Identity, standing: &Standing, decision: &Dec
         capacity: figures.capacity.map_or(0, |capacity| capacity.round() as u32),
         offered: figures.offered.round() as u32,
         load: decision.load,
+        recent_load: Some(decision.recent_load),
         misdelivered: reports.iter().map(|report| report.misdelivered).max().unwrap_or(0),
         ..Statement::default()
     }

@@ -1,4 +1,5 @@
-//! The farewell slot: a piece of memory that two processes share, in which one leaves what the other is to send when it dies.
+//! The farewell slot: a piece of memory that two processes share, in which one leaves what the other is to send when it dies or
+//! hangs; with a beat that shows that it does neither, and a mark that what was left has been sent.
 //!
 //! It is a file without a name (memfd), written and read as a file: no mapping, so nothing unsafe. There are two halves; the
 //! older one is overwritten, and what was half written when its writer died has a wrong checksum, so that the other half counts.
@@ -20,7 +21,11 @@ use crate::base::address::InterfaceIndex;
 use crate::base::machine::{Channel, InterfaceState, OutDatagram, SendError};
 
 /// Octets of one half: more than the farewells of any server.
-const HALF: usize = 64 << 10;
+const HALF: usize = 256 << 10;
+/// Behind the halves: the beat, and the mark.
+const BEAT: u64 = 2 * HALF as u64;
+const MARK: u64 = BEAT + 8;
+const LENGTH: u64 = MARK + 8;
 /// Generation, checksum, length.
 const HEADER: usize = 8 + 8 + 4;
 
@@ -33,37 +38,44 @@ pub struct ReadyPacket {
     pub interface: String,
     /// Its index.
     pub index: u32,
-    /// Next header of the packet.
-    pub next_header: u8,
+    /// What it is.
+    pub kind: PacketKind,
     /// Its hop limit.
     pub hop_limit: u8,
-    /// Its source.
+    /// Its source; of a UDP datagram that goes beyond the link the kernel chooses it.
     pub source: Ipv6Addr,
     /// Its destination.
     pub destination: Ipv6Addr,
-    /// What follows the IPv6 header.
+    /// What follows the IPv6 header, or the UDP header.
     pub payload: Vec<u8>,
 }
 
+/// What a [`ReadyPacket`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PacketKind {
+    /// A packet with this next header.
+    Raw(u8),
+    /// A datagram to this port, from any.
+    Udp(u16),
+}
+
 impl ReadyPacket {
-    /// The datagram for a raw `channel` on an interface that looks so; none for other channels.
+    /// The datagram for a `channel` on an interface that looks so; none for one of frames.
     #[must_use]
     pub fn new(after: Duration, channel: &Channel, link: &InterfaceState, datagram: &OutDatagram) -> Option<Self> {
-        let Channel::Raw {
-            interface,
-            next_header,
-            hop_limit,
-            ..
-        } = channel
-        else {
-            return None;
+        let (kind, hop_limit) = match channel {
+            Channel::Raw {
+                next_header, hop_limit, ..
+            } => (PacketKind::Raw(*next_header), *hop_limit),
+            Channel::Udp { hop_limit, .. } => (PacketKind::Udp(datagram.port), *hop_limit),
+            Channel::Frame { .. } => return None,
         };
         Some(Self {
             after,
-            interface: interface.clone(),
+            interface: channel.interface().to_owned(),
             index: link.index.0,
-            next_header: *next_header,
-            hop_limit: *hop_limit,
+            kind,
+            hop_limit,
             source: datagram.source.or(link.link_local)?,
             destination: datagram.destination,
             payload: datagram.payload.clone(),
@@ -75,12 +87,22 @@ impl ReadyPacket {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(&self, driver: &mut Driver) -> Result<Vec<Handle>, OpenError> {
-        let channel = Channel::Raw {
-            interface: self.interface.clone(),
-            next_header: self.next_header,
-            hop_limit: self.hop_limit,
-            groups: Vec::new(),
-            icmp_types: Vec::new(),
+        let (interface, hop_limit) = (self.interface.clone(), self.hop_limit);
+        let channel = match self.kind {
+            PacketKind::Raw(next_header) => Channel::Raw {
+                interface,
+                next_header,
+                hop_limit,
+                groups: Vec::new(),
+                icmp_types: Vec::new(),
+            },
+            // A process that hangs has its own port still.
+            PacketKind::Udp(_) => Channel::Udp {
+                interface,
+                port: 0,
+                hop_limit,
+                groups: Vec::new(),
+            },
         };
         let handles = driver.open(&[channel])?;
         let link = InterfaceState {
@@ -94,15 +116,26 @@ impl ReadyPacket {
         Ok(handles)
     }
 
+    /// True if `other` goes by the same channel.
+    #[must_use]
+    pub fn shares_channel(&self, other: &Self) -> bool {
+        let way = |packet: &Self| (packet.interface.clone(), packet.kind, packet.hop_limit);
+        way(self) == way(other)
+    }
+
     /// Sends it on its open channel.
     ///
     /// # Errors
     /// Why not.
     pub fn send(&self, driver: &mut Driver, handle: Handle) -> Result<(), SendError> {
+        let (source, port) = match self.kind {
+            PacketKind::Raw(_) => (Some(self.source), 0),
+            PacketKind::Udp(port) => (None, port),
+        };
         let datagram = OutDatagram {
-            source: Some(self.source),
+            source,
             destination: self.destination,
-            port: 0,
+            port,
             link_layer: None,
             payload: self.payload.clone(),
         };
@@ -115,6 +148,7 @@ impl ReadyPacket {
 pub struct FarewellSlot {
     file: File,
     generation: u64,
+    beats: u64,
 }
 
 impl FarewellSlot {
@@ -124,8 +158,8 @@ impl FarewellSlot {
     /// The kernel's.
     pub fn create() -> io::Result<Self> {
         let file = File::from(memfd_create(c"heraldns-farewell", MemfdFlags::empty())?);
-        file.set_len(2 * HALF as u64)?;
-        Ok(Self { file, generation: 0 })
+        file.set_len(LENGTH)?;
+        Ok(Self::over(file))
     }
 
     /// Its descriptor's number, by which a child finds it.
@@ -140,12 +174,83 @@ impl FarewellSlot {
     /// The kernel's, and "invalid data" if that is something else.
     pub fn inherited(number: i32) -> io::Result<Self> {
         let file = File::options().read(true).write(true).open(format!("/proc/self/fd/{number}"))?;
-        if file.metadata()?.len() != 2 * HALF as u64 {
+        if file.metadata()?.len() != LENGTH {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let mut slot = Self { file, generation: 0 };
-        slot.generation = slot.halves().into_iter().map(|(generation, _)| generation).max().unwrap_or(0);
+        let mut slot = Self::over(file);
+        slot.catch_up();
         Ok(slot)
+    }
+
+    fn over(file: File) -> Self {
+        Self {
+            file,
+            generation: 0,
+            beats: 0,
+        }
+    }
+
+    /// Writes on from what another process has written.
+    fn catch_up(&mut self) {
+        self.generation = self.halves().into_iter().map(|(generation, _)| generation).max().unwrap_or(0);
+    }
+
+    /// Prepares it for a process that is to be started: nothing is left in it, and nothing is watched.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn empty(&mut self) -> io::Result<()> {
+        self.catch_up();
+        self.write_word(BEAT, 0)?;
+        self.write_word(MARK, 0)?;
+        self.leave(&[])
+    }
+
+    /// Shows that this process lives. From its first beat on it is watched.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn beat(&mut self) -> io::Result<()> {
+        self.beats += 1;
+        self.write_word(BEAT, self.beats)
+    }
+
+    /// This process ends in order, and is not to be watched any more.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn rest(&mut self) -> io::Result<()> {
+        self.write_word(BEAT, 0)
+    }
+
+    /// Changes while the other process lives; 0: it is not to be watched.
+    #[must_use]
+    pub fn beats(&self) -> u64 {
+        self.word(BEAT)
+    }
+
+    /// Marks that what was left is said, before it is; or, by the process that left it, that it has seen that.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn mark_said(&mut self, said: bool) -> io::Result<()> {
+        self.write_word(MARK, u64::from(said))
+    }
+
+    /// True if what was left has been said, and the process that left it does not know.
+    #[must_use]
+    pub fn is_said(&self) -> bool {
+        self.word(MARK) != 0
+    }
+
+    fn write_word(&self, at: u64, word: u64) -> io::Result<()> {
+        self.file.write_all_at(&word.to_ne_bytes(), at)
+    }
+
+    fn word(&self, at: u64) -> u64 {
+        let mut octets = [0; 8];
+        let read = self.file.read_exact_at(&mut octets, at);
+        read.map_or(0, |()| u64::from_ne_bytes(octets))
     }
 
     /// Leaves these packets in place of those before.
@@ -210,7 +315,7 @@ mod tests {
             after: Duration::from_millis(50),
             interface: "eth0".to_owned(),
             index: 3,
-            next_header: 89,
+            kind: PacketKind::Raw(89),
             hop_limit: 1,
             source: "fe80::1".parse().unwrap(),
             destination: "ff02::5".parse().unwrap(),
@@ -228,9 +333,39 @@ mod tests {
             assert_eq!(slot.read(), [packet(number), packet(0)]);
         }
         let mut successor = FarewellSlot::inherited(slot.number()).unwrap();
-        successor.leave(&[]).unwrap();
-        assert_eq!(slot.read(), []);
+        successor.leave(&[packet(9)]).unwrap();
+        assert_eq!(slot.read(), [packet(9)]);
         assert!(FarewellSlot::inherited(0).is_err(), "standard input is none");
+    }
+
+    #[test]
+    fn an_emptied_slot_is_as_new_whoever_wrote_it_last() {
+        let mut slot = FarewellSlot::create().unwrap();
+        let mut inherited = FarewellSlot::inherited(slot.number()).unwrap();
+        for number in 1..4 {
+            inherited.leave(&[packet(number)]).unwrap();
+            inherited.beat().unwrap();
+            slot.mark_said(true).unwrap();
+            assert!(inherited.is_said());
+            slot.empty().unwrap();
+            assert_eq!((slot.read(), slot.beats(), inherited.is_said()), (Vec::new(), 0, false));
+            inherited = FarewellSlot::inherited(slot.number()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_beat_changes_what_the_other_sees_until_there_is_nothing_to_watch() {
+        let slot = FarewellSlot::create().unwrap();
+        let mut inherited = FarewellSlot::inherited(slot.number()).unwrap();
+        let seen: Vec<u64> = (0..3)
+            .map(|_| {
+                inherited.beat().unwrap();
+                slot.beats()
+            })
+            .collect();
+        assert_eq!(seen, [1, 2, 3]);
+        inherited.rest().unwrap();
+        assert_eq!(slot.beats(), 0);
     }
 
     #[test]

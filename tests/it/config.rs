@@ -101,6 +101,7 @@ drain-timeout = "10s"
 [peers]
 enabled = true
 group = "ff12::4844"
+groups = []
 port = 4844
 interval = "300ms"
 key-file = ""
@@ -423,6 +424,24 @@ fn a_key_for_routers_that_is_none_or_too_long_is_refused() {
     }
     fs::write(folder.path().join("key"), "k".repeat(30) + "\n").unwrap();
     told().unwrap();
+}
+
+#[test]
+fn a_key_for_routers_has_a_number_that_routers_can_have() {
+    let keyed = |key: &str| {
+        with(
+            "protocol = \"nd\"",
+            &format!("protocol = \"ospf\"\nrouter-id = \"10.0.1.1\"\nauthentication = {key}"),
+        )
+    };
+    for key in ["{ key-id = 0, key-file = \"key\" }", "{ key-file = \"key\" }"] {
+        let faults = faults_of(&keyed(key));
+        assert!(faults.starts_with("c.toml:11:"), "{faults}");
+        assert!(
+            faults.contains("error: the key's number is missing, or 0, which FRR cannot have\n  help: write key-id = 1 with the number"),
+            "{faults}"
+        );
+    }
 }
 
 #[test]

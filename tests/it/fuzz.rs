@@ -1,6 +1,6 @@
 //! The bodies of the fuzz targets for a bounded number of rounds: no panic, no answer over its limit, nothing misread.
 //!
-//! The inputs are queries and zone files with random changes, made from a seed. `HERALDNS_FUZZ_SEED=7` begins with another
+//! The inputs are queries, zone files and recorded OSPFv3 packets with random changes, made from a seed. `HERALDNS_FUZZ_SEED=7` begins with another
 //! one, `HERALDNS_FUZZ_ROUNDS=100000` takes so many; a failure says the seed of its round.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ pub(crate) mod bodies;
 mod change;
 mod queries;
 
-use bodies::{compression, query, scanner};
+use bodies::{compression, ospf, query, scanner};
 use change::{any, change, pick};
 use queries::any_query;
 
@@ -106,6 +106,52 @@ fn zones_whose_names_share_their_ends() {
         None => "no zone".to_owned(),
     });
     assert_eq!(said.keys().collect::<Vec<_>>(), ["answered"], "{said:?}");
+}
+
+#[test]
+fn ospf_packets_with_random_changes() {
+    let recorded = crate::vectors::vectors();
+    let input = |random: &mut Random| {
+        let one = &recorded[random.below(recorded.len() as u64) as usize];
+        let other = &recorded[random.below(recorded.len() as u64) as usize];
+        let mut octets = one.octets.clone();
+        let has_trailer = one.file.starts_with("authenticated");
+        let is_keyed = has_trailer && random.chance(500);
+        if has_trailer && !is_keyed {
+            octets.truncate(usize::from(u16::from_be_bytes([octets[2], octets[3]])));
+        }
+        if random.chance(800) {
+            change(&mut octets, &other.octets, random);
+        }
+        let mode = if is_keyed { ospf::KEYED } else { ospf::MENDED };
+        [vec![mode], any(ospf::SETTINGS - 1, random), octets].concat()
+    };
+    let said = run(5_000, input, |octets| match ospf::run(octets) {
+        Some(Ok(kind)) => format!("{kind:?}"),
+        Some(Err(cause)) => cause.name().to_owned(),
+        None => "nothing".to_owned(),
+    });
+    let kinds = [
+        "Hello",
+        "DatabaseDescription",
+        "LinkStateRequest",
+        "LinkStateUpdate",
+        "LinkStateAcknowledgment",
+    ];
+    assert_said(&said, &kinds);
+    assert_said(
+        &said,
+        &[
+            "short",
+            "version",
+            "type",
+            "trailing",
+            "intervals",
+            "router-id",
+            "lsa-length",
+            "digest",
+        ],
+    );
 }
 
 /// A zone file, or a few lines with data of every type, changed or not, with the settings of the body before it.

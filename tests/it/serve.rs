@@ -24,7 +24,11 @@ fn a_server_tells_its_status_and_stops_when_told() {
 }
 
 fn kill(pid: u32) {
-    kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
+    signal(pid, Signal::KILL);
+}
+
+fn signal(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
 }
 
 #[test]
@@ -66,6 +70,27 @@ fn the_guardian_does_not_give_up_a_main_that_has_served() {
     fs::write(folder.path().join("c.toml"), config).unwrap();
     server.read_until("standby (was starting)");
     assert_eq!(ask(folder.path(), &["status"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_main_that_hangs_is_spoken_for_and_starts_as_new_when_it_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path());
+    let pids = status(folder.path()).pids;
+    for _ in 0..2 {
+        signal(pids.main, Signal::STOP);
+        server.read_until("main has not answered for");
+        signal(pids.main, Signal::CONT);
+        server.read_until("its guardian has said its farewell: it starts as new");
+        server.read_until("main answers again");
+    }
+    assert_eq!(status(folder.path()).pids, pids, "nobody was started anew");
+    // A main that died while it was hanging is started again like any other.
+    signal(pids.main, Signal::STOP);
+    server.read_until("main has not answered for");
+    kill(pids.main);
+    server.read_until("main died (signal: 9");
+    server.read_until("standby (was starting)");
 }
 
 #[test]

@@ -14,13 +14,13 @@ use heraldns::base::machine::Datagram;
 const KEY_ID: u16 = 1;
 const SECRET: &[u8] = b"between-routers";
 
-struct Vector {
+pub(crate) struct Vector {
     /// File and comment.
     name: String,
-    file: String,
+    pub(crate) file: String,
     source: Ipv6Addr,
     destination: Ipv6Addr,
-    octets: Vec<u8>,
+    pub(crate) octets: Vec<u8>,
 }
 
 impl Vector {
@@ -109,7 +109,7 @@ fn frr_ends_its_key_in_its_own_way() {
     }
 }
 
-fn vectors() -> Vec<Vector> {
+pub(crate) fn vectors() -> Vec<Vector> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/ospf");
     let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();

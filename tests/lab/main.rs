@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures and logs are printed for people")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod connections;
 mod failover;
 mod faults;
 mod harness;
@@ -16,6 +17,7 @@ mod load;
 mod one_server;
 mod ospf;
 mod ospf_routers;
+mod peer_messages;
 mod rotate;
 mod router_side;
 mod standby;
@@ -60,6 +62,7 @@ fn trials() -> Vec<Trial> {
             claim_3_servers_started_together_make_one_holder,
             claim_3_a_newcomer_does_not_displace_the_holder,
             claim_9_killed_holder_is_replaced,
+            claim_9_killed_main_is_spoken_for,
             claim_9_killed_holder_and_one_more_are_replaced,
             claim_9_a_stalled_holder_is_replaced_and_comes_back_silent,
             claim_3_take_over_with_a_failed_entry_is_believed,
@@ -70,6 +73,10 @@ fn trials() -> Vec<Trial> {
             claim_2_a_rebooted_router_is_served_again,
             claim_1_two_routers_are_both_served,
             claim_15_members_leave_a_stock_routers_entry_where_it_is;
+        connections: claim_9_a_drain_closes_connections_in_their_pauses_and_reports_what_it_cut;
+        peer_messages: claim_17_peers_beyond_the_link_hear_each_other,
+            claim_17_several_farms_share_a_link,
+            claim_17_forged_peer_messages_are_counted_shown_and_change_nothing;
         rotate: claim_6_turns_share_equally,
             claim_6_turns_share_by_weight,
             claim_6_a_dead_servers_turns_are_taken_over;
@@ -109,6 +116,19 @@ fn trials() -> Vec<Trial> {
             ospf_what_does_not_fit_is_said,
             ospf_manual_configures_frr,
             ospf_manual_configures_bird;
+        router_side: claim_15_16_weighted_shares_are_those_of_the_servers,
+            claim_15_round_robin_shares_equally_and_restarts_lose_none,
+            claim_16_17_a_share_follows_the_load_from_elsewhere,
+            claim_15_weights_change_and_nothing_is_lost,
+            claim_7_15_all_idle_then_a_query,
+            claim_3_5_latest_follows_the_holder,
+            the_end_of_a_router_side_gives_the_kernel_back_what_it_had,
+            claim_9_15_a_drain_breaks_no_connection,
+            claim_9_15_a_killed_server_leaves_the_entry,
+            claim_15_a_plain_group_breaks_connections_of_others,
+            claim_17_forged_messages_change_nothing_when_signed_ones_are_required,
+            claim_15_a_flood_of_invented_servers_pushes_nobody_out,
+            claim_15_two_hundred_servers_in_one_entry;
     ]
 }
 

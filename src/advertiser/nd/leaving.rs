@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
+use super::config::Mode;
 use super::holding::Schedule;
 use super::machine::NeighborDiscovery;
 use super::others::Other;
-use super::phase::Event;
+use super::phase::{Event, Phase};
 use super::sender::Target;
+use crate::advertiser::Farewell;
 use crate::base::address::LinkLayerAddress;
 use crate::base::machine::{Outbox, Severity};
 use crate::base::peer::{IdentityHash, PeerState};
@@ -36,6 +38,8 @@ pub(super) struct Leaving {
     taken_over: Option<LinkLayerAddress>,
     /// What still comes is answered.
     pub(super) serving: bool,
+    /// A member has no successor: whoever delivers to it delivers to the others already.
+    alone: bool,
     schedule: Schedule,
     quiet_at: Option<Timestamp>,
 }
@@ -76,6 +80,7 @@ impl Leaving {
         match (&self.successor, self.taken_over) {
             (Some(successor), None) => format!("hands over to {}", successor.name),
             (Some(successor), Some(_)) => format!("handed over to {}, serves what still comes", successor.name),
+            (None, _) if self.alone => "leaves; serves what still comes".to_owned(),
             (None, _) => "leaves, and nobody is there to take over".to_owned(),
         }
     }
@@ -89,10 +94,11 @@ impl NeighborDiscovery {
             .is_some_and(|decision| decision.intent == Intent::Withdraw(Withdrawal::Unhealthy));
         self.leaving = Leaving {
             serving: !failed,
+            alone: self.setup.config.mode == Mode::Member,
             ..Leaving::default()
         };
         self.choose_successor(now, out);
-        if self.leaving.successor.is_none() {
+        if self.leaving.successor.is_none() && !self.leaving.alone {
             out.notice(Severity::Warning, "nd: leaves, and no other server is ready to take over");
         }
     }
@@ -159,6 +165,23 @@ impl NeighborDiscovery {
             identity: other.identity,
             link_layer: other.link_layer()?,
             name: other.name(),
+        })
+    }
+
+    /// What is to be said if this process dies or hangs: the routers are to send to the server that takes over, at once. Nothing
+    /// where nobody can.
+    pub(super) fn hand_over_of_the_dead(&self) -> Vec<Farewell> {
+        let successor = || {
+            self.best_successor(self.ran)
+                .map(|successor| Target::Successor(successor.link_layer))
+        };
+        let target = match self.phase {
+            Phase::Holding => successor(),
+            Phase::Leaving => self.leaving.target(),
+            Phase::Out | Phase::Failed | Phase::Listening | Phase::Following => None,
+        };
+        target.map_or_else(Vec::new, |target| {
+            self.sender.farewell(target, self.information(PeerState::Withdrawn))
         })
     }
 

@@ -17,7 +17,7 @@ use super::scene::{Scene, Turn, Vacancy, place};
 use super::sender::{self, Sender};
 use super::wire::ServiceInformation;
 use super::{Config, receiving::Strangers, rotate};
-use crate::advertiser::{Advertiser, Report, State};
+use crate::advertiser::{Advertiser, Farewell, Report, State};
 use crate::base::address::ServiceAddress;
 use crate::base::machine::{self, Channel, Input, InterfaceState, Machine, Outbox, Severity, Wanted};
 use crate::base::peer::{IdentityHash, MISSED_UNTIL_DEAD, PeerState};
@@ -86,7 +86,7 @@ pub struct NeighborDiscovery {
     /// When this server lost the link as the holder: back before the others lose patience, it is the holder still.
     link_lost: Option<Timestamp>,
     /// When the last call was.
-    ran: Timestamp,
+    pub(super) ran: Timestamp,
     /// The deadline after it.
     promised: Option<Timestamp>,
 }
@@ -168,6 +168,7 @@ impl NeighborDiscovery {
             class: decision.map_or(0, |decision| decision.class as u8),
             weight: decision.map_or(0, |decision| decision.weight),
             load: decision.map_or(0, |decision| decision.load),
+            recent_load: decision.map(|decision| decision.recent_load),
             health: decision.map_or(0, |decision| decision.health),
             term: self.told_term(),
             identity: self.setup.identity,
@@ -300,6 +301,10 @@ impl NeighborDiscovery {
             Severity::Warning,
             format!("nd: did not run for {} ms, starts as new", now.since(promised).as_millis()),
         );
+        self.start_anew(now, out);
+    }
+
+    fn start_anew(&mut self, now: Timestamp, out: &mut Outbox) {
         self.responder.take_pending();
         self.last_holder = None;
         self.link_lost = None;
@@ -521,6 +526,16 @@ impl Advertiser for NeighborDiscovery {
         self.run(now, out);
     }
 
+    fn farewell(&self) -> Vec<Farewell> {
+        self.hand_over_of_the_dead()
+    }
+
+    fn taken_back(&mut self, now: Timestamp, out: &mut Outbox) {
+        self.sender.skip_farewell();
+        self.start_anew(now, out);
+        self.run(now, out);
+    }
+
     fn report(&self) -> Report {
         let holds = self.phase == Phase::Holding;
         Report {
@@ -528,7 +543,11 @@ impl Advertiser for NeighborDiscovery {
             state: self.state(),
             holder: holds || self.phase == Phase::Leaving && self.leaving.is_holder(),
             advertised: holds && !self.holding.idle,
-            other_holder: self.others.holder(self.ran).map(|holder| holder.identity),
+            // Members hold it side by side: nobody is displaced by one more.
+            other_holder: match self.setup.config.mode {
+                Mode::Member => None,
+                Mode::Failover | Mode::Rotate => self.others.holder(self.ran).map(|holder| holder.identity),
+            },
             term: self.told_term(),
             successor: if self.phase == Phase::Leaving {
                 self.leaving.successor()

@@ -5,6 +5,7 @@ use std::net::Ipv6Addr;
 use super::routers::Router;
 use super::wire::{HOP_LIMIT, ICMPV6, Message, NEIGHBOR_ADVERTISEMENT, NEIGHBOR_SOLICITATION, ROUTER_ADVERTISEMENT};
 use super::wire::{NeighborAdvertisement, NeighborSolicitation, ServiceInformation};
+use crate::advertiser::{FAREWELLS, Farewell};
 use crate::base::address::{ALL_NODES, LinkLayerAddress, ServiceAddress, solicited_node};
 use crate::base::machine::{Channel, ChannelId, InterfaceState, OutDatagram, Outbox};
 
@@ -60,7 +61,7 @@ pub(super) struct Solicitor {
 pub(super) struct Sender {
     services: Vec<ServiceAddress>,
     pub(super) link: InterfaceState,
-    sequence: u32,
+    pub(super) sequence: u32,
     pub(super) sent: u64,
     pub(super) errors: u64,
 }
@@ -117,7 +118,39 @@ impl Sender {
         }
     }
 
+    /// What [`Self::advertise`] would send, three times over, for whoever outlives this process.
+    pub(super) fn farewell(&self, target: Target, information: ServiceInformation) -> Vec<Farewell> {
+        let Some(source) = self.link.link_local else { return Vec::new() };
+        let mut sequence = self.sequence;
+        let mut farewells = Vec::new();
+        for after in FAREWELLS {
+            for service in &self.services {
+                sequence = sequence.wrapping_add(1);
+                let message = self.compose(service.get(), target, false, ServiceInformation { sequence, ..information });
+                farewells.push(Farewell {
+                    after,
+                    channel: RAW,
+                    datagram: packet(ALL_NODES, None, None, message.emit(source, ALL_NODES)),
+                });
+            }
+        }
+        farewells
+    }
+
+    /// The farewell was sent: its numbers are used up.
+    pub(super) fn skip_farewell(&mut self) {
+        let used = FAREWELLS.len() * self.services.len();
+        self.sequence = self.sequence.wrapping_add(used as u32);
+    }
+
     fn advertisement(&mut self, address: Ipv6Addr, target: Target, solicited: bool, information: ServiceInformation) -> Message {
+        self.sent += 1;
+        self.sequence = self.sequence.wrapping_add(1);
+        let sequence = self.sequence;
+        self.compose(address, target, solicited, ServiceInformation { sequence, ..information })
+    }
+
+    fn compose(&self, address: Ipv6Addr, target: Target, solicited: bool, information: ServiceInformation) -> Message {
         let own = self.link.link_layer;
         let (link_layer, overriding, hand_over) = match target {
             Target::Own => (own, !solicited, false),
@@ -125,19 +158,13 @@ impl Sender {
             Target::Group => (LinkLayerAddress::of_group(solicited_node(address)), true, false),
             Target::Successor(link_layer) => (link_layer, true, true),
         };
-        self.sent += 1;
-        self.sequence = self.sequence.wrapping_add(1);
         Message::Advertisement(NeighborAdvertisement {
             target: address,
             router: false,
             solicited,
             overriding,
             target_link_layer: Some(link_layer),
-            information: Some(ServiceInformation {
-                hand_over,
-                sequence: self.sequence,
-                ..information
-            }),
+            information: Some(ServiceInformation { hand_over, ..information }),
         })
     }
 }

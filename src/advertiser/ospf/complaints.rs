@@ -12,7 +12,8 @@ use crate::base::time::Timestamp;
 const SILENCE: Duration = Duration::from_secs(300);
 /// What was not seen again for so long is over.
 const OVER: Duration = Duration::from_secs(30);
-/// Anybody on the link can make us complain.
+/// Anybody on the link can make us complain: so many are remembered, and as many lines go into the log within [`SILENCE`]. What lasts
+/// is said in any case.
 const MOST: usize = 16;
 
 /// What does not fit.
@@ -32,48 +33,77 @@ struct Complaint {
     misfit: Misfit,
     from: Ipv6Addr,
     text: String,
-    said: Timestamp,
+    first_seen: Timestamp,
     seen: Timestamp,
+    times: u64,
+    said: Option<Timestamp>,
 }
 
 /// What does not fit at present.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Complaints(Vec<Complaint>);
+pub(super) struct Complaints {
+    all: Vec<Complaint>,
+    /// Lines in the log since then.
+    lines: usize,
+    lines_since: Timestamp,
+}
 
 impl Complaints {
     /// Says `text` about `from`, unless that was said lately.
     pub(super) fn complain(&mut self, misfit: Misfit, from: Ipv6Addr, text: String, now: Timestamp, out: &mut Outbox) {
-        let known = self.0.iter().position(|one| (one.misfit, one.from) == (misfit, from));
-        let Some(known) = known.and_then(|index| self.0.get_mut(index)) else {
-            if self.0.len() < MOST {
-                out.notice(Severity::Warning, format!("ospf: {text}"));
-                self.0.push(Complaint {
-                    misfit,
-                    from,
-                    text,
-                    said: now,
-                    seen: now,
-                });
-            }
-            return;
-        };
-        known.seen = now;
-        known.text.clone_from(&text);
-        if now.since(known.said) < SILENCE {
-            return;
+        if now.since(self.lines_since) >= SILENCE {
+            (self.lines, self.lines_since) = (0, now);
         }
-        known.said = now;
-        out.notice(Severity::Warning, format!("ospf: {text}"));
+        let may_say = self.lines < MOST;
+        let one = self.remember(misfit, from, now);
+        one.seen = now;
+        one.times += 1;
+        let is_due = match one.said {
+            Some(said) => now.since(said) >= SILENCE,
+            None => may_say || now.since(one.first_seen) >= OVER,
+        };
+        one.text.clone_from(&text);
+        if is_due {
+            one.said = Some(now);
+            self.lines += 1;
+            out.notice(Severity::Warning, format!("ospf: {text}"));
+        }
+    }
+
+    /// The one that is known, or a new one, in place of what is over, or was seen least.
+    fn remember(&mut self, misfit: Misfit, from: Ipv6Addr, now: Timestamp) -> &mut Complaint {
+        let known = self.all.iter().position(|one| (one.misfit, one.from) == (misfit, from));
+        let index = known.unwrap_or_else(|| {
+            let least = (0..self.all.len()).min_by_key(|index| {
+                let one = &self.all[*index];
+                (now.since(one.seen) < OVER, one.times, one.seen)
+            });
+            if let Some(least) = least.filter(|_| self.all.len() >= MOST) {
+                self.all.swap_remove(least);
+            }
+            self.all.push(Complaint {
+                misfit,
+                from,
+                text: String::new(),
+                first_seen: now,
+                seen: now,
+                times: 0,
+                said: None,
+            });
+            self.all.len() - 1
+        });
+        &mut self.all[index]
     }
 
     /// Forgets what is over, once it may be said again.
     pub(super) fn sweep(&mut self, now: Timestamp) {
-        self.0.retain(|one| now.since(one.seen) < OVER || now.since(one.said) < SILENCE);
+        let was_said = |one: &Complaint| one.said.is_some_and(|said| now.since(said) < SILENCE);
+        self.all.retain(|one| now.since(one.seen) < OVER || was_said(one));
     }
 
     /// What does not fit now, in words.
     pub(super) fn lasting(&self, now: Timestamp) -> impl Iterator<Item = &str> {
-        self.0
+        self.all
             .iter()
             .filter(move |one| now.since(one.seen) < OVER)
             .map(|one| one.text.as_str())
@@ -98,7 +128,7 @@ mod tests {
         complaints.complain(Misfit::Area, from, "area".to_owned(), Timestamp::from_secs(400), &mut out);
         assert_eq!(out.drain().count(), 1);
         complaints.sweep(Timestamp::from_secs(800));
-        assert!(complaints.0.is_empty());
+        assert!(complaints.all.is_empty());
     }
 
     #[test]
@@ -114,11 +144,26 @@ mod tests {
     }
 
     #[test]
-    fn strangers_cannot_fill_the_memory() {
+    fn strangers_cannot_fill_the_memory_or_the_log_and_hide_nothing_that_lasts() {
         let (mut complaints, mut out) = (Complaints::default(), Outbox::new());
-        for from in 0..1_000_u128 {
-            complaints.complain(Misfit::Area, from.into(), String::new(), Timestamp::ZERO, &mut out);
+        let forge = |complaints: &mut Complaints, out: &mut Outbox, second: u64| {
+            for number in 0..100 {
+                let from = u128::from(second * 100 + number).into();
+                complaints.complain(Misfit::Area, from, "forged".to_owned(), Timestamp::from_secs(second), out);
+            }
+        };
+        forge(&mut complaints, &mut out, 0);
+        assert_eq!((complaints.all.len(), out.drain().count()), (MOST, MOST));
+        let router = "fe80::1".parse().unwrap();
+        for second in 1..60 {
+            for _ in 0..2 {
+                let now = Timestamp::from_secs(second);
+                complaints.complain(Misfit::Mtu, router, "mtu".to_owned(), now, &mut out);
+            }
+            forge(&mut complaints, &mut out, second);
+            assert_eq!(complaints.all.len(), MOST);
+            assert!(complaints.lasting(Timestamp::from_secs(second)).any(|text| text == "mtu"));
         }
-        assert_eq!(complaints.0.len(), MOST);
+        assert_eq!(out.drain().count(), 1, "what lasts is said, after half a minute");
     }
 }

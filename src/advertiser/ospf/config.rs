@@ -102,7 +102,7 @@ pub enum Standby {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Authentication {
-    /// The key's number, the same as the routers'.
+    /// The key's number, the same as the routers'; never 0.
     pub key_id: u16,
     /// The algorithm, the same as the routers'.
     #[serde(with = "algorithm")]
@@ -198,6 +198,13 @@ impl Config {
                 "write lsa = \"intra\"; \"e1\" and \"e2\" are for area-type = \"normal\", \"nssa\" for \"nssa\"",
             );
         }
+        if self.authentication.as_ref().is_some_and(|key| key.key_id == 0) {
+            refuse(
+                "authentication.key-id",
+                "the key's number is missing, or 0, which FRR cannot have".to_owned(),
+                "write key-id = 1 with the number from 1 to 65535 that the routers have given the key",
+            );
+        }
         if self.authentication.as_ref().is_some_and(|key| key.key_file.as_os_str().is_empty()) {
             refuse(
                 "authentication.key-file",
@@ -271,7 +278,15 @@ mod tests {
             authentication: Some(Authentication::default()),
             ..right()
         };
-        let keys = ["hello", "dead", "cost", "area-type", "lsa", "authentication.key-file"];
+        let keys = [
+            "hello",
+            "dead",
+            "cost",
+            "area-type",
+            "lsa",
+            "authentication.key-id",
+            "authentication.key-file",
+        ];
         assert_eq!(problems(&config), keys.map(|key| format!("advertiser[0].{key}")));
     }
 

@@ -1,7 +1,8 @@
 //! The LSAs of others, within bounds, and which other servers offer our service addresses.
 //!
 //! A host needs them to know what is newer, and to hand them on to whoever asks. Beyond the bound only headers are kept, beyond
-//! a second one nothing: then only our own LSAs are described to a neighbour. Our own are in `origination`.
+//! a second one nothing: then only our own LSAs are described to a neighbour. Of an LSA whose body cannot be read the header alone
+//! is kept: FRR drops a packet that has one in it, with all that it brings. Our own are in `origination`.
 
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
@@ -39,8 +40,9 @@ const OVERHEAD: usize = 128;
 #[derive(Clone, Debug)]
 struct Entry {
     header: LsaHeader,
-    /// Absent beyond the bound.
+    /// Absent beyond the bound, and if it cannot be read.
     lsa: Option<Lsa>,
+    is_readable: bool,
     arrived: Timestamp,
     sent_back: Option<Timestamp>,
 }
@@ -64,6 +66,8 @@ pub(super) struct Database {
     entries: BTreeMap<LsaKey, Entry>,
     /// With bodies: how many, and their octets.
     whole: (usize, usize),
+    /// Without bodies, because these cannot be read.
+    unreadable: usize,
     services: Vec<Ipv6Addr>,
     /// What each LSA asks for one of our service addresses.
     offers: BTreeMap<LsaKey, u32>,
@@ -116,7 +120,7 @@ impl Database {
 
     /// True if bodies had to be left out: then the database is not to be described.
     pub(super) fn is_incomplete(&self) -> bool {
-        self.whole.0 < self.entries.len()
+        self.whole.0 + self.unreadable < self.entries.len()
     }
 
     /// Headers of all that can be handed on, at their present age; the withdrawn ones are left out.
@@ -143,13 +147,16 @@ impl Database {
         }
         self.watch_offer(&lsa);
         let octets = lsa.length() + OVERHEAD;
-        let fits = self.whole.0 < self.bounds.lsas && self.whole.1 + octets <= self.bounds.octets;
+        let is_readable = lsa.is_readable();
+        self.unreadable += usize::from(!is_readable);
+        let fits = is_readable && self.whole.0 < self.bounds.lsas && self.whole.1 + octets <= self.bounds.octets;
         if fits {
             self.whole = (self.whole.0 + 1, self.whole.1 + octets);
         }
         let entry = Entry {
             header: lsa.header,
             lsa: fits.then_some(lsa),
+            is_readable,
             arrived: now,
             sent_back: None,
         };
@@ -159,7 +166,9 @@ impl Database {
     /// Forgets an LSA.
     pub(super) fn remove(&mut self, key: &LsaKey) {
         self.offers.remove(key);
-        if let Some(lsa) = self.entries.remove(key).and_then(|entry| entry.lsa) {
+        let Some(entry) = self.entries.remove(key) else { return };
+        self.unreadable -= usize::from(!entry.is_readable);
+        if let Some(lsa) = entry.lsa {
             self.whole = (self.whole.0 - 1, self.whole.1 - lsa.length() - OVERHEAD);
         }
     }
@@ -217,12 +226,12 @@ mod tests {
     }
 
     fn lsa(id: u32, age: u16) -> Lsa {
-        Lsa::new(key(id), SequenceNumber::INITIAL, age, &Content::Opaque(Vec::new()))
+        Lsa::new(key(id), SequenceNumber::INITIAL, age, &Content::Opaque(vec![0; 4]))
     }
 
     #[test]
     fn beyond_the_bound_headers_alone_and_beyond_a_second_one_nothing() {
-        for (lsas, octets) in [(3, usize::MAX), (usize::MAX, 3 * (20 + OVERHEAD))] {
+        for (lsas, octets) in [(3, usize::MAX), (usize::MAX, 3 * (24 + OVERHEAD))] {
             let bounds = Bounds { lsas, octets, headers: 5 };
             let mut database = Database::new(Vec::new(), bounds);
             (1..=9).for_each(|id| database.install(lsa(id, 0), Timestamp::ZERO));
@@ -236,6 +245,25 @@ mod tests {
             database.install(lsa(7, 0), Timestamp::ZERO);
             assert_eq!(database.size(), (3, 3));
         }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_known_and_handed_to_nobody() {
+        let mut database = Database::new(Vec::new(), Bounds::default());
+        let odd = LsaKey {
+            kind: LsaType::ROUTER,
+            ..key(1)
+        };
+        let content = Content::Opaque(vec![0; 9]);
+        for sequence in [SequenceNumber::INITIAL, SequenceNumber(7)] {
+            database.install(Lsa::new(odd, sequence, 0, &content), Timestamp::ZERO);
+            database.install(lsa(2, 0), Timestamp::ZERO);
+            assert_eq!(database.header(&odd, Timestamp::ZERO).unwrap().sequence, sequence);
+            assert!(database.lsa(&odd, Timestamp::ZERO).is_none() && !database.is_incomplete());
+            assert_eq!(database.headers(Timestamp::ZERO).len(), 1, "the other one");
+        }
+        database.remove(&odd);
+        assert_eq!((database.size(), database.unreadable), ((1, 1), 0));
     }
 
     #[test]

@@ -18,6 +18,8 @@ use crate::base::time::{Timestamp, earliest};
 const REPEAT: Duration = Duration::from_secs(2);
 /// A description that crossed the other's first one is repeated at once, but not more often than this.
 const SHORTLY: Duration = Duration::from_millis(100);
+/// A DR and a BDR.
+const MOST_INVITATIONS: usize = 2;
 /// LSAs that are asked for at a time.
 const REQUESTS_AT_A_TIME: usize = 64;
 
@@ -136,9 +138,10 @@ impl Ospf {
             self.step(router, Event::TwoWay(false), now, out);
             self.elect(now, out);
         }
+        let invited = self.neighbors.iter().filter(|one| one.invites).count();
         if let Some(neighbor) = self
             .neighbor(router)
-            .filter(|one| one.state == State::TwoWay && one.priority > 0 && is_first(&description))
+            .filter(|one| one.state == State::TwoWay && one.priority > 0 && is_first(&description) && invited < MOST_INVITATIONS)
         {
             neighbor.invites = true;
             self.elect(now, out);

@@ -187,9 +187,9 @@ impl Ospf {
             self.dropped.count("lsa-checksum");
             return Verdict::Silent;
         }
-        if lsa.content().is_err() {
+        if !lsa.is_readable() {
+            // By its header it is an LSA like any other: a router that waits for its acknowledgment would never be Full.
             self.dropped.count("lsa-body");
-            return Verdict::Silent;
         }
         if !self.accepts_scope(header.key.kind.scope()) {
             self.dropped.count("lsa-scope");
@@ -292,7 +292,7 @@ impl Ospf {
     }
 
     /// A withdrawn LSA that everybody knows to be withdrawn is forgotten.
-    fn settle(&mut self, key: LsaKey) {
+    pub(super) fn settle(&mut self, key: LsaKey) {
         if !self.neighbors.iter().any(|one| one.owed.contains_key(&key)) {
             self.origination.forget_withdrawn(&key);
         }

@@ -2,6 +2,7 @@
 //!
 //! What does not fit is dropped, and said: the other side drops ours as well, and nobody else would tell the operator.
 
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use super::complaints::Misfit;
@@ -9,12 +10,15 @@ use super::config::AreaType;
 use super::machine::Ospf;
 use super::neighbor::{Event, Neighbor, State};
 use super::wire::{Hello, InterfaceId, Options, RouterId};
+use crate::advertiser::FAREWELLS;
 use crate::base::duration;
 use crate::base::machine::{Datagram, Outbox};
-use crate::base::time::Timestamp;
+use crate::base::time::{Timestamp, earliest};
 
-/// Neighbours on one link; whoever forges more gains nothing.
-const MOST_NEIGHBORS: usize = 256;
+/// Neighbours on one link; whoever forges more takes no place from those with whom there is an adjacency.
+pub(super) const MOST_NEIGHBORS: usize = 256;
+/// Who is heard for the first time is told so at once, but no more often than this.
+const SHORTLY: Duration = Duration::from_millis(50);
 /// A withdrawal that a router would have dropped is sure to be taken after so long.
 const SILENCE: Duration = Duration::from_millis(1_100);
 
@@ -39,7 +43,16 @@ impl Ospf {
     pub(super) fn say_hello(&mut self, now: Timestamp, out: &mut Outbox) {
         let hello = self.hello();
         self.sender.send_hello(hello, out);
+        self.interface.last_hello = Some(now);
         self.interface.next_hello = Some(now + self.setup.config.hello);
+    }
+
+    /// Sends the Hello now, or as soon as one was not sent just now.
+    fn say_hello_shortly(&mut self, now: Timestamp, out: &mut Outbox) {
+        match self.interface.last_hello.map(|at| at + SHORTLY).filter(|at| *at > now) {
+            Some(at) => self.interface.next_hello = earliest(self.interface.next_hello, Some(at)),
+            None => self.say_hello(now, out),
+        }
     }
 
     /// Leaves every neighbour at once, by Hellos that name nobody, and comes back when the last withdrawal is sure to be taken.
@@ -48,7 +61,7 @@ impl Ospf {
         self.kill_all(now, out);
         self.say_hello(now, out);
         self.interface.next_hello = None;
-        self.lonely_hellos = super::sender::FAREWELLS[1..].iter().rev().map(|after| now + *after).collect();
+        self.lonely_hellos = FAREWELLS[1..].iter().rev().map(|after| now + *after).collect();
     }
 
     /// What is left to do while silent. True if the silence is not over.
@@ -74,27 +87,9 @@ impl Ospf {
             self.complaints.complain(misfit, packet.source, text, now, out);
             return;
         }
-        let is_new = match self.neighbor(router) {
-            Some(known) if known.address == packet.source => false,
-            Some(known) => {
-                let both = now.since(known.heard) < self.setup.config.hello;
-                if both {
-                    let text = format!("two routers on the link have the router ID {router}");
-                    self.complaints.complain(Misfit::RouterId, packet.source, text, now, out);
-                }
-                self.step(router, Event::Killed, now, out);
-                self.neighbors.retain(|one| one.router != router);
-                true
-            }
-            None => true,
-        };
-        if is_new {
-            if self.neighbors.len() >= MOST_NEIGHBORS {
-                self.dropped.count("too-many-neighbors");
-                return;
-            }
-            let place = self.neighbors.partition_point(|one| one.router < router);
-            self.neighbors.insert(place, Neighbor::new(router, packet.source, now));
+        let is_new = self.neighbor(router).is_none_or(|known| known.address != packet.source);
+        if is_new && !self.welcome(router, packet.source, now, out) {
+            return;
         }
         let own = self.sender.router;
         let Some(neighbor) = self.neighbor(router) else { return };
@@ -107,7 +102,7 @@ impl Ospf {
         self.step(router, Event::Hello, now, out);
         if is_new {
             // It need not wait for our next one to hear that it is heard.
-            self.say_hello(now, out);
+            self.say_hello_shortly(now, out);
         }
         if hello.neighbors.contains(&own) {
             // Who is DR may follow from this very Hello, so the adjacency is asked for afterwards.
@@ -116,6 +111,38 @@ impl Ospf {
             self.step(router, Event::OneWay, now, out);
         }
         self.elect(now, out);
+    }
+
+    /// Makes place for whoever is heard for the first time, or from another address. False if there is none.
+    ///
+    /// A neighbour is known by its router ID (RFC 5340 §4.2.1). While one that hears us lives, the same ID elsewhere on the link is
+    /// somebody else's, who must not end that conversation; a router with a new address is taken after the dead interval.
+    fn welcome(&mut self, router: RouterId, source: Ipv6Addr, now: Timestamp, out: &mut Outbox) -> bool {
+        let known = self.neighbor(router).map(|known| (known.state, known.address));
+        if let Some((_, address)) = known.filter(|(state, _)| *state >= State::TwoWay) {
+            self.dropped.count("duplicate-router-id");
+            let text = format!("two routers on the link have the router ID {router}, {address} and {source}");
+            self.complaints.complain(Misfit::RouterId, source, text, now, out);
+            return false;
+        }
+        let full = self.neighbors.len() >= MOST_NEIGHBORS;
+        let least = self.neighbors.iter().filter(|one| one.state < State::ExStart);
+        let least = least.min_by_key(|one| (one.state, one.heard)).map(|one| one.router);
+        let leaves = match known {
+            Some(_) => Some(router),
+            None if full && least.is_none() => {
+                self.dropped.count("too-many-neighbors");
+                return false;
+            }
+            None => least.filter(|_| full),
+        };
+        if let Some(leaves) = leaves {
+            self.step(leaves, Event::Killed, now, out);
+            self.neighbors.retain(|one| one.router != leaves);
+        }
+        let place = self.neighbors.partition_point(|one| one.router < router);
+        self.neighbors.insert(place, Neighbor::new(router, source, now));
+        true
     }
 
     /// Who is DR, and with whom there is an adjacency.

@@ -55,6 +55,8 @@ pub(super) struct Interface {
     pub(super) state: State,
     pub(super) designated_router: RouterId,
     pub(super) backup_designated_router: RouterId,
+    /// When a Hello was last sent.
+    pub(super) last_hello: Option<Timestamp>,
     /// HelloTimer: when the next Hello is due.
     pub(super) next_hello: Option<Timestamp>,
 }

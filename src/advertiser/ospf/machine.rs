@@ -219,6 +219,7 @@ impl Ospf {
         let place = |link: &InterfaceState| (link.index, link.link_local, link.mtu);
         if self.interface.state != interface::State::Down && (!can_speak(state) || place(&before) != place(state)) {
             self.move_interface(interface::Event::Down, now, out);
+            self.sender.forget_farewell();
         }
         if can_speak(state) {
             self.move_interface(interface::Event::Up(self.setup.config.network), now, out);
@@ -236,10 +237,7 @@ impl Ospf {
         self.silent_until = None;
         self.lonely_hellos.clear();
         match self.interface.state {
-            interface::State::Down => {
-                self.interface.next_hello = None;
-                self.sender.forget_farewell();
-            }
+            interface::State::Down => self.interface.next_hello = None,
             interface::State::PointToPoint | interface::State::DrOther => self.interface.next_hello = Some(now),
         }
     }
@@ -355,7 +353,14 @@ impl Ospf {
             Severity::Warning,
             format!("ospf: did not run for {} ms, starts as new", now.since(promised).as_millis()),
         );
+        self.start_anew(now, out);
+    }
+
+    /// As if this process had just come to the link; what it has originated it knows still.
+    fn start_anew(&mut self, now: Timestamp, out: &mut Outbox) {
         self.kill_all(now, out);
+        self.silent_until = None;
+        self.lonely_hellos.clear();
         self.interface.next_hello = Some(now);
     }
 
@@ -522,6 +527,13 @@ impl Advertiser for Ospf {
         self.sender.farewell().to_vec()
     }
 
+    fn taken_back(&mut self, now: Timestamp, out: &mut Outbox) {
+        if self.interface.state != interface::State::Down {
+            self.start_anew(now, out);
+            self.run(now, out);
+        }
+    }
+
     fn leave(&mut self, now: Timestamp, out: &mut Outbox) {
         if self.interface.state == interface::State::Down || self.silent_until.is_some() {
             return;
@@ -529,6 +541,7 @@ impl Advertiser for Ospf {
         self.retire(now, out);
         self.kill_all(now, out);
         self.say_hello(now, out);
+        // The farewell stays: it says the same again.
         self.move_interface(interface::Event::Down, now, out);
     }
 

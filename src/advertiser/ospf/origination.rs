@@ -32,6 +32,9 @@ const MARGIN: Duration = Duration::from_millis(50);
 /// LSAs of an earlier life that are remembered: whoever forges more of them gains nothing.
 const MOST: usize = 256;
 
+/// FRR keeps a withdrawn LSA for up to a minute, and takes no lower number of it until then.
+const KEPT: Duration = Duration::from_secs(70);
+
 /// Link state IDs of one life of an LSA's numbers: the next life's are that much higher.
 const SPARE_IDS: u32 = 0x1_0000;
 
@@ -63,6 +66,8 @@ pub(super) struct Origination {
     last: BTreeMap<LsaKey, SequenceNumber>,
     /// How often the numbers of an LSA were used up, by its type and first link state ID.
     used_up: BTreeMap<(LsaType, u32), u32>,
+    /// When the numbers of the Link-LSA, which has no other ID, were used up.
+    link_used_up: Option<Timestamp>,
     /// How often the metric was changed.
     nudge: u16,
     /// When the routers are to calculate anew, because a prefix went out again without the Router-LSA.
@@ -143,6 +148,12 @@ impl Origination {
         if before.is_none() && self.own.len() >= MOST {
             return;
         }
+        let lsa = match before {
+            _ if lsa.is_readable() => lsa,
+            Some(own) => own.lsa.again(lsa.header.sequence, lsa.header.age),
+            // What cannot be read is nobody's route: it needs no withdrawal, which a router that cannot read it would drop.
+            None => return,
+        };
         self.contested += u64::from(before.is_some_and(|own| own.is_ours && !lsa.header.is_max_age()));
         let originated = before.and_then(|own| own.originated);
         self.own.insert(
@@ -165,7 +176,9 @@ impl Origination {
         let present = self.own.get(&key).map(|own| own.lsa.header.sequence);
         let last = present.max(self.last.get(&key).copied());
         let Some(sequence) = last.map_or(Some(SequenceNumber::INITIAL), SequenceNumber::next) else {
-            if key.kind != LsaType::LINK {
+            if key.kind == LsaType::LINK {
+                self.link_used_up = Some(now);
+            } else {
                 *self.used_up.entry((key.kind, key.id % SPARE_IDS)).or_default() += 1;
             }
             return self.withdraw(key, now);
@@ -185,6 +198,9 @@ impl Origination {
     }
 
     fn put(&mut self, lsa: Lsa, jitter: Duration, now: Timestamp) {
+        let began_anew = self.link_used_up.filter(|_| lsa.header.key.kind == LsaType::LINK);
+        let may_be_refused = began_anew.is_some_and(|at| now.since(at) < KEPT);
+        let refresh_after = if may_be_refused { KEPT } else { REFRESH.0 + jitter };
         self.last.remove(&lsa.header.key);
         self.own.insert(
             lsa.header.key,
@@ -193,7 +209,7 @@ impl Origination {
                 since: now,
                 is_ours: true,
                 originated: Some(now),
-                refresh_at: now + REFRESH.0 + jitter,
+                refresh_at: now + refresh_after,
                 sent_back: None,
             },
         );
@@ -230,6 +246,12 @@ impl Origination {
         own.is_some_and(|own| own.lsa.content().as_ref() == Ok(content))
     }
 
+    /// True if the last number there is withdraws it.
+    fn is_used_up(&self, key: &LsaKey) -> bool {
+        let header = self.own.get(key).map(|own| own.lsa.header);
+        header.is_some_and(|header| header.is_max_age() && header.sequence == SequenceNumber::MAX)
+    }
+
     /// When the LSA may be said again because the topology has changed: at once if this life has not said it.
     fn postponed_until(&self, key: &LsaKey, now: Timestamp) -> Option<Timestamp> {
         let originated = self.own.get(key)?.originated?;
@@ -262,6 +284,10 @@ impl Ospf {
         let cost = self.cost(now);
         let is_full = self.is_linked();
         let (router, link) = (self.router_key(), self.link_key());
+        if self.origination.is_used_up(&link) {
+            // Also if it was a router that told us of its withdrawal.
+            self.settle(link);
+        }
         let services = self.service_lsas(cost);
         let before_a_change = services.iter().map(|(key, _)| *key).chain([router]);
         let too_young = before_a_change

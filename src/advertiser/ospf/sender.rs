@@ -1,17 +1,14 @@
 //! Writes the packets: whose they are, how much fits into one, their trailer; and keeps the farewell ready.
 
 use std::net::Ipv6Addr;
-use std::time::Duration;
 
 use super::authentication::Counter;
 use super::wire::{ALL_SPF_ROUTERS, AreaId, Body, Form, Hello, Key, PACKET_HEADER, Packet, RouterId};
-use crate::advertiser::Farewell;
+use crate::advertiser::{FAREWELLS, Farewell};
 use crate::base::machine::{ChannelId, InterfaceState, OutDatagram, Outbox};
 
 /// The only channel: packets with next header 89.
 pub(super) const RAW: ChannelId = ChannelId(0);
-/// When the farewell is said: as often as it takes to get one across.
-pub(super) const FAREWELLS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(150)];
 
 const IPV6_HEADER: usize = 40;
 /// The smallest MTU of IPv6: what is assumed while none is known.

@@ -2,6 +2,7 @@
 
 mod adjacency;
 mod bench;
+mod forged;
 mod model;
 mod receiving;
 mod seeds;

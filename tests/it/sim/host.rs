@@ -239,6 +239,7 @@ impl Host {
             intent,
             class: CostClass::Normal,
             load: 0,
+            recent_load: 0,
             weight: self.weight,
             health: 255,
         };

@@ -5,6 +5,7 @@
 pub(crate) mod capture;
 pub(crate) mod clock;
 pub(crate) mod command;
+pub(crate) mod connections;
 pub(crate) mod figures;
 pub(crate) mod flows;
 pub(crate) mod host;
@@ -14,5 +15,6 @@ pub(crate) mod network;
 pub(crate) mod ospf;
 pub(crate) mod probe;
 pub(crate) mod router;
+pub(crate) mod router_side;
 pub(crate) mod server;
 pub(crate) mod switch;

@@ -137,12 +137,19 @@ fn idle(make: Make) {
     router.wait_for_full(Speaker::plain().router_id(woken.host), SOON);
 }
 
-/// Main killed, guardian left; then guardian and main of another server; then the router.
+/// Main hung, and let go on; main killed, guardian left; then guardian and main of another server; then the router.
 fn kill(make: Make) {
     let network = Network::new(3);
     let mut router = start_router(make, &network, &Routing::on_the_link(1));
     let figures = Figures::of(make);
     let servers = start_servers(&network, &Setup::ospf());
+    let_pass(CALM);
+
+    let stopped = servers[2].pids();
+    let hung = gap(&network, 3, || stopped.set_frozen(true));
+    assert_within(make, "main hung, gap", hung, figures.main_hung);
+    stopped.set_frozen(false);
+    network.router().wait_for_gateways(2 * SOON, next_hops(&servers));
     let_pass(CALM);
 
     let main = gap(&network, 2, || servers[0].pids().kill_main());

@@ -36,6 +36,7 @@ struct Figures {
     withdrawal: Duration,
     withdrawal_after_a_change: Duration,
     main_killed: Duration,
+    main_hung: Duration,
     all_killed: Duration,
 }
 
@@ -49,6 +50,7 @@ impl Figures {
                 withdrawal: millis(50),
                 withdrawal_after_a_change: millis(100),
                 main_killed: millis(50),
+                main_hung: millis(600),
                 all_killed: millis(4_200),
             },
             Make::Bird => Self {
@@ -58,6 +60,7 @@ impl Figures {
                 withdrawal: millis(1_200),
                 withdrawal_after_a_change: millis(1_200),
                 main_killed: millis(1_200),
+                main_hung: millis(1_700),
                 all_killed: millis(5_000),
             },
         }

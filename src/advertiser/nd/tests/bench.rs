@@ -139,11 +139,17 @@ impl Bench {
 
     pub(super) fn decide(&mut self, intent: Intent) {
         self.decisions += 1;
+        self.apply(intent, 440);
+    }
+
+    /// The last decision again, with another recent load.
+    pub(super) fn apply(&mut self, intent: Intent, recent_load: u16) {
         let decision = Decision {
             id: self.decisions,
             intent,
             class: CostClass::Normal,
             load: 310,
+            recent_load,
             weight: 100,
             health: 255,
         };
@@ -207,6 +213,13 @@ impl Bench {
     pub(super) fn input(&mut self, input: Input<'_>) {
         let mut out = Outbox::new();
         self.machine.handle(input, self.now, &mut out);
+        self.collect(out);
+    }
+
+    /// Its guardian has said its farewell while it hung.
+    pub(super) fn taken_back(&mut self) {
+        let mut out = Outbox::new();
+        self.machine.taken_back(self.now, &mut out);
         self.collect(out);
     }
 

@@ -51,6 +51,21 @@ fn claim_16_the_advertisement_carries_load_and_weight() {
         (said.load, said.weight, said.state, said.identity, said.term),
         (310, 100, PeerState::Active, hash(OWN), 1)
     );
+    assert_eq!(said.recent_load, Some(440));
+}
+
+#[test]
+fn another_load_waits_for_the_next_advertisement() {
+    let mut bench = Bench::holder();
+    bench.run_until(2_400);
+    bench.sent.clear();
+    for step in 1..=4_u16 {
+        bench.apply(Intent::Advertise, 440 + step);
+        bench.assert_silent();
+    }
+    bench.run_until(2_700);
+    let loads: Vec<_> = bench.sent.iter().map(|sent| sent.information().recent_load).collect();
+    assert_eq!(loads, [Some(444)]);
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use super::bench::*;
 use crate::advertiser::nd::Config;
-use crate::advertiser::nd::wire::ServiceInformation;
+use crate::advertiser::nd::wire::{Message, ServiceInformation};
 use crate::advertiser::{Advertiser, State};
-use crate::base::machine::{Input, Wanted};
+use crate::base::machine::{Datagram, Input, Wanted};
 use crate::base::peer::PeerState;
 use crate::scheduler::Intent;
 
@@ -45,6 +45,56 @@ fn a_leaving_holder_advertises_its_successors_address_until_it_is_quiet() {
             (PeerState::Draining, true)
         );
     }
+}
+
+#[test]
+fn the_farewell_of_a_holder_hands_over_to_its_successor() {
+    let bench = holder_among_peers();
+    let farewell = bench.machine.farewell();
+    let after: Vec<u128> = farewell.iter().map(|one| one.after.as_millis()).collect();
+    assert_eq!(after, [0, 50, 150]);
+    let last = bench.machine.sender.sequence;
+    for (one, number) in farewell.iter().zip(last + 1..) {
+        let packet = Datagram {
+            source: link_local(OWN),
+            source_port: 0,
+            destination: one.datagram.destination,
+            hop_limit: 255,
+            payload: &one.datagram.payload,
+        };
+        let Ok(Message::Advertisement(message)) = Message::parse(&packet) else {
+            panic!("an advertisement")
+        };
+        let information = message.information.unwrap();
+        assert_eq!((message.target_link_layer, message.overriding), (Some(mac(3)), true));
+        assert_eq!((information.hand_over, information.sequence), (true, number));
+    }
+}
+
+#[test]
+fn there_is_no_farewell_where_nothing_points_here_or_nobody_can_take_over() {
+    assert_eq!(Bench::holder().machine.farewell(), [], "nobody is there");
+    assert_eq!(Bench::follower(Config::default()).machine.farewell(), []);
+    let mut bench = holder_among_peers();
+    bench.run_until(4_000);
+    assert!(bench.report().holder);
+    assert_eq!(bench.machine.farewell(), [], "those who could are dead");
+}
+
+#[test]
+fn who_was_spoken_for_while_it_hung_listens_before_it_speaks() {
+    let mut bench = holder_among_peers();
+    let used = bench.machine.sender.sequence + 3;
+    bench.now = at(2_400);
+    bench.taken_back();
+    assert!(!bench.report().holder);
+    bench.hear(peer(3, |statement| {
+        (statement.holder, statement.term, statement.state) = (true, 2, PeerState::Active);
+    }));
+    bench.run_alongside(3, 6_000);
+    bench.assert_silent();
+    bench.run_until(9_000);
+    assert!(bench.report().holder && bench.sent[0].information().sequence == used + 1);
 }
 
 #[test]

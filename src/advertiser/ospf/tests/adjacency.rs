@@ -202,7 +202,8 @@ fn used_up_numbers_are_withdrawn_and_gone_on_from_under_another_id() {
             let first = bench.router.has(&key);
             another_id(bench) && first.is_none_or(|(sequence, is_old)| sequence == SequenceNumber::MAX && is_old)
         });
-        bench.wait(SECOND, |bench| bench.route() == [(1, 10)]);
+        // What makes the router calculate waits for MinLSArrival.
+        bench.wait(2 * SECOND, |bench| bench.route() == [(1, 10)]);
         bench.run(70 * SECOND);
         assert_eq!(bench.route(), [(1, 10)]);
     }

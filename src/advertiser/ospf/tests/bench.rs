@@ -28,6 +28,7 @@ pub(super) fn decision(intent: Intent, class: CostClass) -> Decision {
         intent,
         class,
         load: 0,
+        recent_load: 0,
         weight: 100,
         health: 255,
     }
@@ -182,18 +183,41 @@ impl Bench {
             self.carry_out(index, &mut out);
         }
         self.servers[index].machine = None;
+        self.say_farewell(index, |after| !after.is_zero());
     }
 
-    /// The process dies; its guardian lives, or not.
-    pub(super) fn kill(&mut self, index: usize, guardian_lives: bool) {
+    /// Packets that are on their way until then do not arrive.
+    pub(super) fn lose_until(&mut self, end: Timestamp) {
+        self.queue.retain(|(at, _), _| *at > end);
+    }
+
+    /// The process hangs for so long; its guardian speaks for it, and it finds that out.
+    pub(super) fn hang(&mut self, index: usize, duration: Duration) {
+        let machine = self.servers[index].machine.take();
+        self.say_farewell(index, |_| true);
+        self.run(duration);
+        self.servers[index].machine = machine;
+        let mut out = Outbox::new();
+        if let Some(machine) = &mut self.servers[index].machine {
+            machine.taken_back(self.now, &mut out);
+            self.carry_out(index, &mut out);
+        }
+    }
+
+    fn say_farewell(&mut self, index: usize, is_due: impl Fn(Duration) -> bool) {
         let server = &mut self.servers[index];
-        server.machine = None;
         let (address, farewells) = (server.address, std::mem::take(&mut server.farewell));
-        for farewell in farewells.into_iter().filter(|_| guardian_lives) {
+        for farewell in farewells.into_iter().filter(|one| is_due(one.after)) {
             assert_eq!(farewell.channel, ChannelId(0));
             let at = self.now + farewell.after;
             self.post(at, address, farewell.datagram.destination, farewell.datagram.payload);
         }
+    }
+
+    /// The process dies; its guardian lives, or not.
+    pub(super) fn kill(&mut self, index: usize, guardian_lives: bool) {
+        self.servers[index].machine = None;
+        self.say_farewell(index, |_| guardian_lives);
     }
 
     fn carry_out(&mut self, index: usize, out: &mut Outbox) {

@@ -160,6 +160,9 @@ impl Model {
         if now >= self.next_hello {
             self.send_hello();
         }
+        let has_all = |peer: &Peer| peer.stage == Stage::Loading && peer.requests.is_empty();
+        let loaded: Vec<RouterId> = self.peers.iter().filter(|(_, peer)| has_all(peer)).map(|(id, _)| *id).collect();
+        loaded.into_iter().for_each(|id| self.finish(id));
         for id in self.peers.keys().copied().collect::<Vec<_>>() {
             let Some(peer) = self.peers.get_mut(&id) else { continue };
             let address = peer.address;
@@ -538,6 +541,8 @@ impl Model {
             let repeat = self.now + REPEAT;
             for peer in self.peers.values_mut().filter(|peer| peer.stage >= Stage::Exchange) {
                 peer.owed.insert(key, repeat);
+                // What an earlier life has said need not be asked for any more.
+                peer.requests.remove(&key);
             }
             lsas.push(lsa);
         }

@@ -171,6 +171,36 @@ fn forged_lsas_are_dropped_under_their_names() {
 }
 
 #[test]
+fn an_lsa_that_cannot_be_read_is_acknowledged_and_does_not_hinder_full() {
+    let mut bench = Bench::new(&[1, 200], 11);
+    let key = |router| LsaKey {
+        kind: LsaType::ROUTER,
+        id: 9,
+        router: RouterId(router),
+    };
+    for router in [50, 1] {
+        let odd = Lsa::new(key(router), SequenceNumber(7), 0, &Content::Opaque(vec![0; 9]));
+        bench.router.remember(odd);
+    }
+    bench.start_all(Intent::Advertise);
+    bench.wait(3 * SECOND, |bench| bench.is_full() && bench.route().len() == 2);
+    let acknowledged = |server, router| {
+        bench.sent.iter().any(|(_, from, body)| match body {
+            Body::LinkStateAcknowledgment(headers) => *from == RouterId(server) && headers.iter().any(|header| header.key == key(router)),
+            _ => false,
+        })
+    };
+    assert!(
+        [(1, 50), (1, 1), (200, 50), (200, 1)]
+            .iter()
+            .all(|(server, router)| acknowledged(*server, *router))
+    );
+    // The model router, as FRR does, refuses whatever comes with something that it cannot read: nobody may send it.
+    bench.run(10 * SECOND);
+    assert!(bench.is_full());
+}
+
+#[test]
 fn strangers_and_other_instances_are_not_listened_to() {
     let mut bench = Bench::new(&[1], 7);
     bench.start_all(Intent::Advertise);

@@ -120,6 +120,18 @@ fn an_orderly_end_leaves_nothing_behind() {
 }
 
 #[test]
+fn an_orderly_end_is_heard_though_its_first_packets_are_lost() {
+    let mut bench = two_servers(7);
+    bench.decide(0, PLANNED);
+    bench.run(3 * SECOND);
+    bench.leave(0);
+    bench.lose_until(bench.now + Duration::from_millis(60));
+    let is_left = |bench: &Bench| bench.router.stage(RouterId(1)) == Some(super::model::Stage::Init);
+    let took = bench.wait(SECOND, is_left);
+    assert!(took > Duration::from_millis(140), "{took:?}");
+}
+
+#[test]
 fn the_farewell_of_a_dead_process_is_a_hello_that_names_nobody() {
     let mut bench = two_servers(8);
     let farewell = bench.machine(0).farewell();
@@ -133,6 +145,30 @@ fn the_farewell_of_a_dead_process_is_a_hello_that_names_nobody() {
     bench.kill(1, false);
     let took = bench.wait(5 * SECOND, |bench| bench.route().is_empty());
     assert!(took > 3 * SECOND, "without a guardian it is the dead interval: {took:?}");
+}
+
+#[test]
+fn who_was_spoken_for_while_it_hung_starts_as_new() {
+    for key in [None, Some(Key::new(1, Algorithm::HmacSha256, b"secret"))] {
+        let mut bench = Bench::new(&[], 12);
+        bench.add(config(1), key.clone());
+        bench.add(config(200), key.clone());
+        bench.router.key = key;
+        bench.start_all(Intent::Advertise);
+        bench.wait(5 * SECOND, |bench| bench.route().len() == 2);
+        bench.run(10 * SECOND);
+        for (hung, left) in [(0, (200, 10)), (1, (1, 10))] {
+            // Sooner and later than the routers give it up.
+            for duration in [Duration::from_millis(20), SECOND, 8 * SECOND] {
+                let begin = bench.now;
+                bench.hang(hung, duration);
+                assert_eq!(bench.route(), [left], "after {duration:?}");
+                bench.wait(5 * SECOND, |bench| bench.is_full() && bench.route().len() == 2);
+                bench.run_until(begin + 20 * SECOND);
+                assert_eq!(bench.route().len(), 2);
+            }
+        }
+    }
 }
 
 #[test]

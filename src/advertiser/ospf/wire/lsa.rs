@@ -261,6 +261,12 @@ impl Lsa {
         Content::parse(self.header.key.kind, &self.body)
     }
 
+    /// True if every router can read it: BIRD takes one without a body for damage, and begins the exchange anew.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        !self.body.is_empty() && self.content().is_ok()
+    }
+
     /// Octets of the whole.
     #[must_use]
     pub fn length(&self) -> usize {

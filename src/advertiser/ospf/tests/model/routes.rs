@@ -27,7 +27,7 @@ impl Model {
     fn offer(&self, key: &LsaKey) -> Option<u16> {
         let (lsa, _) = self.database.get(key).filter(|(lsa, _)| !lsa.header.is_max_age())?;
         match lsa.content() {
-            Ok(Content::IntraAreaPrefix(content)) => Some(content.prefixes[0].metric),
+            Ok(Content::IntraAreaPrefix(content)) => content.prefixes.first().map(|one| one.metric),
             _ => None,
         }
     }
@@ -35,21 +35,18 @@ impl Model {
     /// Full, says so itself, and its Link-LSA tells where to send.
     fn reaches(&self, router: RouterId) -> bool {
         let is_full = self.peers.get(&router).is_some_and(|peer| peer.stage == Stage::Full);
-        let key = |kind, id| LsaKey { kind, id, router };
-        let lsa = |key: LsaKey| {
-            self.database
-                .get(&key)
-                .filter(|(lsa, _)| !lsa.header.is_max_age())
-                .and_then(|(lsa, _)| lsa.content().ok())
-        };
-        let links_back = match lsa(key(LsaType::ROUTER, 0)) {
-            Some(Content::Router(content)) => content.links.iter().any(|link| link.neighbor == self.id && link.metric >= 0xfff0),
-            _ => false,
-        };
-        let has_next_hop = self
-            .database
-            .keys()
-            .any(|key| key.kind == LsaType::LINK && key.router == router && lsa(*key).is_some());
+        let lives = |(lsa, _): &&(Lsa, _)| lsa.header.key.router == router && !lsa.header.is_max_age();
+        // A router may have several Router-LSAs.
+        let (mut links_back, mut has_next_hop) = (false, false);
+        for (lsa, _) in self.database.values().filter(lives) {
+            match lsa.content() {
+                Ok(Content::Router(content)) => {
+                    links_back |= content.links.iter().any(|link| link.neighbor == self.id && link.metric >= 0xfff0);
+                }
+                Ok(Content::Link(_)) => has_next_hop = true,
+                _ => {}
+            }
+        }
         is_full && links_back && has_next_hop
     }
 }
