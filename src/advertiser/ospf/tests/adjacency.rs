@@ -47,6 +47,9 @@ fn claim_11_and_12_the_cost_follows_the_class() {
         bench.decide_class(0, Intent::Advertise, class);
         let took = bench.wait(SECOND, |bench| bench.route() == [(1, cost), (200, 10)]);
         assert!(took <= Duration::from_millis(5), "{took:?}");
+        bench.run(SECOND);
+        let seen_by_the_other = bench.machine(1).report().other_routes;
+        assert_eq!(seen_by_the_other, Some(vec![u32::from(cost) - 10]));
     }
 }
 
