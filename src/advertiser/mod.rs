@@ -70,6 +70,9 @@ pub struct Report {
     pub successor: Option<IdentityHash>,
     /// The route cost it tells the network now, where its protocol has one and it says something.
     pub cost: Option<u32>,
+    /// How much more than ours in class normal the routes of other servers to a service address cost; `None`: this protocol does not
+    /// know of any routes now.
+    pub other_routes: Option<Vec<u32>>,
     /// Queries that came here while another server was the holder, since the start.
     pub misdelivered: u32,
     /// Advertisements sent.

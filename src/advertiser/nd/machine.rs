@@ -555,6 +555,7 @@ impl Advertiser for NeighborDiscovery {
                 None
             },
             cost: None,
+            other_routes: None,
             misdelivered: self.inflow.told,
             sent: self.sender.sent,
             errors: self.sender.errors,
