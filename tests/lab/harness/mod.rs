@@ -13,6 +13,8 @@ pub(crate) mod namespace;
 pub(crate) mod network;
 pub(crate) mod ospf;
 pub(crate) mod probe;
+pub(crate) mod quiet;
+pub(crate) mod route_monitor;
 pub(crate) mod router;
 pub(crate) mod server;
 pub(crate) mod switch;

@@ -217,11 +217,20 @@ impl Pids {
     /// SIGKILL of both, as if at once: both are stopped first, so that neither acts on the other's end. Waits for the ends.
     pub(crate) fn kill(self) {
         for signal in [Signal::STOP, Signal::KILL] {
-            for pid in [self.guardian, self.main] {
-                kill_process(pid, signal).expect("both processes run");
-            }
+            self.signal_both(signal);
         }
         wait_for(SOON, "killed processes end", || has_ended(self.guardian) && has_ended(self.main));
+    }
+
+    /// Freezes both, as if the machine stood still.
+    pub(crate) fn freeze(self) {
+        self.signal_both(Signal::STOP);
+    }
+
+    fn signal_both(self, signal: Signal) {
+        for pid in [self.guardian, self.main] {
+            kill_process(pid, signal).expect("both processes run");
+        }
     }
 
     /// SIGKILL of main; the guardian sees it.
