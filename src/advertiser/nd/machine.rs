@@ -529,7 +529,7 @@ impl Advertiser for NeighborDiscovery {
             holder: holds || self.phase == Phase::Leaving && self.leaving.is_holder(),
             advertised: holds && !self.holding.idle,
             other_holder: self.others.holder(self.ran).map(|holder| holder.identity),
-            term: self.told_term(),
+            term: (self.setup.config.mode != Mode::Member).then(|| self.told_term()),
             successor: if self.phase == Phase::Leaving {
                 self.leaving.successor()
             } else {
