@@ -6,6 +6,7 @@ use super::{Figures, SOON, assert_within, next_hops, start_router};
 use crate::harness::clock::{millis, now, wait_for_value};
 use crate::harness::figures;
 use crate::harness::flows::spread;
+use crate::harness::injector::Injector;
 use crate::harness::network::Network;
 use crate::harness::ospf::{Make, Routing};
 use crate::harness::probe::{Probe, Report};
@@ -85,10 +86,13 @@ pub(crate) fn claim_10_frr_beside_neighbor_discovery() {
     let _router = start_router(Make::Frr, &network, &Routing::on_the_link(1));
     let setup = Setup {
         neighbor_discovery: true,
+        // Routes are there first, and nobody must take the other one's route for the holder's place.
+        start: "solicited",
         ..Setup::ospf()
     };
     let mut servers = Server::start_on_all(&network, &setup);
     network.router().wait_for_gateways(SOON, next_hops(&servers));
+    network.solicit(&Injector::new(&network.router().namespace, "lan0"), Some(network.router().mac));
     let holds = |server: &Server<'_>| server.advertiser("nd")["state"] == "advertising";
     let leaver = wait_for_value(SOON, "one holder in Neighbor Discovery", || servers.iter().position(holds));
     let shares = spread(&network.client, FLOWS / 10);
