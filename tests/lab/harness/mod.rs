@@ -7,6 +7,7 @@ pub(crate) mod clock;
 pub(crate) mod command;
 pub(crate) mod figures;
 pub(crate) mod flows;
+pub(crate) mod group;
 pub(crate) mod host;
 pub(crate) mod injector;
 pub(crate) mod namespace;

@@ -250,6 +250,14 @@ impl<'network> Server<'network> {
         Self::launch(host, setup, None)
     }
 
+    /// Starts the only server, in failover, and waits until it is active.
+    #[track_caller]
+    pub(crate) fn start_active(host: &'network Host) -> Self {
+        let server = Self::start(host, &Setup::failover());
+        server.wait_for_state("active");
+        server
+    }
+
     /// The same with `advertising` instead of the tables `[service]` and `[[advertiser]]`, as they would stand in the file.
     pub(crate) fn start_with(host: &'network Host, setup: &Setup, advertising: &str) -> Self {
         Self::launch(host, setup, Some(advertising))
@@ -446,24 +454,6 @@ fn has_ended(pid: Pid) -> bool {
     };
     let threads = fs::read_dir(format!("{folder}/task")).map_or(0, Iterator::count);
     threads <= 1 && stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
-}
-
-/// Waits until exactly one of `servers` is the active holder and all others are ready; returns the holder's position.
-#[track_caller]
-pub(crate) fn wait_for_one_holder(servers: &[Server<'_>]) -> usize {
-    let begin = clock::now();
-    let mut states = Vec::new();
-    while begin.elapsed() < SOON {
-        states = servers.iter().map(Server::state).collect();
-        let active: Vec<usize> = (0..servers.len()).filter(|index| states[*index] == "active").collect();
-        if let [holder] = active[..]
-            && states.iter().filter(|state| *state == "standby").count() == servers.len() - 1
-        {
-            return holder;
-        }
-        clock::let_pass(Duration::from_millis(10));
-    }
-    panic!("no group of one holder and ready others within {SOON:?}, but {states:?}");
 }
 
 /// Runs `heraldns serve` on `host` without any capability and returns its exit code and what it said.
