@@ -1,10 +1,13 @@
 //! Who has the machine: tests run beside each other, but not while one of them measures.
 //!
 //! A test holds a share of the machine while it runs. Who measures milliseconds, or losses under load, has all of it for so long
-//! ([`alone`]); who only waits for a minute leaves its share to the others ([`without_share`]).
+//! ([`alone`]); who only waits for timers leaves its share to the others ([`without_share`]).
 
 use std::cell::RefCell;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use super::clock::let_pass;
 
 static MACHINE: RwLock<()> = RwLock::new(());
 
@@ -35,6 +38,11 @@ pub(crate) fn without_share<T>(work: impl FnOnce() -> T) -> T {
         take_share();
     }
     result
+}
+
+/// Lets `duration` pass, in which others may measure.
+pub(crate) fn rest(duration: Duration) {
+    without_share(|| let_pass(duration));
 }
 
 fn take_share() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Figures, MARGIN, SOON, assert_within, next_hops, start_router, start_servers};
-use crate::harness::clock::{let_pass, millis, now, wait_for, wait_for_value};
+use crate::harness::clock::{let_pass, millis, now, wait_for, wait_for_value, wait_slowly};
 use crate::harness::figures;
 use crate::harness::network::Network;
 use crate::harness::ospf::{Make, Routing};
@@ -50,7 +50,7 @@ fn withdraw(make: Make) {
     let servers = start_servers(&network, &setup);
     let [first, second] = &servers[..] else { unreachable!("two hosts") };
     // Sooner, it would cost the adjacencies: the routers still take no new instance.
-    let_pass(CALM);
+    quiet::rest(CALM);
     for server in &servers {
         server.host.set_service_address(false);
     }
@@ -60,10 +60,10 @@ fn withdraw(make: Make) {
     }
     first.host.set_service_address(true);
     network.router().wait_for_gateways(SOON, [first.link_local()]);
-    let_pass(CALM);
+    quiet::rest(CALM);
     second.host.set_service_address(true);
     network.router().wait_for_gateways(SOON, next_hops(&servers));
-    let_pass(CALM);
+    quiet::rest(CALM);
 
     let report = quiet::alone(|| {
         let probe = Probe::for_gaps(&network.client, 1_000);
@@ -104,11 +104,13 @@ fn idle(make: Make) {
         ..Setup::ospf()
     };
     let servers = start_servers(&network, &setup);
-    wait_for(2 * SOON, "both are idle", || {
-        servers.iter().all(|server| server.state() == "standby")
+    quiet::without_share(|| {
+        wait_slowly(2 * SOON, "both are idle", || {
+            servers.iter().all(|server| server.state() == "standby")
+        });
     });
     network.router().wait_for_gateways(SOON, next_hops(&servers));
-    let_pass(CALM);
+    quiet::rest(CALM);
 
     quiet::alone(|| query_and_fail(make, &network, &servers));
     for server in &servers {
@@ -152,12 +154,12 @@ fn kill(make: Make) {
     let mut router = start_router(make, &network, &Routing::on_the_link(1));
     let figures = Figures::of(make);
     let servers = start_servers(&network, &Setup::ospf());
-    let_pass(CALM);
+    quiet::rest(CALM);
 
     let (main, _) = quiet::alone(|| gap(make, &network, &servers, 2, |server| server.pids().kill_main()));
     assert_within(make, "main killed, gap", main, figures.main_killed);
     network.router().wait_for_gateways(2 * SOON, next_hops(&servers));
-    let_pass(CALM);
+    quiet::rest(CALM);
 
     let (all, killed) = gap(make, &network, &servers, 7, |server| server.kill_everything());
     assert_within(make, "guardian and main killed, gap", all, figures.all_killed);

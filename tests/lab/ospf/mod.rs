@@ -33,6 +33,7 @@ use crate::harness::injector::Injector;
 use crate::harness::namespace::Namespace;
 use crate::harness::network::Network;
 use crate::harness::ospf::{Make, OspfRouter, Routing};
+use crate::harness::quiet;
 use crate::harness::router::Router;
 use crate::harness::server::{Server, Setup};
 
@@ -78,7 +79,7 @@ impl Figures {
 /// The router between client and link, alone for so long that it is designated, sharing by flows.
 fn start_router<'network>(make: Make, network: &'network Network, routing: &Routing) -> OspfRouter<'network> {
     let router = launch_router(make, network.router(), routing);
-    router.wait_until_designated();
+    quiet::without_share(|| router.wait_until_designated());
     router
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{SOON, next_hops, start_two_routers};
 use crate::harness::capture::{Frame, Message};
-use crate::harness::clock::{let_pass, now, wait_for};
+use crate::harness::clock::{now, wait_for, wait_slowly};
 use crate::harness::figures;
 use crate::harness::network::Network;
 use crate::harness::ospf::{Make, Routing};
@@ -43,7 +43,7 @@ pub(crate) fn claim_11_14_an_overloaded_servers_flows_move_and_come_back() {
     overload(&network, weak, strong);
     let (quiet_since, said) = (now(), messages(weak));
     let probes = ask(&network, ASKED_LATER);
-    quiet::without_share(|| wait_for(Duration::from_secs(110), "it is normal again", || class(weak) == "normal"));
+    quiet::without_share(|| wait_slowly(Duration::from_secs(110), "it is normal again", || class(weak) == "normal"));
     figures::print("normal after", format_args!("{:.1} s", quiet_since.elapsed().as_secs_f64()));
     assert!(
         quiet_since.elapsed() >= Duration::from_secs(60),
@@ -88,7 +88,7 @@ fn setup(number: usize) -> Setup {
 fn overload(network: &Network, weak: &Server<'_>, strong: &[Server<'_>]) {
     let (probes, begin) = (ask(network, ASKED), now());
     // Smoothed over ten seconds 2.0 is above 0.85 after 6; that is believed after 10, and 2.5 more at the most.
-    wait_for(Duration::from_secs(45), "it is busy", || class(weak) == "busy");
+    wait_slowly(Duration::from_secs(45), "it is busy", || class(weak) == "busy");
     figures::print("busy after", format_args!("{:.1} s", begin.elapsed().as_secs_f64()));
     for router in &network.routers {
         router.wait_for_gateways(SOON, next_hops(strong));
@@ -144,9 +144,7 @@ fn stop(probes: [Probe; 2]) -> impl Iterator<Item = (Make, Report)> {
     MAKES.into_iter().zip(probes).map(|(make, probe)| (make, probe.stop()))
 }
 
-/// Asked twice a second at the most: the command costs what the server has to share.
 fn class(server: &Server<'_>) -> String {
-    let_pass(Duration::from_millis(500));
     let status = server.status().unwrap_or_default();
     status["class"].as_str().unwrap_or_default().to_owned()
 }

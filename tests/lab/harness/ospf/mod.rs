@@ -230,7 +230,7 @@ impl<'network> OspfRouter<'network> {
     /// Waits until it has elected itself, as a router that was there before the servers has.
     #[track_caller]
     pub(crate) fn wait_until_designated(&self) {
-        clock::wait_for(SOON, "the router is designated", || self.is_designated());
+        clock::wait_slowly(SOON, "the router is designated", || self.is_designated());
     }
 
     /// Pastes lines of configuration at the prompt (FRR), as an operator does.
