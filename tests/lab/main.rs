@@ -53,7 +53,7 @@ fn main() {
 
 fn trials() -> Vec<Trial> {
     tests![
-        beside ospf: claim_11_14_an_overloaded_servers_flows_move_and_come_back,
+        beside ospf: claim_12_a_loaded_server_is_busy_and_comes_back_when_the_load_is_gone,
             claim_10_14_frr_shares_flows_and_stops_lose_none,
             claim_10_14_bird_shares_flows_and_stops_lose_none,
             claim_10_frr_failed_health_withdraws,

@@ -25,7 +25,7 @@ const ASKED: u32 = 450;
 /// By each client when the load is gone: a third of both is less than half of that.
 const ASKED_LATER: u32 = 40;
 
-pub(crate) fn claim_11_14_an_overloaded_servers_flows_move_and_come_back() {
+pub(crate) fn claim_12_a_loaded_server_is_busy_and_comes_back_when_the_load_is_gone() {
     let network = Network::with_routers(2, 3);
     let routings = [1, 2].map(Routing::on_the_link);
     let [first, second] = routings;
