@@ -261,7 +261,7 @@ impl Host {
             state,
             idle: self.last_intent == Some(Intent::Silent),
             holder: report.holder,
-            term: report.term,
+            term: report.term.unwrap_or_default(),
             health: 255,
             weight: self.weight,
             successor: report.successor,
