@@ -123,6 +123,7 @@ fn trials() -> Vec<Trial> {
             claim_15_changes_under_load_lose_no_datagram,
             claim_15_a_predecessors_group_is_taken_over_and_foreign_objects_stay,
             claim_15_what_a_link_or_a_hand_has_taken_away_is_put_back,
+            claim_15_a_server_that_the_kernel_refuses_hinders_no_other,
             claim_15_two_hundred_servers_on_two_links;
         alone router_side: claim_15_16_weighted_shares_are_those_of_the_servers,
             claim_15_round_robin_shares_equally_and_restarts_lose_none,
