@@ -159,13 +159,13 @@ impl Farm {
         if self.traced && self.steps.is_multiple_of(10) {
             let shown = (0..self.servers.len().min(10))
                 .map(|number| format!("{:.3}/{:.2}", self.share(number), self.servers[number].utilisation()));
-            println!("{} {demand:.0}: {}", self.now, shown.collect::<Vec<_>>().join(" "));
+            eprintln!("{} {demand:.0}: {}", self.now, shown.collect::<Vec<_>>().join(" "));
         }
     }
 
     fn speak(&mut self) {
         for (number, server) in self.servers.iter().enumerate() {
-            if !server.alive || (self.steps + number as u64) % MESSAGE_STEPS != 0 {
+            if !server.alive || !(self.steps + number as u64).is_multiple_of(MESSAGE_STEPS) {
                 continue;
             }
             let peer = peer(number, server, self.now);
