@@ -85,6 +85,14 @@ pub struct Report {
     pub detail: String,
 }
 
+impl Report {
+    /// Whether this server has the place of the one holder, and the term; `None` where everybody may hold.
+    #[must_use]
+    pub fn place(&self) -> Option<(bool, u32)> {
+        Some((self.holder, self.term?))
+    }
+}
+
 /// Where an advertiser stands. The names are those of `status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {

@@ -58,8 +58,7 @@ pub(super) fn statement(identity: &Identity, standing: &Standing, decision: &Dec
 /// Whether this server is the one holder, and the term. A route makes nobody that: who waits for the place would follow, and
 /// servers that all have one would contradict each other without end.
 fn holding(reports: &[Report]) -> (bool, u32) {
-    let terms = reports.iter().filter_map(|report| Some((report.holder, report.term?)));
-    terms.max().unwrap_or_default()
+    reports.iter().filter_map(Report::place).max().unwrap_or_default()
 }
 
 /// Why the server is in the state it shows, in one line.
