@@ -12,6 +12,7 @@ mod message;
 mod objects;
 mod plan;
 mod requests;
+mod sole;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,6 +31,7 @@ use self::message::{NextHopMessage, Verb};
 use self::objects::{Kind, Objects, PROTOCOL};
 use self::plan::{MAIN, Policy, Step, plan};
 use self::requests::{Orders, orders};
+use self::sole::Sole;
 use crate::base::address::{InterfaceIndex, LinkLayerAddress, ServiceAddress};
 use crate::base::forwarding::{Forwarding, Grouping, NextHop, ServiceForwarding};
 use crate::io::capability::{self, Capability};
@@ -88,6 +90,17 @@ pub enum ForwarderError {
     /// The interface.
     #[error("there is no interface {0}: 'ip link' shows those there are")]
     Interface(String),
+    /// Each of two would remove what the other has made.
+    #[error("another router side delivers on {0} already: one does it for all services of a link, name them in its [router] services")]
+    NotAlone(String),
+    /// Whether it is alone cannot be known.
+    #[error("whether another router side delivers on {interface} cannot be known: {source}")]
+    Alone {
+        /// The interface.
+        interface: String,
+        /// The kernel's.
+        source: io::Error,
+    },
     /// Netlink.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
@@ -134,6 +147,7 @@ pub struct Forwarder {
     /// Gateways of the wish that the kernel did not take.
     refused: BTreeMap<Ipv6Addr, Errno>,
     warnings: Vec<String>,
+    _sole: Sole,
 }
 
 impl Forwarder {
@@ -150,6 +164,7 @@ impl Forwarder {
         let link = netlink
             .link(&setup.interface)?
             .ok_or_else(|| ForwarderError::Interface(setup.interface.clone()))?;
+        let sole = Sole::on(&setup.interface)?;
         let mut warnings = Vec::new();
         set_hash_policy()?;
         if !forwards() {
@@ -171,6 +186,7 @@ impl Forwarder {
             programmed: BTreeMap::new(),
             refused: BTreeMap::new(),
             warnings,
+            _sole: sole,
         })
     }
 
