@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::{ALL, OPEN, RATE, SOON, start};
 use crate::harness::clock::{millis, now, wait_for};
+use crate::harness::command::run;
 use crate::harness::connections::{Connections, Habits};
 use crate::harness::figures;
+use crate::harness::host::Host;
 use crate::harness::network::Network;
 use crate::harness::probe::Probe;
 use crate::harness::router_side::RouterSetup;
@@ -15,6 +17,10 @@ use crate::harness::server::Setup;
 const DRAINS: usize = 3;
 /// A killed server's flows are served by others after so long.
 const KILLED: Duration = Duration::from_millis(1_000);
+/// After its link is up the kernel has its next hops back after so long,
+const LINK_UP: Duration = Duration::from_millis(50);
+/// whenever in the second it is.
+const FLAPS: usize = 5;
 const MARGIN: u32 = 3;
 
 /// Clients that end their connections themselves, as resolvers do: a drain waits for that.
@@ -78,6 +84,23 @@ pub(crate) fn claim_9_15_a_killed_server_leaves_the_entry() {
         outcome.broken <= of_the_dead,
         "only the dead server's {of_the_dead} connections are lost: {outcome}"
     );
+}
+
+/// With its link the kernel loses all next hops. It has them again when the link is up, not when it is looked at next.
+pub(crate) fn claim_15_a_link_that_is_up_again_delivers_at_once() {
+    let network = Network::new(3);
+    let router = network.router();
+    let (_side, _servers) = start(&network, &RouterSetup::policy("round-robin"), &Setup::member());
+    let gateways = || network.hosts.iter().map(Host::link_local);
+    let mut longest = Duration::ZERO;
+    for _ in 0..FLAPS {
+        run(&mut router.namespace.ip(&["link", "set", "lan0", "down"]));
+        router.wait_for_gateways(SOON, []);
+        run(&mut router.namespace.ip(&["link", "set", "lan0", "up"]));
+        longest = longest.max(router.wait_for_gateways(SOON, gateways()));
+    }
+    figures::print("router side: link up to next hops", format_args!("{:.0} ms", millis(longest)));
+    assert!(longest <= LINK_UP * MARGIN, "{longest:?}");
 }
 
 /// The negative control of the default: what a plain group does to the connections of servers that nothing has happened to.
