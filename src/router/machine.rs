@@ -242,7 +242,13 @@ impl Machine for RouterSide {
             Input::Tick | Input::Inflow(_) => {}
             Input::Interface(state) => self.link_changed(state),
             Input::Peers(peers) => self.hear_peers(peers, now),
-            Input::Datagram(_, packet) => self.receive(&packet, now),
+            Input::Datagram(_, packet) => {
+                // A flood of what is refused must not cost more than its refusal.
+                let is_due = self.promised.is_none_or(|promised| now >= promised);
+                if !self.receive(&packet, now) && !is_due {
+                    return;
+                }
+            }
             Input::Unsent(..) => self.sender.errors += 1,
         }
         self.run(now, out);
