@@ -155,6 +155,11 @@ impl Sign {
             interval: statement.interval,
         }
     }
+
+    /// A message that no other has followed by then is an old one.
+    fn counts_until(&self) -> Timestamp {
+        self.at + self.interval * MISSED_UNTIL_DEAD
+    }
 }
 
 fn utilisation(load: u16, recent: Option<u16>) -> Utilisation {
@@ -299,10 +304,16 @@ impl Member {
         let (Some(message), Some(advertisement)) = (self.message, self.advertisement) else {
             return self.message.or(self.advertisement);
         };
-        let recent = now < message.at + message.interval * MISSED_UNTIL_DEAD;
+        let recent = now < message.counts_until();
         let later = advertisement.at > message.at;
         let leaves = later && !self.signed && !advertisement.state.is_ready();
         Some(if later && (leaves || !recent) { advertisement } else { message })
+    }
+
+    /// When its last message ceases to count before a later advertisement, which can say something else.
+    pub(super) fn message_fades_at(&self) -> Option<Timestamp> {
+        let (message, advertisement) = (self.message?, self.advertisement?);
+        (advertisement.at > message.at).then(|| message.counts_until())
     }
 
     fn patience(&self, rules: &Rules, now: Timestamp) -> Patience {

@@ -263,6 +263,7 @@ impl Service {
             [
                 member.dies_at(rules, *now),
                 asked,
+                member.message_fades_at(),
                 member.inherited.map(|inherited| inherited.until),
             ]
         });

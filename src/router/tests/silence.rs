@@ -36,6 +36,18 @@ fn either_kind_of_sign_keeps_a_server_alive() {
 }
 
 #[test]
+fn an_old_message_gives_way_to_a_later_advertisement_in_time() {
+    let mut bench = Bench::new(policy(Policy::Weighted));
+    bench.hear(peer(1, |peer| peer.statement.state = PeerState::Withdrawn));
+    bench.run_until(100);
+    bench.advertise(1, |_| {});
+    bench.run_until(899);
+    assert_eq!(bench.delivered(), NOBODY, "its message counts");
+    bench.run_until(900);
+    assert_eq!(bench.delivered(), [1], "three of its messages are missing");
+}
+
+#[test]
 fn the_last_one_that_dies_leaves_nobody() {
     let mut bench = Bench::resolved(policy(Policy::Weighted));
     bench.run_until(900);
