@@ -159,6 +159,8 @@ impl RouterLoop {
         self.failed = None;
         self.look_at_link(true);
         match self.parts.forwarder.check() {
+            // Why the kernel refused may have ended, and nothing tells when.
+            Ok(false) if self.parts.forwarder.refused().next().is_some() => self.applied = None,
             Ok(false) => {}
             Ok(true) => {
                 self.kernel.repairs += 1;
@@ -211,7 +213,7 @@ impl RouterLoop {
             Ok(changed) => {
                 (self.applied, self.failed) = (Some(wished), None);
                 self.tell_refused();
-                if changed != Applied::default() {
+                if changed.is_change() {
                     self.kernel.changes += 1;
                     self.kernel.last_change_us = u64::try_from(clock::now().since(began).as_micros()).unwrap_or(u64::MAX);
                     tracing::debug!("the kernel delivers anew: {changed}");

@@ -358,6 +358,13 @@ impl Forwarder {
 }
 
 impl Applied {
+    /// The kernel is not as it was before.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        let Self { waiting, refused, .. } = *self;
+        *self != Self { waiting, refused, ..Self::default() }
+    }
+
     fn count(&mut self, step: &Step) {
         let (changes, is_removed) = match step {
             Step::AddNextHop { .. } => (&mut self.next_hops, false),

@@ -103,6 +103,27 @@ pub(crate) fn claim_15_a_link_that_is_up_again_delivers_at_once() {
     assert!(longest <= LINK_UP * MARGIN, "{longest:?}");
 }
 
+/// The reason for a refusal can end while nothing that is wished changes: here somebody turns IPv6 off and on again.
+pub(crate) fn claim_15_what_the_kernel_has_refused_is_tried_again() {
+    let network = Network::new(3);
+    let router = network.router();
+    let setup = RouterSetup {
+        dead_after: "60s",
+        ..RouterSetup::policy("round-robin")
+    };
+    let (side, _servers) = start(&network, &setup, &Setup::member());
+    router.namespace.sysctl("net/ipv6/conf/lan0/disable_ipv6", "1");
+    wait_for(SOON, "the kernel refuses, and that is shown", || {
+        let problems = side.neighbors().unwrap_or_default()["problems"].to_string();
+        problems.contains("the kernel does not take as next hop")
+    });
+    router.namespace.sysctl("net/ipv6/conf/lan0/disable_ipv6", "0");
+    let took = router.wait_for_gateways(SOON, network.hosts.iter().map(Host::link_local));
+    figures::print("router side: IPv6 on again to next hops", format_args!("{:.0} ms", millis(took)));
+    let problems = side.neighbors().unwrap_or_default()["problems"].clone();
+    assert_eq!(problems.as_array().map(Vec::len), Some(0), "{problems}");
+}
+
 /// The negative control of the default: what a plain group does to the connections of servers that nothing has happened to.
 pub(crate) fn claim_15_a_plain_group_breaks_connections_of_others() {
     let network = Network::new(3);
