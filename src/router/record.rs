@@ -108,7 +108,7 @@ impl Record {
         let same = |other: &&Member| other.gateway.address == gateway.address && other.link_layer != claim.link_layer;
         let Some(other) = self.iter().find(same) else { return Ok(()) };
         let lives = other.standing(rules, now) != Standing::Dead;
-        if lives && !(claim.signed && !other.signed) {
+        if lives && (other.signed || !claim.signed) {
             return Err(refused::GATEWAY_TAKEN);
         }
         let other = other.link_layer;

@@ -1,7 +1,6 @@
 //! Claims 2, 3, 5, 15, 16 and 17 as the router side keeps them.
 
 use super::bench::*;
-use crate::base::address::ServiceAddress;
 use crate::base::peer::PeerState;
 use crate::router::{Policy, Standing};
 
@@ -193,11 +192,10 @@ fn claim_16_a_loaded_server_gets_less_after_a_period() {
         let next = bench.now.as_micros() / 1_000 + 300;
         bench.run_until(next);
     }
-    let shares = bench.shares();
-    assert_eq!(shares[1], (2, 256, 256));
-    assert!((100..200).contains(&shares[0].1), "{shares:?}");
+    // Two updates, and these loads do not follow: the mark is the same, so the ratio of 2 counts with 4/3 as exponent.
+    assert_eq!(bench.shares(), [(1, 101, 101), (2, 256, 256)]);
     let member = bench.member(1).unwrap();
-    assert!((40.0..80.0).contains(&member.effective) && member.weight == 100, "{member:?}");
+    assert!((39.0..41.0).contains(&member.effective) && member.weight == 100, "{member:?}");
 }
 
 #[test]
@@ -205,7 +203,7 @@ fn claim_17_peer_messages_alone_make_members() {
     let mut bench = Bench::new(policy(Policy::Weighted));
     bench.hear(peer(1, |peer| peer.statement.weight = 50));
     bench.hear(peer(2, |_| {}));
-    bench.hear(peer(3, |peer| peer.statement.services = vec![ServiceAddress::get(service()); 0]));
+    bench.hear(peer(3, |peer| peer.statement.services = Vec::new()));
     assert_eq!(bench.shares(), [(1, 128, 128), (2, 256, 256)]);
     let member = bench.member(1).unwrap();
     assert_eq!((member.name.as_str(), member.messages, member.state), ("s1", 1, Some("active")));
