@@ -548,7 +548,7 @@ impl Advertiser for NeighborDiscovery {
                 Mode::Member => None,
                 Mode::Failover | Mode::Rotate => self.others.holder(self.ran).map(|holder| holder.identity),
             },
-            term: self.told_term(),
+            term: (self.setup.config.mode != Mode::Member).then(|| self.told_term()),
             successor: if self.phase == Phase::Leaving {
                 self.leaving.successor()
             } else {

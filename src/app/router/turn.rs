@@ -52,6 +52,8 @@ pub(super) struct RouterLoop {
     pub(super) settings: RouterSettings,
     /// The number of the wish that the kernel has.
     applied: Option<u64>,
+    /// The number of the wish that the kernel did not take, until it is tried again.
+    failed: Option<u64>,
     pub(super) kernel: Kernel,
     /// What the kernel last refused.
     pub(super) refusal: Option<String>,
@@ -71,6 +73,7 @@ impl RouterLoop {
             parts,
             settings: settings.clone(),
             applied: None,
+            failed: None,
             kernel: Kernel::default(),
             refusal: None,
             complaint: None,
@@ -150,6 +153,7 @@ impl RouterLoop {
             return;
         }
         self.next_check = now + CHECK;
+        self.failed = None;
         self.look_at_link(true);
         match self.parts.forwarder.check() {
             Ok(false) => {}
@@ -196,15 +200,14 @@ impl RouterLoop {
     /// Applies the wish if the kernel does not have it.
     fn forward(&mut self) {
         let wished = self.parts.side.machine.changes();
-        let tried_already = self.refusal.is_some() && clock::now() + CHECK != self.next_check;
-        if self.applied == Some(wished) || (self.applied.is_none() && tried_already) {
+        if self.applied == Some(wished) || self.failed == Some(wished) {
             return;
         }
         let began = clock::now();
         match self.parts.forwarder.apply(self.parts.side.machine.forwarding()) {
             Ok(changed) => {
-                self.applied = Some(wished);
-                self.refusal = None;
+                (self.applied, self.failed) = (Some(wished), None);
+                self.tell_refused();
                 if changed != Applied::default() {
                     self.kernel.changes += 1;
                     self.kernel.last_change_us = u64::try_from(clock::now().since(began).as_micros()).unwrap_or(u64::MAX);
@@ -212,10 +215,25 @@ impl RouterLoop {
                 }
             }
             Err(error) => {
-                self.applied = None;
+                (self.applied, self.failed) = (None, Some(wished));
                 self.refuse(&error);
             }
         }
+    }
+
+    /// A next hop that the kernel does not take hinders no other, and is told.
+    fn tell_refused(&mut self) {
+        let refused: Vec<String> = self
+            .parts
+            .forwarder
+            .refused()
+            .map(|(gateway, error)| format!("{gateway} ({error})"))
+            .collect();
+        let refusal = (!refused.is_empty()).then(|| format!("the kernel does not take as next hop: {}", refused.join(", ")));
+        if let Some(text) = refusal.as_ref().filter(|_| refusal != self.refusal) {
+            tracing::warn!("{text}");
+        }
+        self.refusal = refusal;
     }
 
     fn refuse(&mut self, error: &ForwarderError) {

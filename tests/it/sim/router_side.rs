@@ -82,7 +82,10 @@ fn weights_that_do_not_converge_within_five_updates_and_nobody_is_worse_off_on_t
             last = spread(&now);
         }
         let jain = jain(&farm.utilisations());
-        println!("{} servers: Jain index {jain:.5}, spread {last:.3} after five updates", farm.servers.len());
+        println!(
+            "{} servers: Jain index {jain:.5}, spread {last:.3} after five updates",
+            farm.servers.len()
+        );
         if jain < 0.99 {
             farm.fail(&format!("Jain index {jain:.4} after five updates"));
         }

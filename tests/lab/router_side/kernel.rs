@@ -13,7 +13,7 @@ use super::sinks::{Connections, Sinks, numbered};
 use crate::harness::clock::{self, millis, wait_for};
 use crate::harness::command::run;
 use crate::harness::figures;
-use crate::harness::host::Host;
+use crate::harness::host::{Host, link_local};
 use crate::harness::namespace::Namespace;
 use crate::harness::network::{Network, SERVICE};
 
@@ -211,6 +211,27 @@ pub(crate) fn claim_15_what_a_link_or_a_hand_has_taken_away_is_put_back() {
     forwarder.withdraw().expect("the kernel takes it back");
     router.set_entry(hosts[1].mac, "permanent");
     assert_eq!(sinks.shares(&network.client, FEW_FLOWS), [0.0, 100.0]);
+}
+
+pub(crate) fn claim_15_a_server_that_the_kernel_refuses_hinders_no_other() {
+    let network = Network::new(1);
+    let (hosts, router) = (&network.hosts, network.router());
+    let sinks = Sinks::start(hosts);
+    let mut forwarder = open(&router.namespace, "lan0", SERVICE, Grouping::Split);
+    // It says that it is at the router's own address.
+    let impostor = NextHop {
+        gateway: link_local(router.mac),
+        ..numbered_server(1, 1)
+    };
+    let applied = forwarder
+        .apply(&wish(SERVICE, [to(&hosts[0], 1, 1), impostor]))
+        .expect("the kernel takes the other");
+    assert_eq!(applied.refused, 1, "{applied}");
+    let refused: Vec<Ipv6Addr> = forwarder.refused().map(|(gateway, _)| gateway).collect();
+    assert_eq!(refused, [impostor.gateway]);
+    assert!(!forwarder.check().expect("the kernel answers"), "more cannot be done");
+    assert_eq!(forwarder.found().expect("the kernel answers"), wish(SERVICE, [to(&hosts[0], 1, 1)]));
+    assert_eq!(sinks.shares(&network.client, FEW_FLOWS), [100.0]);
 }
 
 pub(crate) fn claim_15_two_hundred_servers_on_two_links() {
