@@ -157,6 +157,13 @@ impl Sign {
     }
 }
 
+impl Sign {
+    /// A message counts before what is advertised until its sender's next ones are missing.
+    fn counts_until(&self) -> Timestamp {
+        self.at + self.interval * MISSED_UNTIL_DEAD
+    }
+}
+
 fn utilisation(load: u16, recent: Option<u16>) -> Utilisation {
     Utilisation {
         value: f64::from(recent.unwrap_or(load)) / 1_000.0,
@@ -299,10 +306,15 @@ impl Member {
         let (Some(message), Some(advertisement)) = (self.message, self.advertisement) else {
             return self.message.or(self.advertisement);
         };
-        let recent = now < message.at + message.interval * MISSED_UNTIL_DEAD;
+        let recent = now < message.counts_until();
         let later = advertisement.at > message.at;
         let leaves = later && !self.signed && !advertisement.state.is_ready();
         Some(if later && (leaves || !recent) { advertisement } else { message })
+    }
+
+    /// When a later advertisement will count before its last message, if no other comes.
+    pub(super) fn doubted_at(&self) -> Option<Timestamp> {
+        self.advertisement.and(self.message).map(|message| message.counts_until())
     }
 
     fn patience(&self, rules: &Rules, now: Timestamp) -> Patience {

@@ -26,10 +26,13 @@ mod ignored {
 }
 
 impl RouterSide {
-    pub(super) fn receive(&mut self, packet: &Datagram<'_>, now: Timestamp) {
-        if let Err(cause) = self.take_in(packet, now) {
+    /// True: something was learned.
+    pub(super) fn receive(&mut self, packet: &Datagram<'_>, now: Timestamp) -> bool {
+        let taken = self.take_in(packet, now);
+        if let Err(cause) = taken {
             self.dropped.count(cause);
         }
+        taken.is_ok()
     }
 
     fn take_in(&mut self, packet: &Datagram<'_>, now: Timestamp) -> Result<(), &'static str> {

@@ -36,6 +36,18 @@ fn either_kind_of_sign_keeps_a_server_alive() {
 }
 
 #[test]
+fn an_advertisement_counts_at_the_moment_when_messages_are_missing() {
+    let mut bench = Bench::new(policy(Policy::Weighted));
+    bench.hear(peer(1, |peer| peer.signed = true));
+    bench.run_until(600);
+    bench.advertise(1, |information| information.state = PeerState::Withdrawn);
+    bench.run_until(899);
+    assert_eq!(bench.delivered(), [1]);
+    bench.run_until(900);
+    assert_eq!((bench.delivered(), bench.member(1).unwrap().standing), (vec![], Standing::Out));
+}
+
+#[test]
 fn the_last_one_that_dies_leaves_nobody() {
     let mut bench = Bench::resolved(policy(Policy::Weighted));
     bench.run_until(900);
