@@ -256,7 +256,7 @@ impl Host {
             (Wish::Serve, _) if report.advertised => PeerState::Active,
             (Wish::Serve, _) => PeerState::Standby,
         };
-        let (holder, term) = report.place().unwrap_or_default();
+        let (holder, term) = report.place();
         Statement {
             services: vec![SERVICE],
             state,
