@@ -97,7 +97,7 @@ pub(super) enum ServerError {
     #[error(transparent)]
     Socket(#[from] control::socket::BindError),
     #[error(transparent)]
-    Web(#[from] control::web::BindError),
+    Port(#[from] control::port::BindError),
     #[error("the system refuses: {0}")]
     System(#[from] io::Error),
 }
@@ -512,12 +512,17 @@ fn open_control(settings: &Settings, runtime: &Runtime, socket: AdminSocket, des
     let operator: Arc<dyn Operator> = Arc::clone(desk) as _;
     let mut tasks = vec![runtime.spawn(socket.serve(Arc::clone(&operator)))];
     if let Some(listen) = settings.web {
-        let listener = runtime.block_on(control::web::bind(listen))?;
+        let listener = runtime.block_on(control::port::bind(listen, "web"))?;
+        let operator = Arc::clone(&operator);
         tasks.push(runtime.spawn(async move {
             if let Err(error) = control::web::serve(listener, operator).await {
                 tracing::error!(%error, "the web part has ended");
             }
         }));
+    }
+    if let Some(listen) = settings.agent_check {
+        let listener = runtime.block_on(control::port::bind(listen, "agent-check"))?;
+        tasks.push(runtime.spawn(control::agent_check::serve(listener, operator)));
     }
     Ok(Control(tasks))
 }
