@@ -278,6 +278,8 @@ impl Herald {
                 self.look_at_links(true);
             }
             let reports = self.reports();
+            let seen_routes: Vec<&Vec<u32>> = reports.iter().filter_map(|report| report.other_routes.as_ref()).collect();
+            let routes: Option<Vec<u32>> = (!seen_routes.is_empty()).then(|| seen_routes.into_iter().flatten().copied().collect());
             let context = Context {
                 interface: self.parts.links.first().map(InterfaceMonitor::state),
                 zones: self.parts.zones.count(),
@@ -286,6 +288,7 @@ impl Herald {
                 link_layer_taken: self.conflicts().any(|conflict| matches!(conflict, Conflict::SameLinkLayer(_))),
                 other_holder: reports.iter().any(|report| report.other_holder.is_some()),
                 services: &self.parts.identity.services,
+                routes: routes.as_deref(),
                 peers: match &self.parts.peers {
                     Some(line) => Some(line.machine.peers()),
                     // Without a service there is nobody to share it with.

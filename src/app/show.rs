@@ -238,7 +238,13 @@ pub(super) fn show_decision(entry: &Entry) -> status::Decision {
 /// The group as it was, and what the rules made of it in the class before.
 fn show_group(entry: &Entry) -> Vec<(String, String)> {
     let Some(group) = &entry.seen.group else {
-        return vec![("others".to_owned(), "not listened to".to_owned())];
+        let routes = entry.seen.routes.as_ref().map(|routes| {
+            let costs: Vec<String> = routes.iter().map(|extra| format!("+{extra}")).collect();
+            let costs = if costs.is_empty() { "none".to_owned() } else { costs.join(", ") };
+            ("routes of others, cost".to_owned(), costs)
+        });
+        let others = ("others".to_owned(), "not listened to".to_owned());
+        return std::iter::once(others).chain(routes).collect();
     };
     let in_class = |class: CostClass| group.attracting().filter(|member| member.class == class).count();
     let classes = CostClass::ALL.map(|class| format!("{} {class}", in_class(class)));

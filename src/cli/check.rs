@@ -13,7 +13,7 @@ use crate::io::files::{self, Includes};
 
 pub(super) fn check_config(file: &Path) -> ExitCode {
     match config::check_file(file) {
-        Ok(Checked::Router(_)) => {
+        Ok(Checked::Router) => {
             print("ok\n");
             ExitCode::SUCCESS
         }

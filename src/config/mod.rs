@@ -168,9 +168,9 @@ pub fn check_file(file: &Path) -> Result<Checked, Refused> {
     let text = read(file)?;
     let is_router = Document::parse(text.as_str()).is_ok_and(|document| document.contains_key("router"));
     if is_router {
-        parse_router(file, text, environment()).map(Checked::Router)
+        parse_router(file, text, environment()).map(|_| Checked::Router)
     } else {
-        parse(file, text, environment()).map(Checked::Server)
+        parse(file, text, environment()).map(Box::new).map(Checked::Server)
     }
 }
 
@@ -178,9 +178,9 @@ pub fn check_file(file: &Path) -> Result<Checked, Refused> {
 #[derive(Clone, Debug)]
 pub enum Checked {
     /// `heraldns serve`.
-    Server(Settings),
+    Server(Box<Settings>),
     /// `heraldns router`.
-    Router(RouterSettings),
+    Router,
 }
 
 fn environment() -> impl Iterator<Item = (String, String)> {

@@ -72,6 +72,8 @@ pub struct Context<'a> {
     pub services: &'a [Ipv6Addr],
     /// The other servers, dead ones too; `None`: nobody listens to them.
     pub peers: Option<&'a [Peer]>,
+    /// How much more than ours in class normal the routes of other servers cost; `None`: no advertiser sees routes.
+    pub routes: Option<&'a [u32]>,
 }
 
 /// The numbers behind the last observation.
@@ -167,6 +169,7 @@ impl Monitor {
             capacity: figures.capacity.map_or(0, whole),
             cpu: permille(figures.system.cpu),
             group: context.peers.map(|peers| self.group.look(peers, context.services, now)),
+            routes: context.routes.map(<[u32]>::to_vec),
         }
     }
 
@@ -273,6 +276,7 @@ mod tests {
             link_layer_taken: false,
             services: &[],
             peers: None,
+            routes: None,
         };
         monitor.observe(clock::now(), &context);
         assert_eq!(record.health(clock::now()), missed, "nothing is forgiven without a reason");

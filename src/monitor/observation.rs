@@ -37,6 +37,8 @@ pub struct Observation {
     pub cpu: u16,
     /// The other servers; `None`: nobody listens to them.
     pub group: Option<Group>,
+    /// How much more than ours in class normal the routes of other servers cost; `None`: no advertiser sees routes.
+    pub routes: Option<Vec<u32>>,
 }
 
 impl Observation {
@@ -57,6 +59,7 @@ impl Observation {
             capacity: 0,
             cpu: 0,
             group: None,
+            routes: None,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! nobody dead until it has listened for `dead-after`.
 
 use super::config::Config;
-use super::member::{Member, Rules};
+use super::member::{Gateway, Member, Rules, Sign};
 use super::neighbor_cache::Entry;
 use super::report::{MemberReport, Report, ServiceReport};
 use super::sender::{self, Sender};
@@ -40,7 +40,7 @@ pub struct RouterSide {
     /// Peers that are shown and never delivered to.
     pub(super) beyond_the_link: Vec<Peer>,
     /// The latest peer message that has been looked at.
-    pub(super) peers_seen: Timestamp,
+    pub(super) peers_seen: Option<Timestamp>,
     forwarding: Forwarding,
     changes: u64,
     update_at: Option<Timestamp>,
@@ -62,7 +62,7 @@ impl RouterSide {
             services: setup.services.iter().copied().map(Service::new).collect(),
             dropped: Tally::default(),
             beyond_the_link: Vec::new(),
-            peers_seen: Timestamp::ZERO,
+            peers_seen: None,
             forwarding: Forwarding {
                 services: setup.services.iter().map(wish).collect(),
             },
@@ -197,12 +197,12 @@ impl RouterSide {
 
 /// A peer that is no member, as one: only to be shown.
 fn beyond_the_link(peer: &Peer, service: &Service, rules: &Rules, now: Timestamp) -> Member {
-    let gateway = super::member::Gateway {
+    let gateway = Gateway {
         address: peer.source,
         made_up: false,
     };
     let mut member = Member::new(peer.statement.link_layer, gateway);
-    member.hear_message(peer, service.address.get(), rules, now);
+    member.hear_message(peer, Sign::stated(peer, service.address.get()), rules, now);
     member
 }
 

@@ -103,7 +103,7 @@ impl Standing {
 }
 
 /// What one message or advertisement said.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Sign {
     pub(super) at: Timestamp,
     pub(super) state: PeerState,
@@ -259,7 +259,7 @@ impl Member {
         self.is_heard(rules, now);
     }
 
-    pub(super) fn hear_message(&mut self, peer: &Peer, service: Ipv6Addr, rules: &Rules, now: Timestamp) {
+    pub(super) fn hear_message(&mut self, peer: &Peer, sign: Sign, rules: &Rules, now: Timestamp) {
         self.messages += 1;
         self.identity = Some(peer.hash);
         self.signed = peer.signed;
@@ -269,7 +269,7 @@ impl Member {
         }
         self.boot = Some(peer.boot);
         self.name.clone_from(&peer.statement.identity);
-        self.message = Some(Sign::stated(peer, service));
+        self.message = Some(sign);
         self.is_heard(rules, now);
     }
 
@@ -284,9 +284,9 @@ impl Member {
         self.message.is_none() && self.advertisement.is_none()
     }
 
-    /// When the last message of this server came.
-    pub(super) fn message_at(&self) -> Option<Timestamp> {
-        self.message.map(|sign| sign.at)
+    /// What the last peer message of this server said.
+    pub(super) fn message(&self) -> Option<Sign> {
+        self.message
     }
 
     pub(super) fn last_heard(&self) -> Option<Timestamp> {

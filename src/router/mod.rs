@@ -7,6 +7,7 @@
 //! An advertisement is recorded (`record`, `member`) whatever becomes of the entry (`neighbor_cache`); the policy makes shares
 //! of the record (`selection`), by the load that the servers tell where it is `weighted` ([`weights`]).
 
+mod announcements;
 pub mod config;
 mod discovery;
 pub mod machine;
@@ -18,6 +19,7 @@ pub mod report;
 mod selection;
 mod sender;
 mod service;
+mod sharing;
 pub mod weights;
 
 pub use config::{Config, Policy};

@@ -88,14 +88,12 @@ impl RouterSide {
 
     /// All peers, most of them known: only what is new is looked at, and counted if it is refused.
     pub(super) fn hear_peers(&mut self, peers: &[Peer], now: Timestamp) {
-        let seen = std::mem::replace(
-            &mut self.peers_seen,
-            peers.iter().map(|peer| peer.last_heard).max().unwrap_or_default(),
-        );
+        let latest = peers.iter().map(|peer| peer.last_heard).max();
+        let seen = std::mem::replace(&mut self.peers_seen, latest);
         self.beyond_the_link.clear();
         for peer in peers {
             if let Err(cause) = self.hear_peer(peer, now)
-                && peer.last_heard >= seen
+                && Some(peer.last_heard) > seen
             {
                 self.dropped.count(cause);
             }
@@ -121,8 +119,8 @@ impl RouterSide {
             return Err(ignored::BEYOND_THE_LINK);
         }
         self.admit_link_layer(statement.link_layer)?;
-        // Refused at one of its services, it is refused at all.
-        self.services.iter_mut().try_for_each(|service| service.hear_peer(peer, &scene))
+        let refused = self.services.iter_mut().filter_map(|service| service.hear_peer(peer, &scene).err());
+        refused.last().map_or(Ok(()), Err)
     }
 
     fn knows(&self, peer: &Peer) -> bool {

@@ -78,10 +78,12 @@ impl Record {
     pub(super) fn admit(&mut self, claim: &Claim, rules: &Rules, now: Timestamp) -> Result<&mut Member, &'static str> {
         let mut gateway = claim.gateway;
         if let Some(member) = self.0.get(&claim.link_layer) {
-            let serves = member.standing(rules, now).serves();
+            let standing = member.standing(rules, now);
+            let serves = standing.serves();
             let overrules = claim.signed && !member.signed;
+            let underrules = member.signed && !claim.signed && standing != Standing::Dead;
             let another = member.identity.is_some() && member.identity != claim.identity;
-            if another && serves && !overrules {
+            if another && (serves && !overrules || underrules) {
                 return Err(refused::IDENTITY);
             }
             if serves || member.inherited.is_some() {
@@ -106,7 +108,7 @@ impl Record {
         let same = |other: &&Member| other.gateway.address == gateway.address && other.link_layer != claim.link_layer;
         let Some(other) = self.iter().find(same) else { return Ok(()) };
         let lives = other.standing(rules, now) != Standing::Dead;
-        if lives && !(claim.signed && !other.signed) {
+        if lives && (other.signed || !claim.signed) {
             return Err(refused::GATEWAY_TAKEN);
         }
         let other = other.link_layer;
@@ -146,7 +148,7 @@ impl Record {
 fn keep_or_change(member: &Member, claim: &Claim) -> Result<Gateway, &'static str> {
     let (known, claimed) = (member.gateway, claim.gateway);
     let better = known.made_up && !claimed.made_up;
-    let trusted = claim.signed || claim.message && !member.signed && member.message_at().is_none();
+    let trusted = claim.signed || claim.message && !member.signed && member.message().is_none();
     match (known == claimed, claimed.made_up) {
         (true, _) | (false, true) => Ok(known),
         (false, false) if better || trusted => Ok(claimed),

@@ -1,7 +1,7 @@
 //! The weight law: what a server's load makes of its configured weight. Pure arithmetic; derived in docs/decisions/0011.
 //!
-//! A server's weight in force is its configured weight times a *factor* from 1/8 to 1. Every [`PERIOD`] the factor goes half
-//! way, by ratio, to the one that would bring the server's utilisation to the mark: the group's own, or 70 % if that is less.
+//! A server's weight in force is its configured weight times a *factor* from 1/8 to 1. Every [`PERIOD`] the factor goes two
+//! thirds of the way, by ratio, to the one that would bring the server's utilisation to the mark: the group's own, or 70 % if that is less.
 //! Not here: who is in the group (`selection`), and where loads come from (`member`).
 
 use std::time::Duration;
@@ -15,10 +15,10 @@ pub const MARK: f64 = 0.7;
 /// The least factor: even a server that tells absurd loads gets an eighth of what it is configured for.
 pub const LEAST_FACTOR: f64 = 1.0 / 8.0;
 
-/// How far, by ratio, a factor goes to the ideal one in one update.
-const GAIN: f64 = 0.5;
+/// How far, by ratio, a factor goes to the ideal one in one update: just below what would overshoot with this period.
+const GAIN: f64 = 2.0 / 3.0;
 /// The same for a server that tells only the load of the cost classes, smoothed over 10 s.
-const SLOW_GAIN: f64 = 0.125;
+const SLOW_GAIN: f64 = 1.0 / 8.0;
 /// No server is believed to need more than this many times, or less than this part, of what it gets.
 const FARTHEST: f64 = 4.0;
 /// A share that moved by less is not told to the kernel.
@@ -75,7 +75,7 @@ impl Reading {
 #[must_use]
 pub fn shares(weights: &[f64]) -> Vec<u16> {
     let most = f64::from(MOST_SHARE);
-    let greatest = weights.iter().copied().fold(0.0, f64::max);
+    let greatest = weights.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
     let share = |weight: &f64| (weight / greatest * most).round().clamp(1.0, most) as u16;
     weights.iter().map(share).collect()
 }
@@ -123,10 +123,10 @@ mod tests {
     }
 
     #[test]
-    fn above_the_mark_the_difference_halves_with_every_update() {
+    fn above_the_mark_an_update_takes_two_thirds_of_the_difference() {
         let factors = update(&[reading(1.0, 0.8), reading(1.0, 1.0)]);
         assert_eq!(factors[0], 1.0);
-        assert!((factors[1] - 0.8_f64.sqrt()).abs() < 1e-9, "{factors:?}");
+        assert!((factors[1] - 0.8_f64.powf(2.0 / 3.0)).abs() < 1e-9, "{factors:?}");
     }
 
     #[test]
@@ -154,18 +154,22 @@ mod tests {
     }
 
     #[test]
-    fn no_load_moves_a_factor_by_more_than_two_or_below_an_eighth() {
+    fn no_load_moves_a_factor_by_more_than_its_step_or_below_an_eighth() {
         assert_eq!(update(&[reading(1.0, 65.0), reading(1.0, 65.0)]), [1.0, 1.0]);
         let factors = update(&[reading(1.0, 0.7), reading(1.0, 65.0), reading(0.125, 65.0)]);
         assert_eq!((factors[0], factors[2]), (1.0, LEAST_FACTOR));
-        assert!(factors[1] >= 0.25, "half for the one, twice for the other: {factors:?}");
+        let step = FARTHEST.powf(GAIN);
+        assert!(
+            factors[1] >= 1.0 / step / step,
+            "a step down for the one, a step up for the other: {factors:?}"
+        );
     }
 
     #[test]
     fn the_greatest_share_is_256_and_the_least_is_1() {
         assert_eq!(shares(&[100.0, 200.0, 100.0]), [128, 256, 128]);
         assert_eq!(shares(&[1.0, 65_535.0]), [1, 256]);
-        assert_eq!(shares(&[0.0, 0.0]), [256, 256].map(|_: u16| 1));
+        assert_eq!(shares(&[0.0, 0.0]), [1, 1]);
     }
 
     #[test]

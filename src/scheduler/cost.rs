@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::forecast::{if_left, if_returned, own_share};
+use super::forecast::{alone_in_front, if_left, if_returned, own_share};
 use crate::base::cost::CostClass;
 use crate::base::peer::IdentityHash;
 use crate::base::random::mix;
@@ -160,7 +160,12 @@ impl Cost {
     fn way_back(&self, seen: &Observation) -> Result<Rule, Stay> {
         let is_quiet = seen.load <= QUIET;
         let Some(back) = if_returned(self.class, self.share, seen) else {
-            return if is_quiet { Ok(Rule::LoadGone) } else { Err(Stay::StillLoaded) };
+            let alone = alone_in_front(self.class, seen);
+            return match is_quiet {
+                false => Err(Stay::StillLoaded),
+                true if alone.is_some_and(|load| load > QUIET) => Err(Stay::GroupLoaded),
+                true => Ok(Rule::LoadGone),
+            };
         };
         if seen.load < BUSY && back.helps {
             Ok(Rule::OthersDrown)

@@ -31,8 +31,9 @@ pub struct Return {
 /// # Errors
 /// Why it has to stay.
 pub fn if_left(class: CostClass, seen: &Observation) -> Result<(), Stay> {
-    // Without peers nothing speaks against it.
-    let Some(group) = &seen.group else { return Ok(()) };
+    let Some(group) = &seen.group else {
+        return if_left_by_routes(class, seen);
+    };
     if worst_if_left(class, seen, group)? <= BUSY {
         return Ok(());
     }
@@ -43,6 +44,33 @@ pub fn if_left(class: CostClass, seen: &Observation) -> Result<(), Stay> {
     } else {
         Err(Stay::OthersFull)
     }
+}
+
+/// Without peers nothing speaks against leaving, but that by the routes it would change nothing: all others cost more still, or there
+/// are none. Who is only as dear as this server would be then shares with it.
+fn if_left_by_routes(class: CostClass, seen: &Observation) -> Result<(), Stay> {
+    let next = match class {
+        CostClass::Normal => CostClass::Busy,
+        CostClass::Busy | CostClass::Overloaded | CostClass::LastResort => CostClass::Overloaded,
+    };
+    let moves = |routes: &Vec<u32>| routes.iter().any(|extra| *extra <= next.cost(0));
+    if seen.routes.as_ref().is_none_or(moves) {
+        Ok(())
+    } else {
+        Err(Stay::NobodyElse)
+    }
+}
+
+/// Without peers: our load if this server alone went down from `class`, and the others are like it. `None`: some are cheaper
+/// already, and what they are asked is not known; or no routes are seen.
+#[must_use]
+pub fn alone_in_front(class: CostClass, seen: &Observation) -> Option<u16> {
+    let (routes, own) = (seen.routes.as_ref()?, class.cost(0));
+    if routes.iter().any(|extra| *extra < own) {
+        return None;
+    }
+    let sharing = 1 + routes.iter().filter(|extra| **extra == own).count() as u64;
+    Some(u16::try_from(u64::from(seen.load) * sharing).unwrap_or(u16::MAX))
 }
 
 /// The highest load among those who would take all queries in the end.
@@ -197,6 +225,42 @@ mod tests {
         assert_eq!(if_left(Normal, &silent), Ok(()));
         silent.group.as_mut().unwrap().others[0].attracts = false;
         assert_eq!(if_left(Normal, &silent), Err(Stay::NobodyElse));
+    }
+
+    #[test]
+    fn without_peers_the_costs_of_the_others_tell_whether_leaving_changes_anything() {
+        let by = |routes: Option<&[u32]>| Observation {
+            group: None,
+            routes: routes.map(<[u32]>::to_vec),
+            ..seen(90, 100, &[])
+        };
+        assert_eq!(if_left(Normal, &by(None)), Ok(()));
+        assert_eq!(if_left(Normal, &by(Some(&[]))), Err(Stay::NobodyElse));
+        assert_eq!(
+            if_left(Normal, &by(Some(&[100, 59_990]))),
+            Err(Stay::NobodyElse),
+            "they are dearer still"
+        );
+        assert_eq!(if_left(Busy, &by(Some(&[100, 59_990]))), Ok(()), "and then one shares");
+        assert_eq!(if_left(Normal, &by(Some(&[10]))), Ok(()));
+    }
+
+    #[test]
+    fn without_peers_who_returns_alone_has_what_all_of_its_cost_had() {
+        let back = |class, routes: &[u32]| {
+            let seen = Observation {
+                load: 200,
+                group: None,
+                routes: Some(routes.to_vec()),
+                ..seen(20, 100, &[])
+            };
+            alone_in_front(class, &seen)
+        };
+        assert_eq!(back(Busy, &[10, 10]), Some(600));
+        assert_eq!(back(Busy, &[10, 100]), Some(400));
+        assert_eq!(back(Busy, &[]), Some(200));
+        assert_eq!(back(Busy, &[0, 10]), None, "one is in front already");
+        assert_eq!(back(Overloaded, &[10, 100]), None);
     }
 
     #[test]

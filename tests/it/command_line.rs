@@ -48,6 +48,8 @@ fn help_names_every_command() {
       drain         Hand the service addresses over to another server, and serve until it is quiet
       undrain       End a drain: advertise again
       reload        Load the zones of a running server again
+      router        Make this router spread the queries for the service addresses over all their servers
+      neighbors     Show the neighbour cache of a running router side: entries, servers, weights, load
 
     Options:
       -h, --help     Print help

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use heraldns::control::status::{Advertiser, Peer, PeerMessages, Pids, Queries, S
 use heraldns::control::{Command, Measurements, Operator, Reply, metrics, port, web};
 use insta::assert_snapshot;
 use serde_json::value::to_raw_value;
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
@@ -122,17 +123,40 @@ fn measurements(state: State) -> Measurements {
     }
 }
 
-/// A served admin socket; it lives as long as the runtime.
-fn serve_socket(path: &Path, state: State) -> Runtime {
-    let runtime = Runtime::new().unwrap();
-    let socket = runtime.block_on(async { AdminSocket::bind(path) }).unwrap();
-    runtime.spawn(socket.serve(Arc::new(Scripted(state))));
-    runtime
+/// A folder of its own, and where an admin socket is to be in it.
+struct Place {
+    folder: TempDir,
+    path: PathBuf,
 }
 
-fn say(path: &Path, bytes: &[u8]) -> String {
-    let mut stream = UnixStream::connect(path).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run/control.sock");
+        Self { folder, path }
+    }
+
+    /// Serves an admin socket there; it lives as long as the runtime.
+    fn serve(&self, state: State) -> Runtime {
+        let runtime = Runtime::new().unwrap();
+        let socket = self.bind(&runtime).unwrap();
+        runtime.spawn(socket.serve(Arc::new(Scripted(state))));
+        runtime
+    }
+
+    fn bind(&self, runtime: &Runtime) -> Result<AdminSocket, BindError> {
+        runtime.block_on(async { AdminSocket::bind(&self.path) })
+    }
+
+    fn say(&self, bytes: &[u8]) -> String {
+        let stream = UnixStream::connect(&self.path).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        exchange(stream, bytes)
+    }
+}
+
+/// Everything that is answered.
+fn exchange(mut stream: impl Read + Write, bytes: &[u8]) -> String {
     stream.write_all(bytes).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -141,78 +165,73 @@ fn say(path: &Path, bytes: &[u8]) -> String {
 
 #[test]
 fn a_command_gets_its_answer() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("run/control.sock");
-    let _runtime = serve_socket(&path, State::Active);
-    let answer: Status = client::ask(&path, &Command::Status).unwrap();
+    let place = Place::new();
+    let _runtime = place.serve(State::Active);
+    let answer: Status = client::ask(&place.path, &Command::Status).unwrap();
     assert_eq!(answer, status(State::Active));
-    let refused = client::ask::<Status>(&path, &Command::Zones);
+    let refused = client::ask::<Status>(&place.path, &Command::Zones);
     assert!(matches!(refused, Err(ClientError::Refused(why)) if why == "refused: Zones"));
-    let dropped = client::ask::<Status>(&path, &Command::Undrain);
+    let dropped = client::ask::<Status>(&place.path, &Command::Undrain);
     assert!(matches!(dropped, Err(ClientError::Refused(why)) if why.contains("stopping")));
 }
 
 #[test]
 fn only_this_user_can_open_the_socket() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("run/control.sock");
-    let _runtime = serve_socket(&path, State::Active);
+    let place = Place::new();
+    let _runtime = place.serve(State::Active);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&path), 0o600);
-    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    assert_eq!(mode(&place.path), 0o600);
+    assert_eq!(mode(place.path.parent().unwrap()), 0o700);
 }
 
 #[test]
 fn what_is_no_command_is_refused_and_bounded() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("control.sock");
-    let _runtime = serve_socket(&path, State::Active);
-    assert_snapshot!(say(&path, b"dance\n"), @r#"{"error":"this is no command: expected value at line 1 column 1"}"#);
-    assert_snapshot!(say(&path, b"{\"command\":\"dance\"}\n"), @r#"{"error":"this is no command: unknown variant `dance`, expected one of `status`, `zones`, `explain`, `drain`, `undrain`, `reload` at line 1 column 18"}"#);
-    assert_snapshot!(say(&path, b"\xff\xfe\n"), @r#"{"error":"the command is no text"}"#);
-    assert_snapshot!(say(&path, &[b'x'; 4_096]), @r#"{"error":"a command is one line of up to 4096 bytes"}"#);
+    let place = Place::new();
+    let _runtime = place.serve(State::Active);
+    assert_snapshot!(place.say(b"dance\n"), @r#"{"error":"this is no command: expected value at line 1 column 1"}"#);
+    assert_snapshot!(place.say(b"{\"command\":\"dance\"}\n"), @r#"{"error":"this is no command: unknown variant `dance`, expected one of `status`, `zones`, `explain`, `drain`, `undrain`, `reload`, `neighbors` at line 1 column 18"}"#);
+    assert_snapshot!(place.say(b"\xff\xfe\n"), @r#"{"error":"the command is no text"}"#);
+    assert_snapshot!(place.say(&[b'x'; 4_096]), @r#"{"error":"a command is one line of up to 4096 bytes"}"#);
 }
 
 #[test]
 fn a_living_server_is_not_pushed_aside() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("control.sock");
-    let runtime = serve_socket(&path, State::Active);
-    let second = runtime.block_on(async { AdminSocket::bind(&path) });
+    let place = Place::new();
+    let runtime = place.serve(State::Active);
+    let second = place.bind(&runtime);
     assert!(matches!(second, Err(BindError::InUse { .. })), "{second:?}");
-    assert!(client::ask::<Status>(&path, &Command::Status).is_ok());
+    assert!(client::ask::<Status>(&place.path, &Command::Status).is_ok());
 }
 
 #[test]
 fn the_socket_of_a_dead_server_is_replaced_and_removed_at_the_end() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("control.sock");
-    drop(UnixListener::bind(&path).unwrap());
-    assert!(path.exists());
-    let runtime = serve_socket(&path, State::Standby);
-    assert!(client::ask::<Status>(&path, &Command::Status).is_ok());
+    let place = Place::new();
+    fs::create_dir(place.folder.path().join("run")).unwrap();
+    drop(UnixListener::bind(&place.path).unwrap());
+    assert!(place.path.exists());
+    let runtime = place.serve(State::Standby);
+    assert!(client::ask::<Status>(&place.path, &Command::Status).is_ok());
     drop(runtime);
-    assert!(!path.exists());
+    assert!(!place.path.exists());
 }
 
 #[test]
 fn a_file_that_is_no_socket_is_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("control.sock");
-    fs::write(&path, "precious").unwrap();
+    let place = Place::new();
+    fs::create_dir(place.folder.path().join("run")).unwrap();
+    fs::write(&place.path, "precious").unwrap();
     let runtime = Runtime::new().unwrap();
-    let refused = runtime.block_on(async { AdminSocket::bind(&path) });
+    let refused = place.bind(&runtime);
     assert!(matches!(refused, Err(BindError::NotASocket { .. })), "{refused:?}");
-    assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+    assert_eq!(fs::read_to_string(&place.path).unwrap(), "precious");
 }
 
 #[test]
 fn without_a_server_the_client_says_how_to_start_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("control.sock");
-    let error = client::ask::<Status>(&path, &Command::Status).expect_err("nobody listens");
-    let text = error.to_string().replace(&folder.path().display().to_string(), "DIR");
-    assert_snapshot!(text, @"no server is running at DIR/control.sock: start it with `heraldns serve`, or pass --socket PATH");
+    let place = Place::new();
+    let error = client::ask::<Status>(&place.path, &Command::Status).expect_err("nobody listens");
+    let text = error.to_string().replace(&place.folder.path().display().to_string(), "DIR");
+    assert_snapshot!(text, @"no server is running at DIR/run/control.sock: start it with `heraldns serve`, or pass --socket PATH");
 }
 
 /// A served web part; it lives as long as the runtime.
@@ -226,11 +245,10 @@ fn serve_web(operator: impl Operator) -> (Runtime, SocketAddr) {
 
 /// Status line and body of an answer.
 fn request(address: SocketAddr, method: &str, path: &str) -> (String, String) {
-    let mut stream = TcpStream::connect(address).unwrap();
+    let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    write!(stream, "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let answer = exchange(stream, request.as_bytes());
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     (head.lines().next().unwrap().to_owned(), body.to_owned())
 }

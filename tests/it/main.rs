@@ -6,6 +6,7 @@ mod command_line;
 mod config;
 mod control;
 mod dns;
+mod documented;
 mod drain;
 mod encrypted;
 mod fuzz;

@@ -548,13 +548,14 @@ impl Advertiser for NeighborDiscovery {
                 Mode::Member => None,
                 Mode::Failover | Mode::Rotate => self.others.holder(self.ran).map(|holder| holder.identity),
             },
-            term: self.told_term(),
+            term: (self.setup.config.mode != Mode::Member).then(|| self.told_term()),
             successor: if self.phase == Phase::Leaving {
                 self.leaving.successor()
             } else {
                 None
             },
             cost: None,
+            other_routes: None,
             misdelivered: self.inflow.told,
             sent: self.sender.sent,
             errors: self.sender.errors,

@@ -185,12 +185,17 @@ impl Database {
         *self = Self::new(std::mem::take(&mut self.services), self.bounds);
     }
 
-    /// Routers that offer one of our service addresses below `cost`, none of it withdrawn.
+    /// Routers that offer one of our service addresses, and at what cost; none of it withdrawn.
+    pub(super) fn offers(&self, now: Timestamp) -> impl Iterator<Item = (RouterId, u32)> + '_ {
+        let lives = move |key: &LsaKey| self.header(key, now).is_some_and(|header| !header.is_max_age());
+        let living = self.offers.iter().filter(move |(key, _)| lives(key));
+        living.map(|(key, metric)| (key.router, *metric))
+    }
+
+    /// Those that do it below `cost`.
     pub(super) fn offers_below(&self, cost: u32, now: Timestamp) -> impl Iterator<Item = RouterId> + '_ {
-        let below = self.offers.iter().filter(move |(_, metric)| **metric < cost);
-        below
-            .filter(move |(key, _)| self.header(key, now).is_some_and(|header| !header.is_max_age()))
-            .map(|(key, _)| key.router)
+        let below = self.offers(now).filter(move |(_, metric)| *metric < cost);
+        below.map(|(router, _)| router)
     }
 
     fn watch_offer(&mut self, lsa: &Lsa) {

@@ -3,6 +3,7 @@
 //! After every input everything that is due is done (`run`), and what should be originated is asked anew. So a step has no
 //! effects but its own, and nothing depends on the order of inputs that come at the same time.
 
+use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
@@ -431,6 +432,18 @@ impl Ospf {
         Some(next.max(now + Duration::from_micros(1)))
     }
 
+    /// The cheapest route of each other server, against ours in class normal. The LSA of one that has died elsewhere outlives it by up
+    /// to an hour.
+    fn other_routes(&self) -> Vec<u32> {
+        let mut lowest: BTreeMap<RouterId, u32> = BTreeMap::new();
+        for (router, cost) in self.database.offers(self.ran) {
+            let known = lowest.entry(router).or_insert(cost);
+            *known = cost.min(*known);
+        }
+        let own = u32::from(self.setup.config.cost);
+        lowest.into_values().map(|cost| cost.saturating_sub(own)).collect()
+    }
+
     fn intent(&self) -> Option<Intent> {
         self.decision.as_ref().map(|decision| decision.intent)
     }
@@ -553,12 +566,13 @@ impl Advertiser for Ospf {
             holder: is_told,
             advertised: is_told && self.intent() == Some(Intent::Advertise),
             other_holder: None,
-            term: 0,
+            term: None,
             successor: None,
             misdelivered: 0,
             sent: self.sender.sent,
             errors: self.sender.errors,
             cost: self.cost(self.ran).filter(|_| is_told).map(u32::from),
+            other_routes: self.is_linked().then(|| self.other_routes()),
             dropped: self.dropped.entries().to_vec(),
             detail: self.detail(),
         }

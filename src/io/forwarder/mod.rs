@@ -33,7 +33,7 @@ use self::requests::{Orders, orders};
 use crate::base::address::{InterfaceIndex, LinkLayerAddress, ServiceAddress};
 use crate::base::forwarding::{Forwarding, Grouping, NextHop, ServiceForwarding};
 use crate::io::capability::{self, Capability};
-use crate::io::netlink::{Netlink, NetlinkError, Request};
+use crate::io::netlink::{Entry, Netlink, NetlinkError, Request};
 
 const HASH_POLICY: &str = "/proc/sys/net/ipv6/fib_multipath_hash_policy";
 const FORWARDING: &str = "/proc/sys/net/ipv6/conf/all/forwarding";
@@ -98,6 +98,8 @@ pub enum ForwarderError {
 pub struct Applied {
     /// The link is down or absent: the kernel takes no next hops, and the rest waits.
     pub waiting: bool,
+    /// Next hops that the kernel does not take; [`Forwarder::refused`] says which. The others are in place.
+    pub refused: usize,
     /// Next hops made and removed.
     pub next_hops: Changes,
     /// Neighbours set and removed.
@@ -129,6 +131,8 @@ pub struct Forwarder {
     wish: Option<Forwarding>,
     /// Where we said that the neighbours are.
     programmed: BTreeMap<Ipv6Addr, LinkLayerAddress>,
+    /// Gateways of the wish that the kernel did not take.
+    refused: BTreeMap<Ipv6Addr, Errno>,
     warnings: Vec<String>,
 }
 
@@ -165,6 +169,7 @@ impl Forwarder {
             setup,
             wish: None,
             programmed: BTreeMap::new(),
+            refused: BTreeMap::new(),
             warnings,
         })
     }
@@ -173,6 +178,12 @@ impl Forwarder {
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// The gateways of the last wish that the kernel did not take, and why: one of this host's own addresses, say. What
+    /// one server says must not keep the others from being delivered to.
+    pub fn refused(&self) -> impl Iterator<Item = (Ipv6Addr, io::Error)> {
+        self.refused.iter().map(|(gateway, errno)| (*gateway, io::Error::from(*errno)))
     }
 
     /// What a predecessor has left for our services, to be taken over. Changes nothing.
@@ -206,7 +217,7 @@ impl Forwarder {
     pub fn check(&mut self) -> Result<bool, ForwarderError> {
         let Some(wish) = self.wish.take() else { return Ok(false) };
         let read = self.read();
-        let differs = read.map(|(objects, up)| up && !plan(&objects, &wish, &self.policy, &self.programmed).is_empty());
+        let differs = read.map(|(objects, up)| up && !self.plan(&objects, &wish).is_empty());
         self.wish = Some(wish);
         differs
     }
@@ -220,8 +231,20 @@ impl Forwarder {
         self.settle(&Forwarding::default(), true)
     }
 
+    fn plan(&self, objects: &Objects, wish: &Forwarding) -> Vec<Step> {
+        if self.refused.is_empty() {
+            return plan(objects, wish, &self.policy, &self.programmed);
+        }
+        let mut wish = wish.clone();
+        for service in &mut wish.services {
+            service.next_hops.retain(|next_hop| !self.refused.contains_key(&next_hop.gateway));
+        }
+        plan(objects, &wish, &self.policy, &self.programmed)
+    }
+
     fn settle(&mut self, wish: &Forwarding, even_if_down: bool) -> Result<Applied, ForwarderError> {
         let mut applied = Applied::default();
+        self.refused.clear();
         let mut attempt = 1;
         loop {
             let (objects, up) = self.read()?;
@@ -229,28 +252,44 @@ impl Forwarder {
                 applied.waiting = true;
                 return Ok(applied);
             }
-            let steps = plan(&objects, wish, &self.policy, &self.programmed);
-            let Some((step, request, errno)) = self.carry_out(&steps, &mut applied)? else {
-                // The first group tells whether weights can be wide; then it is looked at once more.
-                let made_group = steps.iter().any(|step| matches!(step, Step::AddGroup { .. }));
+            let steps = self.plan(&objects, wish);
+            let refusals = self.carry_out(&steps, &mut applied)?;
+            // The first group tells whether weights can be wide; then it is looked at once more.
+            let made_group = steps.iter().any(|step| matches!(step, Step::AddGroup { .. }));
+            let Some((request, errno)) = refusals.first() else {
                 if made_group && !self.policy.wide && attempt < ATTEMPTS {
                     attempt += 1;
                     continue;
                 }
+                applied.refused = self.refused.len();
                 return Ok(applied);
             };
-            if attempt == ATTEMPTS {
+            if attempt >= ATTEMPTS {
+                let (request, errno) = (*request, *errno);
                 return Err(NetlinkError::Refused { request, errno }.into());
             }
-            if matches!(step, Step::AddRoute(_)) && errno == Errno::EXIST {
-                self.policy.metrics_taken += 1;
-            }
+            self.learn(&refusals, &steps);
             attempt += 1;
         }
     }
 
-    /// Sends the steps, those of one kind together, up to the first kind of which one is refused.
-    fn carry_out(&mut self, steps: &[Step], applied: &mut Applied) -> Result<Option<(Step, Request, Errno)>, ForwarderError> {
+    /// What the next attempt has to do otherwise. Nothing if the link went meanwhile, or a number was taken: it will see that.
+    fn learn(&mut self, refusals: &[(Request, Errno)], steps: &[Step]) {
+        for (request, errno) in refusals {
+            match (request, *errno) {
+                (Request::Put(Entry::Route(_)), Errno::EXIST) => self.policy.metrics_taken += 1,
+                (_, Errno::EXIST | Errno::NETDOWN | Errno::NODEV) => {}
+                (request, errno) => {
+                    if let Some(gateway) = gateway_of(*request, steps) {
+                        self.refused.insert(gateway, errno);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends the steps, those of one kind together, up to the first kind of which any are refused. These it returns.
+    fn carry_out(&mut self, steps: &[Step], applied: &mut Applied) -> Result<Vec<(Request, Errno)>, ForwarderError> {
         for steps in steps.chunk_by(|one, next| std::mem::discriminant(one) == std::mem::discriminant(next)) {
             let (mut next_hops, mut others) = (Vec::new(), Vec::new());
             for step in steps {
@@ -262,15 +301,15 @@ impl Forwarder {
             let mut refused = self.netlink.order(next_hops)?;
             refused.extend(self.netlink.order(others)?);
             refused.retain(|(request, errno)| !is_gone_already(*request, *errno));
-            if let Some((request, errno)) = refused.first() {
-                return Ok(Some((steps[0].clone(), *request, *errno)));
+            if !refused.is_empty() {
+                return Ok(refused);
             }
             for step in steps {
                 applied.count(step);
                 self.remember(step);
             }
         }
-        Ok(None)
+        Ok(Vec::new())
     }
 
     fn remember(&mut self, step: &Step) {
@@ -342,6 +381,9 @@ impl fmt::Display for Applied {
                 Changes { set, removed } => parts.push(format!("{kind}: {set} set, {removed} removed")),
             }
         }
+        if self.refused > 0 {
+            parts.push(format!("next hops: {} refused", self.refused));
+        }
         if self.waiting {
             parts.push("waiting for the link".to_owned());
         }
@@ -408,6 +450,18 @@ fn table_of(interface: &str) -> u32 {
 fn idle_of(silence: Duration) -> u64 {
     let tenths = silence.as_millis().div_ceil(100).clamp(1, 864_000);
     u64::try_from(tenths).unwrap_or(1) * 100
+}
+
+/// The gateway of the server whose next hop or neighbour was to be set.
+fn gateway_of(request: Request, steps: &[Step]) -> Option<Ipv6Addr> {
+    match request {
+        Request::Put(Entry::Neighbor(gateway)) => Some(gateway),
+        Request::Put(Entry::NextHop(wanted)) => steps.iter().find_map(|step| match step {
+            Step::AddNextHop { id, gateway } if *id == wanted => Some(*gateway),
+            _ => None,
+        }),
+        _ => None,
+    }
 }
 
 /// A removal of what is not there has nothing left to do.

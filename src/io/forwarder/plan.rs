@@ -291,7 +291,10 @@ impl<'a> Planner<'a> {
         }));
     }
 
-    fn finish(self) -> Vec<Step> {
+    fn finish(mut self) -> Vec<Step> {
+        // Datagrams first: a resilient group takes longer to replace.
+        self.groups
+            .sort_by_key(|step| matches!(step, Step::ReplaceGroup { group, .. } if group.kind != Kind::Plain));
         let objects = self.objects;
         let rules = objects.rules.difference(&self.kept_rules).map(|rule| Step::RemoveRule(*rule));
         let routes = objects.routes.difference(&self.kept_routes).map(|route| Step::RemoveRoute(*route));

@@ -116,6 +116,8 @@ pub(super) struct Crowd {
     pub(super) random: Random,
     /// Servers listen to each other.
     pub(super) peers: bool,
+    /// Servers see each other's costs in the routers' database.
+    pub(super) database: bool,
     pub(super) routers: Vec<Router>,
     /// What the others have heard of each server; not of dead ones.
     said: Vec<Member>,
@@ -160,6 +162,7 @@ impl Crowd {
             now: Timestamp::from_secs(1_000),
             random,
             peers: true,
+            database: false,
             routers: vec![Router {
                 share: 1.0,
                 distances: vec![0; servers.len()],
@@ -285,6 +288,9 @@ impl Crowd {
         let own = server.member();
         (seen.load, seen.offered, seen.capacity) = (own.load, own.offered, own.capacity);
         seen.last_inflow = server.last_inflow;
+        let others = self.said.iter().zip(&self.servers).enumerate();
+        let told = others.filter(|(other, (_, server))| *other != number && server.alive);
+        seen.routes = self.database.then(|| told.map(|(_, (said, _))| said.class.cost(0)).collect());
         let before = server.standing;
         let policy = Policy {
             standby_after: STANDBY_AFTER,

@@ -286,3 +286,43 @@ fn without_peers_a_return_is_a_trial_and_at_most_one_in_ten_minutes() {
         }
     });
 }
+
+/// Each of them had an equal part of too much, so each costs more now, and they share again. When there is less, the first that returned
+/// would have all of it.
+#[test]
+fn without_peers_the_costs_in_the_database_call_nobody_back_to_more_than_it_can_take() {
+    with_seeds(10, |seed, traced| {
+        let mut crowd = Crowd::new(seed, &[1_000.0; 3], traced);
+        (crowd.peers, crowd.database) = (false, true);
+        crowd.run(HOUR, |_| 3_600.0);
+        let class = crowd.servers[0].standing.class();
+        if class == CostClass::Normal || classes(&crowd) != [class; 3] {
+            crowd.fail("the three do not share");
+        }
+        let settled = crowd.now;
+        let mut lost = 0.0;
+        for _ in 0..120 {
+            crowd.run(MINUTE, |_| 1_200.0);
+            lost += crowd.lost();
+        }
+        if lost > 0.0 || !crowd.movers_since(settled).is_empty() {
+            crowd.fail("one returned, and had everything");
+        }
+        crowd.run(HOUR, |_| 390.0);
+        if classes(&crowd) != [CostClass::Normal; 3] {
+            crowd.fail("there is room, and they do not return");
+        }
+    });
+}
+
+#[test]
+fn without_peers_the_only_server_of_an_address_stays_where_it_is() {
+    with_seeds(4, |seed, traced| {
+        let mut crowd = Crowd::new(seed, &[1_000.0], traced);
+        (crowd.peers, crowd.database) = (false, true);
+        crowd.run(HOUR, |_| 1_500.0);
+        if !crowd.servers[0].moves.is_empty() {
+            crowd.fail("a cost was changed for nobody");
+        }
+    });
+}

@@ -233,11 +233,20 @@ impl Pids {
     /// SIGKILL of both, as if at once: both are stopped first, so that neither acts on the other's end. Waits for the ends.
     pub(crate) fn kill(self) {
         for signal in [Signal::STOP, Signal::KILL] {
-            for pid in [self.guardian, self.main] {
-                kill_process(pid, signal).expect("both processes run");
-            }
+            self.signal_both(signal);
         }
         wait_for(SOON, "killed processes end", || has_ended(self.guardian) && has_ended(self.main));
+    }
+
+    /// Freezes both, as if the machine stood still.
+    pub(crate) fn freeze(self) {
+        self.signal_both(Signal::STOP);
+    }
+
+    fn signal_both(self, signal: Signal) {
+        for pid in [self.guardian, self.main] {
+            kill_process(pid, signal).expect("both processes run");
+        }
     }
 
     /// SIGKILL of main; the guardian sees it.
@@ -255,6 +264,14 @@ impl<'network> Server<'network> {
     /// Starts `heraldns serve` on `host`; does not wait for anything.
     pub(crate) fn start(host: &'network Host, setup: &Setup) -> Self {
         Self::launch(host, setup, None)
+    }
+
+    /// Starts the only server, in failover, and waits until it is active.
+    #[track_caller]
+    pub(crate) fn start_active(host: &'network Host) -> Self {
+        let server = Self::start(host, &Setup::failover());
+        server.wait_for_state("active");
+        server
     }
 
     /// The same with `advertising` instead of the tables `[service]` and `[[advertiser]]`, as they would stand in the file.
@@ -455,24 +472,6 @@ fn has_ended(pid: Pid) -> bool {
     };
     let threads = fs::read_dir(format!("{folder}/task")).map_or(0, Iterator::count);
     threads <= 1 && stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
-}
-
-/// Waits until exactly one of `servers` is the active holder and all others are ready; returns the holder's position.
-#[track_caller]
-pub(crate) fn wait_for_one_holder(servers: &[Server<'_>]) -> usize {
-    let begin = clock::now();
-    let mut states = Vec::new();
-    while begin.elapsed() < SOON {
-        states = servers.iter().map(Server::state).collect();
-        let active: Vec<usize> = (0..servers.len()).filter(|index| states[*index] == "active").collect();
-        if let [holder] = active[..]
-            && states.iter().filter(|state| *state == "standby").count() == servers.len() - 1
-        {
-            return holder;
-        }
-        clock::let_pass(Duration::from_millis(10));
-    }
-    panic!("no group of one holder and ready others within {SOON:?}, but {states:?}");
 }
 
 /// Runs `heraldns serve` on `host` without any capability and returns its exit code and what it said.

@@ -7,7 +7,8 @@ use crate::harness::flows::spread;
 use crate::harness::network::{Network, SERVICE};
 use crate::harness::probe::{Probe, ask_once};
 use crate::harness::router_side::{RouterSetup, RouterSide};
-use crate::harness::server::{Server, Setup, wait_for_one_holder};
+use crate::harness::group::wait_for_one_holder;
+use crate::harness::server::{Server, Setup};
 
 /// Our routing protocol number, which marks all that is ours in the kernel.
 const OURS: &str = "proto 72";

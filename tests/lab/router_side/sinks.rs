@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::harness::clock::{let_pass, wait_for};
+use crate::harness::command::run;
 use crate::harness::host::Host;
 use crate::harness::namespace::Namespace;
 use crate::harness::network::{SERVICE, client_address};
@@ -30,6 +31,10 @@ impl Sinks {
         let (mut counted, mut threads) = (Vec::new(), Vec::new());
         for host in hosts {
             host.set_service_address(true);
+            // The kernel makes the route to a new address a moment after the address.
+            let local = format!("{SERVICE}/128");
+            let route = || run(&mut host.namespace.ip(&["route", "show", "table", "local", &local]));
+            wait_for(SOON, "the address is delivered to", || !route().is_empty());
             let (datagrams, listener) = host.namespace.enter(|| {
                 let datagrams = UdpSocket::bind((SERVICE, PORT)).expect("the host has the service address");
                 let listener = TcpListener::bind((SERVICE, PORT)).expect("the host has the service address");
@@ -57,9 +62,9 @@ impl Sinks {
         let start: usize = before.iter().sum();
         client.enter(|| {
             for number in 0..flows {
-                // Not at once, so that no queue on the way overflows.
-                if number % 100 == 99 {
-                    wait_for(SOON, "what was sent arrives", || self.total() - start + 200 >= number);
+                // Not at once, so that the receive buffer of no sink overflows, whichever gets them all.
+                if number % 50 == 0 {
+                    wait_for(SOON, "what was sent arrives", || self.total() - start + 50 >= number);
                 }
                 let socket = UdpSocket::bind(SocketAddr::from((client_address(1), 0))).expect("the client has its address");
                 socket.send_to(b"flow", (SERVICE, PORT)).expect("the service is routed");

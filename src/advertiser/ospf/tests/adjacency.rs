@@ -47,22 +47,16 @@ fn claim_11_and_12_the_cost_follows_the_class() {
         bench.decide_class(0, Intent::Advertise, class);
         let took = bench.wait(SECOND, |bench| bench.route() == [(1, cost), (200, 10)]);
         assert!(took <= Duration::from_millis(5), "{took:?}");
+        bench.run(SECOND);
+        let seen_by_the_other = bench.machine(1).report().other_routes;
+        assert_eq!(seen_by_the_other, Some(vec![u32::from(cost) - 10]));
     }
 }
 
 #[test]
 fn many_lsas_take_several_descriptions_and_requests() {
     let mut bench = Bench::new(&[1, 200], 3);
-    for id in 0..300 {
-        let key = LsaKey {
-            kind: LsaType(0x2003),
-            id,
-            router: RouterId(50),
-        };
-        bench
-            .router
-            .remember(Lsa::new(key, SequenceNumber::INITIAL, 0, &Content::Opaque(vec![0; 12])));
-    }
+    bench.router.remember_routes_to_elsewhere(300);
     bench.start_all(Intent::Advertise);
     bench.wait(5 * SECOND, |bench| bench.route().len() == 2);
     assert_eq!(bench.machine(0).database.size(), bench.machine(1).database.size());

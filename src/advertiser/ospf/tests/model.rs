@@ -555,6 +555,18 @@ impl Model {
         self.database.insert(lsa.header.key, (lsa, Timestamp::ZERO));
     }
 
+    /// So many LSAs of another router, of a type that nobody looks into.
+    pub(super) fn remember_routes_to_elsewhere(&mut self, count: u32) {
+        for id in 0..count {
+            let key = LsaKey {
+                kind: LsaType(0x2003),
+                id,
+                router: RouterId(50),
+            };
+            self.remember(Lsa::new(key, SequenceNumber::INITIAL, 0, &Content::Opaque(vec![0; 12])));
+        }
+    }
+
     /// An instance of our own LSA that somebody made up.
     pub(super) fn echo(&mut self, lsa: Lsa) {
         self.database.insert(lsa.header.key, (lsa.clone(), self.now));

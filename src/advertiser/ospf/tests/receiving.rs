@@ -236,16 +236,7 @@ fn a_database_beyond_the_bound_still_leads_to_full() {
     use crate::advertiser::ospf::database::Bounds;
     use crate::advertiser::ospf::{Ospf, Setup};
     let mut bench = Bench::new(&[1], 8);
-    for id in 0..60 {
-        let key = LsaKey {
-            kind: LsaType(0x2003),
-            id,
-            router: RouterId(50),
-        };
-        bench
-            .router
-            .remember(Lsa::new(key, SequenceNumber::INITIAL, 0, &Content::Opaque(vec![0; 12])));
-    }
+    bench.router.remember_routes_to_elsewhere(60);
     bench.start_all(Intent::Advertise);
     let setup: Setup = bench.machine(0).setup.clone();
     let bounds = Bounds {
