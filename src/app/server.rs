@@ -129,6 +129,7 @@ pub(super) fn run(settings: &Settings) -> Result<(), ServerError> {
         identity: settings.identity.clone(),
         version: version(),
         udp_payload: settings.dns.udp_payload,
+        load: Arc::default(),
         protection: protection::build(settings)?,
     });
     let zones = Arc::new(ZoneKeeper::new(settings.zones.clone(), Arc::clone(&shared)));
@@ -248,6 +249,7 @@ fn start(
     let counters = Arc::new(Counters::new());
     let limits = Limits::of(&settings.dns);
     let secrets = SecretKeeper::new(settings, Arc::clone(&shared));
+    let told_load = Arc::clone(&shared.load);
     let telling = protection::tell(Arc::clone(&shared));
     let mut service = Service::start(
         &listeners(settings),
@@ -287,6 +289,7 @@ fn start(
         reload: Arc::clone(&reload),
         certificates: certificates.clone(),
         usher: service.usher(),
+        told_load,
         policy: Policy {
             // Without a service nothing is advertised, and there is nothing to be silent about.
             standby_after: settings

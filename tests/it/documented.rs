@@ -27,7 +27,9 @@ fn block(name: &str) -> Vec<u8> {
 
 /// As the document writes them.
 fn hex(octets: &[u8]) -> String {
-    let lines = octets.chunks(8).map(|line| line.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(" "));
+    let lines = octets
+        .chunks(8)
+        .map(|line| line.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(" "));
     lines.collect::<Vec<_>>().join("\n")
 }
 

@@ -4,10 +4,10 @@ use super::{ALL, RATE, SOON, start};
 use crate::harness::clock::{wait_for, wait_for_value};
 use crate::harness::figures;
 use crate::harness::flows::spread;
+use crate::harness::group::wait_for_one_holder;
 use crate::harness::network::{Network, SERVICE};
 use crate::harness::probe::{Probe, ask_once};
 use crate::harness::router_side::{RouterSetup, RouterSide};
-use crate::harness::group::wait_for_one_holder;
 use crate::harness::server::{Server, Setup};
 
 /// Our routing protocol number, which marks all that is ours in the kernel.
