@@ -28,8 +28,8 @@ use crate::base::peer::PeerState;
 use crate::base::time::{Timestamp, earliest};
 use crate::control::Reply;
 use crate::dns::counters::Drop;
-use crate::dns::server::Usher;
 use crate::dns::server::encrypted::Certificates;
+use crate::dns::server::{ToldLoad, Usher};
 use crate::io::clock;
 use crate::io::driver::{Driver, Handle, Ready, Token};
 use crate::io::farewell::ReadyPacket;
@@ -74,6 +74,7 @@ pub(super) struct Parts {
     pub(super) certificates: Option<Arc<Certificates>>,
     /// Ends the connections of a server that drains.
     pub(super) usher: Usher,
+    pub(super) told_load: Arc<ToldLoad>,
     pub(super) policy: Policy,
     pub(super) drain_timeout: Duration,
     pub(super) identity: Identity,
@@ -343,6 +344,7 @@ impl Herald {
         if self.decision.as_ref() == Some(&decision) {
             return;
         }
+        self.parts.told_load.tell(peering::told_load(&decision));
         for index in 0..self.parts.advertisers.len() {
             self.parts.advertisers[index].machine.apply(&decision, now, &mut self.outbox);
             self.outputs

@@ -7,6 +7,7 @@ use std::net::Ipv6Addr;
 
 use crate::advertiser::Report;
 use crate::base::peer::{PeerState, Statement};
+use crate::dns::answer::Load;
 use crate::monitor::Figures;
 use crate::scheduler::{Decision, Standing, State};
 
@@ -59,6 +60,15 @@ pub(super) fn statement(identity: &Identity, standing: &Standing, decision: &Dec
 /// servers that all have one would contradict each other without end.
 fn holding(reports: &[Report]) -> (bool, u32) {
     reports.iter().map(Report::place).max().unwrap_or_default()
+}
+
+/// What clients are told that ask for the load.
+pub(super) const fn told_load(decision: &Decision) -> Load {
+    Load {
+        load: decision.load,
+        recent_load: decision.recent_load,
+        class: decision.class,
+    }
 }
 
 /// Why the server is in the state it shows, in one line.

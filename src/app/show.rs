@@ -55,6 +55,7 @@ impl Herald {
                 per_second: round(figures.queries_per_second),
             },
             load: round(figures.load),
+            recent_load: round(figures.recent_load),
             capacity: figures.capacity.map_or(0.0, f64::round) as u64,
             class: self.standing.class().name().to_owned(),
             class_reason: class_reason(&self.standing),

@@ -274,6 +274,7 @@ mod tests {
                 per_second: 17.25,
             },
             load: 0.314,
+            recent_load: 0.4,
             capacity: 55_000,
             class: "busy".to_owned(),
             class_reason: "load has come near the capacity; stays: load still comes here".to_owned(),

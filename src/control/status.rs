@@ -29,6 +29,9 @@ pub struct Status {
     pub queries: Queries,
     /// Share of the capacity in use: 0 to 1, and above.
     pub load: f64,
+    /// The same over the last second or two.
+    #[serde(default)]
+    pub recent_load: f64,
     /// Queries a second it can take, configured or learned; 0: not known.
     #[serde(default)]
     pub capacity: u64,

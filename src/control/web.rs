@@ -1,7 +1,6 @@
 //! The web part: `/health`, `/api/status`, `/metrics` and a page with links. It reads and never changes anything.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,36 +26,6 @@ const CONNECTIONS: usize = 64;
 /// How long a connection lasts, with all its requests; each is answered within the patience above.
 const LIFETIME: Duration = Duration::from_secs(10);
 const NO_ANSWER: &str = "the server does not answer";
-
-/// Why the web part cannot listen.
-#[derive(Debug, thiserror::Error)]
-pub enum BindError {
-    /// Another program listens there.
-    #[error("{listen} is in use: stop the program that listens there, or write another [web] listen (\"\" turns the web part off)")]
-    InUse {
-        /// The address.
-        listen: SocketAddr,
-    },
-    /// The system refused.
-    #[error("cannot listen on {listen}: {error}: write another [web] listen (\"\" turns the web part off)")]
-    Refused {
-        /// The address.
-        listen: SocketAddr,
-        /// Why.
-        error: io::Error,
-    },
-}
-
-/// Opens the web part's port.
-///
-/// # Errors
-/// [`BindError`].
-pub async fn bind(listen: SocketAddr) -> Result<TcpListener, BindError> {
-    TcpListener::bind(listen).await.map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => BindError::InUse { listen },
-        _ => BindError::Refused { listen, error },
-    })
-}
 
 /// Serves the web part for ever, to a bounded number of clients for a bounded time each; dropping the future closes it.
 ///

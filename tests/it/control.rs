@@ -13,7 +13,7 @@ use std::time::Duration;
 use heraldns::control::client::{self, ClientError};
 use heraldns::control::socket::{AdminSocket, BindError};
 use heraldns::control::status::{Advertiser, Peer, PeerMessages, Pids, Queries, Service, State, Status, ZoneNumbers};
-use heraldns::control::{Command, Measurements, Operator, Reply, metrics, web};
+use heraldns::control::{Command, Measurements, Operator, Reply, metrics, port, web};
 use insta::assert_snapshot;
 use serde_json::value::to_raw_value;
 use tempfile::TempDir;
@@ -59,6 +59,7 @@ fn status(state: State) -> Status {
             per_second: 17.2,
         },
         load: 0.25,
+        recent_load: 0.5,
         capacity: 40_000,
         class: "busy".to_owned(),
         class_reason: "load has come near the capacity".to_owned(),
@@ -236,7 +237,7 @@ fn without_a_server_the_client_says_how_to_start_one() {
 /// A served web part; it lives as long as the runtime.
 fn serve_web(operator: impl Operator) -> (Runtime, SocketAddr) {
     let runtime = Runtime::new().unwrap();
-    let listener = runtime.block_on(web::bind("127.0.0.1:0".parse().unwrap())).unwrap();
+    let listener = runtime.block_on(port::bind("127.0.0.1:0".parse().unwrap(), "web")).unwrap();
     let address = listener.local_addr().unwrap();
     runtime.spawn(web::serve(listener, Arc::new(operator)));
     (runtime, address)
@@ -302,7 +303,7 @@ fn the_web_part_shows_the_status_and_changes_nothing() {
 #[test]
 fn a_port_in_use_is_named() {
     let (runtime, address) = serve_web(Scripted(State::Active));
-    let error = runtime.block_on(web::bind(address)).expect_err("in use");
+    let error = runtime.block_on(port::bind(address, "web")).expect_err("in use");
     assert!(error.to_string().starts_with(&format!("{address} is in use: ")), "{error}");
 }
 
