@@ -5,7 +5,10 @@
 mod bounded;
 pub mod client;
 pub mod config;
+mod history;
+mod listing;
 pub mod metrics;
+mod page;
 pub mod socket;
 pub mod status;
 pub mod web;
