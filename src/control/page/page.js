@@ -7,8 +7,9 @@ import { History } from "./history.js";
 
 const INTERVAL = 1000;
 const PATIENCE = 3000;
-/** Decisions and zones change seldom: they are asked for so often, and when the status says that something is new. */
+/** Decisions and zones change seldom: they are asked for so often, and soon after the status says that something is new. */
 const SELDOM = 10_000;
+const SOON = 2000;
 const COLOURS = 6;
 
 const get = (id) => document.getElementById(id);
@@ -25,7 +26,9 @@ const plots = {
 
 /** What was last shown, and what is asked for next. */
 let shown = null;
-let seldom = { due: 0, of: "" };
+let seldom = { asked: 0, of: "" };
+/** When the state last changed, a few times. */
+let changes = [];
 let timer = null;
 let failures = 0;
 let lastAnswer = null;
@@ -48,23 +51,27 @@ async function turn() {
     failures = 0;
     lastAnswer = Date.now();
     showStatus(status);
-    await askSeldom(status);
   } catch (error) {
     failures += 1;
     console.debug("no answer:", error.message);
   }
   showGone();
   if (shown) showTimes(shown);
+  if (failures === 0) await askSeldom(shown);
   timer = document.hidden ? null : setTimeout(turn, INTERVAL);
 }
 
+/** What changes seldom. If it does not come the rest is shown all the same, and it is asked for again. */
 async function askSeldom(status) {
-  const of = JSON.stringify([status.state, status.reason, status.class, status.zones, status.pids.main]);
-  if (of === seldom.of && Date.now() < seldom.due) return;
-  const [decisions, zones] = await Promise.all([fetchJson("/api/decisions"), fetchJson("/api/zones")]);
-  seldom = { of, due: Date.now() + SELDOM };
-  showDecisions(decisions);
-  showZones(zones);
+  const of = JSON.stringify([status.state, status.class, status.zones, status.pids.main]);
+  if (Date.now() - seldom.asked < (of === seldom.of ? SELDOM : SOON)) return;
+  seldom = { of, asked: Date.now() };
+  try {
+    showDecisions(await fetchJson("/api/decisions"));
+    showZones(await fetchJson("/api/zones"));
+  } catch (error) {
+    console.debug("not told:", error.message);
+  }
 }
 
 // --- small helpers of the document
@@ -125,6 +132,7 @@ function showStatus(status) {
   document.title = `${status.identity} ${status.state} · heraldns`;
   setText(get("version"), status.version);
   setText(get("identity"), status.identity);
+  if (get("state-name").textContent !== status.state) announce();
   setText(get("state-name"), status.state);
   get("state").dataset.state = status.state;
   setText(get("reason"), status.reason);
@@ -136,6 +144,12 @@ function showStatus(status) {
   showAdvertisers(status);
   const { guardian, main } = status.pids;
   setText(get("process"), `main process ${main}, ${guardian === null ? "no guardian" : `guardian ${guardian}`}`);
+}
+
+/** A screen reader is told of each change, but not of turns of a few seconds. */
+function announce() {
+  changes = [...changes.filter((time) => Date.now() - time < 60_000), Date.now()];
+  get("live").setAttribute("aria-live", changes.length > 6 ? "off" : "polite");
 }
 
 function showFigures(status) {
