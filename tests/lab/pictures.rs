@@ -2,7 +2,6 @@
 
 use std::net::{Ipv6Addr, UdpSocket};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use crate::harness::clock::let_pass;
 use crate::harness::network::Network;
 use crate::harness::probe::{Probe, question};
 use crate::harness::server::{Server, Setup};
-use crate::status_page::{URL, holder_of};
+use crate::status_page::{LoneServer, URL, holder_of};
 
 const SOON: Duration = Duration::from_secs(10);
 const WIDE: (u32, u32) = (1280, 800);
@@ -28,24 +27,16 @@ pub(crate) fn take(folder: &Path) {
 /// What somebody sees who starts the program in its folder, without a configuration.
 fn take_alone(folder: &Path) {
     let network = Network::new(1);
-    let namespace = &network.hosts[0].namespace;
-    let own = tempfile::tempdir().expect("a temporary folder");
-    let mut server = namespace.enter(|| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_heraldns"));
-        command.current_dir(env!("CARGO_MANIFEST_DIR")).env("HERALDNS_IDENTITY", "ns1");
-        command.env("HERALDNS_CONTROL__SOCKET", own.path().join("c.sock"));
-        command.stderr(Stdio::null()).spawn().expect("the program starts")
-    });
+    let server = LoneServer::start(&network.hosts[0]);
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| ask_the_lone_server(&network, &stop));
         let_pass(Duration::from_secs(45));
-        let browser = Browser::open(namespace, URL);
+        let browser = Browser::open(&network.hosts[0].namespace, URL);
         picture(&browser, WIDE, "light", &folder.join("alone-light.png"));
         stop.store(true, Ordering::Relaxed);
     });
-    let _already_gone = server.kill();
-    let _reaped = server.wait();
+    drop(server);
 }
 
 /// Some hundred queries a second, now more, now fewer.

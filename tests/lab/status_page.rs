@@ -2,14 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::harness::browser::Browser;
-use crate::harness::clock::wait_for_value;
+use crate::harness::clock::{wait_for, wait_for_value};
 use crate::harness::command::output_with_input;
 use crate::harness::host::Host;
 use crate::harness::network::Network;
@@ -104,7 +105,7 @@ pub(crate) fn status_page_shows_a_drain_and_a_server_that_goes_and_comes_back() 
     browser.wait_for(
         SOON,
         "the page says that the server is gone",
-        "return document.querySelector('#gone').innerText.includes('No answer')",
+        "const gone = document.querySelector('#gone'); return gone.checkVisibility() && gone.innerText.includes('No answer')",
     );
     servers[holder].run_again();
     browser.wait_for(
@@ -120,6 +121,67 @@ pub(crate) fn status_page_shows_a_drain_and_a_server_that_goes_and_comes_back() 
 
     let markup = "try { document.body.innerHTML = '<b>'; return 'taken' } catch (error) { return error.name }";
     assert_eq!(browser.run(markup), "TypeError", "the policy forbids markup from text");
+}
+
+pub(crate) fn status_page_of_a_lone_server_is_of_use() {
+    let network = Network::new(1);
+    let host = &network.hosts[0];
+    let server = LoneServer::start(host);
+    let browser = Browser::open(&host.namespace, URL);
+    browser.wait_for_text(SOON, "#reason", "serving; without a [service] nothing is advertised");
+    assert_eq!(browser.text("#identity"), "ns1");
+    assert!(browser.text("#services").starts_with("None: "), "{}", browser.text("#services"));
+    let zones = "return [...document.querySelectorAll('#zones tbody b')].map((name) => name.textContent)";
+    browser.wait_for(SOON, "its zones are shown", "return document.querySelector('#zones td') !== null");
+    assert_eq!(
+        browser.run(zones),
+        json!(["8.b.d.0.1.0.0.2.ip6.arpa.", "example.com.", "example.net."])
+    );
+    assert_eq!(browser.run("return document.querySelectorAll('#servers tbody tr').length"), 1);
+    assert!(!browser.text("#alone").is_empty(), "it says why no other server is shown");
+    assert_eq!(browser.text("#advertisers-section"), "", "what it has not is not shown");
+    browser.wait_for(
+        SOON,
+        "its plot has data",
+        &format!("return (() => {{ {HEIGHT_OF_THE_PLOT} }})() !== null"),
+    );
+    assert_eq!(browser.complaints(), [""; 0]);
+    drop(server);
+}
+
+/// The program as somebody starts it who has nothing but its folder: without a configuration.
+#[derive(Debug)]
+pub(crate) struct LoneServer {
+    process: Child,
+    _folder: TempDir,
+}
+
+impl LoneServer {
+    /// Starts it on `host`, as `ns1`.
+    pub(crate) fn start(host: &Host) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let process = host.namespace.enter(|| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_heraldns"));
+            command.current_dir(env!("CARGO_MANIFEST_DIR")).env("HERALDNS_IDENTITY", "ns1");
+            command.env("HERALDNS_CONTROL__SOCKET", folder.path().join("control.sock"));
+            command
+                .env_remove("HERALDNS_LAB")
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("the program starts")
+        });
+        let listens = || host.namespace.enter(|| TcpStream::connect((Ipv4Addr::LOCALHOST, 8053)).is_ok());
+        wait_for(SOON, "its web part listens", listens);
+        Self { process, _folder: folder }
+    }
+}
+
+impl Drop for LoneServer {
+    fn drop(&mut self) {
+        // Its main process ends with the namespace.
+        let _already_gone = self.process.kill();
+        let _reaped = self.process.wait();
+    }
 }
 
 /// The state is one key away, a decision opens by a key, and nothing is wider than a phone.

@@ -47,9 +47,10 @@ export class History {
     return this.lanes.get(server) ?? [];
   }
 
-  /** Queries a second that this server was asked in the last second; null without two samples. */
-  rate() {
-    return this.rates("", 0).at(-1)?.[1] ?? null;
+  /** The end of a server's lines, so that tables and plots say the same; undefined where there is none. */
+  last(server) {
+    const from = this.now - 2500;
+    return { rate: this.rates(server, from).at(-1)?.[1], load: this.loads(server, from).at(-1)?.[1] };
   }
 
   /** `[time, queries/s]` since `from`: counted for this server, as told by the others. */

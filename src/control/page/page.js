@@ -154,9 +154,9 @@ function announce() {
 
 function showFigures(status) {
   const { queries, zones } = status;
-  setText(get("figure-rate"), rate(history.rate() ?? queries.per_second));
+  setText(get("figure-rate"), rate(history.last("").rate ?? queries.per_second));
   setText(get("figure-total"), `${whole.format(queries.total)} since the start`);
-  setText(get("figure-load"), percent(status.load));
+  setText(get("figure-load"), percent(history.last("").load ?? status.load));
   setText(get("figure-capacity"), status.capacity > 0 ? `of ${whole.format(status.capacity)} queries/s` : "capacity not known yet");
   setText(get("figure-class"), status.class || "–");
   setText(get("figure-class-reason"), status.class_reason);
@@ -204,14 +204,18 @@ function showGone() {
 function servers(status) {
   const self = {
     key: "", identity: status.identity, address: "this server", state: status.state, load: status.load, class: status.class,
-    rate: history.rate() ?? status.queries.per_second, holder: status.services.some((service) => service.holder), heard: null,
+    rate: status.queries.per_second, holder: status.services.some((service) => service.holder), heard: null,
   };
   const peers = status.peers.map((peer) => ({
     key: `${peer.identity} ${peer.address}`, identity: peer.identity, address: peer.address, state: peer.dead ? "dead" : peer.state,
     load: peer.load, class: peer.class, rate: peer.per_second, holder: peer.holder, heard: peer.last_heard_ms,
   }));
   peers.sort((a, b) => (a.key < b.key ? -1 : 1));
-  return [self, ...peers].map((server, index) => ({ ...server, style: index < COLOURS ? `server-${index}` : "server-other" }));
+  return [self, ...peers].map((server, index) => {
+    const last = history.last(server.key);
+    const style = index < COLOURS ? `server-${index}` : "server-other";
+    return { ...server, rate: last.rate ?? server.rate, load: last.load ?? server.load, style };
+  });
 }
 
 function showServers(status) {

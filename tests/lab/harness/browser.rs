@@ -84,7 +84,10 @@ impl<'network> Browser<'network> {
     /// The text of the first element that `selector` finds, as it is shown; empty if there is none or it is hidden.
     #[track_caller]
     pub(crate) fn text(&self, selector: &str) -> String {
-        let script = format!("return document.querySelector({})?.innerText ?? ''", json!(selector));
+        let script = format!(
+            "const node = document.querySelector({}); return node?.checkVisibility() ? node.innerText : ''",
+            json!(selector)
+        );
         self.run(&script).as_str().expect("a text").to_owned()
     }
 
