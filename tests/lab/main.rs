@@ -107,7 +107,7 @@ fn trials() -> Vec<Trial> {
             ospf_manual_configures_frr,
             ospf_manual_configures_bird;
         status_page: status_page_shows_a_drain_and_a_server_that_goes_and_comes_back,
-            status_page_of_a_lone_server_is_of_use,
+            status_page_of_a_lone_server_is_of_use_and_shows_names_as_text,
             metrics_are_as_promtool_wants_them;
     ]
 }

