@@ -235,7 +235,7 @@ fn serve_web(operator: impl Operator) -> (Runtime, SocketAddr) {
 }
 
 /// Head and body of an answer.
-fn exchange(address: SocketAddr, request: &str) -> (String, String) {
+fn fetch(address: SocketAddr, request: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
@@ -247,7 +247,7 @@ fn exchange(address: SocketAddr, request: &str) -> (String, String) {
 
 /// Status line and body of an answer.
 fn request(address: SocketAddr, method: &str, path: &str) -> (String, String) {
-    let (head, body) = exchange(address, &format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    let (head, body) = fetch(address, &format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     (head.lines().next().unwrap().to_owned(), body)
 }
 
@@ -308,7 +308,7 @@ fn the_web_part_shows_the_status_and_changes_nothing() {
 #[test]
 fn the_page_needs_nothing_from_elsewhere_and_makes_no_markup_of_text() {
     let (_runtime, address) = serve_web(Scripted(State::Active));
-    let (head, page) = exchange(address, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let (head, page) = fetch(address, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert!(
         head.contains("content-security-policy: default-src 'none'; script-src 'self'; "),
         "{head}"
@@ -515,7 +515,7 @@ fn what_a_peer_says_makes_no_time_series() {
 #[test]
 fn open_metrics_are_for_those_who_ask_for_them() {
     let (_runtime, address) = serve_web(Scripted(State::Active));
-    let ask = |accept: &str| exchange(address, &format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{accept}\r\n"));
+    let ask = |accept: &str| fetch(address, &format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{accept}\r\n"));
     let (head, open) = ask("Accept: application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.2\r\n");
     assert!(
         head.contains("content-type: application/openmetrics-text") && open.ends_with("# EOF\n"),
