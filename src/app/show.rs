@@ -195,6 +195,9 @@ fn show_peer(peer: &Peer, now: Timestamp) -> status::Peer {
         load: permille(peer.statement.load),
         class: CostClass::from_wire(peer.statement.class).map_or_else(String::new, |class| class.name().to_owned()),
         last_heard_ms: millis(now.since(peer.last_heard)),
+        dead: peer.dies_at() < now,
+        holder: peer.statement.holder,
+        per_second: peer.statement.offered.into(),
     }
 }
 

@@ -300,6 +300,9 @@ mod tests {
                 load: 0.0,
                 class: "last-resort".to_owned(),
                 last_heard_ms: 120,
+                dead: false,
+                holder: false,
+                per_second: 0,
             }],
             zones: ZoneNumbers {
                 loaded: 2,

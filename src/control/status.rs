@@ -179,6 +179,15 @@ pub struct Peer {
     pub class: String,
     /// Milliseconds since its last message.
     pub last_heard_ms: u64,
+    /// So long that it counts as dead.
+    #[serde(default)]
+    pub dead: bool,
+    /// It says that routers have its link-layer address, or a route to it.
+    #[serde(default)]
+    pub holder: bool,
+    /// Queries a second that it is asked at the service addresses.
+    #[serde(default)]
+    pub per_second: u64,
 }
 
 /// The peer messages in numbers, since the start.
