@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | 4 composition | [`app`], [`cli`], [`config`] | everything below |
 //! | 3 effects | [`io`], [`dns::server`], [`monitor`] (`system`, `probe`, `heartbeat`), [`control`] | sockets, clocks, files, the kernel |
-//! | 2 machines | [`advertiser`], [`scheduler`], `monitor::{observation, rate, ledger}`, [`dns::answer`], [`dns::zone`], [`dns::counters`] | bytes and time handed in; pure and synchronous |
+//! | 2 machines | [`advertiser`], [`router`], [`scheduler`], `monitor::{observation, rate, ledger}`, [`dns::answer`], [`dns::zone`], [`dns::counters`] | bytes and time handed in; pure and synchronous |
 //! | 1 codecs | `advertiser::*::wire` | bytes and values |
 //! | 0 words | [`base`] | `std` |
 
@@ -19,4 +19,5 @@ pub mod control;
 pub mod dns;
 pub mod io;
 pub mod monitor;
+pub mod router;
 pub mod scheduler;

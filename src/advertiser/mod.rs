@@ -64,8 +64,8 @@ pub struct Report {
     pub advertised: bool,
     /// Another server is known to hold the service address.
     pub other_holder: Option<IdentityHash>,
-    /// The present term (ND failover), or 0.
-    pub term: u32,
+    /// The present term where there is one holder at a time (ND, but for members). Elsewhere everybody may hold.
+    pub term: Option<u32>,
     /// While leaving: who takes over.
     pub successor: Option<IdentityHash>,
     /// The route cost it tells the network now, where its protocol has one and it says something.
@@ -83,6 +83,14 @@ pub struct Report {
     pub dropped: Vec<(&'static str, u64)>,
     /// One line for the operator: whom it waits for, what it does next.
     pub detail: String,
+}
+
+impl Report {
+    /// Whether this server has the place of the one holder, and the term; `None` where everybody may hold.
+    #[must_use]
+    pub fn place(&self) -> Option<(bool, u32)> {
+        Some((self.holder, self.term?))
+    }
 }
 
 /// Where an advertiser stands. The names are those of `status`.

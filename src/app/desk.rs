@@ -14,9 +14,9 @@ use super::herald::Herald;
 use super::message::{Inbox, Message};
 use super::reload::Reload;
 use super::show::{millis, show_decision};
-use super::shutdown::{Drain, Outcome, Receipt};
+use super::shutdown::{Outcome, Receipt};
 use crate::base::peer::Peer;
-use crate::control::status::{self, DrainReceipt};
+use crate::control::status::{self, DrainReceipt, DrainedConnections};
 use crate::control::{Command, Measurements, Operator, Reply};
 use crate::io::clock;
 use crate::monitor::observation::Order;
@@ -46,6 +46,11 @@ impl Operator for Desk {
             Command::Reload { zone } => self.reload.beside(zone, |outcome| {
                 let _ = reply.send(outcome.and_then(|reloaded| to_json(&reloaded)));
             }),
+            Command::Neighbors => {
+                let _ = reply.send(Err(
+                    "this is a server: a router side has a socket of its own, router.sock".to_owned()
+                ));
+            }
             command @ (Command::Status | Command::Explain { .. } | Command::Drain { .. } | Command::Undrain) => {
                 self.inbox.put(Message::Command(command, reply));
             }
@@ -74,10 +79,8 @@ impl Herald {
                     return;
                 }
                 self.order = Order::Drain;
-                let now = clock::now();
-                self.drain = Some(Drain::begin(now, timeout.unwrap_or(self.parts.drain_timeout), self.tally()));
                 self.waiting_for_drain.push(reply);
-                self.look_now();
+                self.begin_drain(timeout.unwrap_or(self.parts.drain_timeout));
             }
             Message::Command(command, reply) => {
                 let _ = reply.send(self.reply_to(&command));
@@ -91,7 +94,7 @@ impl Herald {
             Command::Explain { id } => self.explain(*id),
             Command::Drain { .. } => to_json(&self.simulate_drain()),
             Command::Undrain => self.undrain(),
-            Command::Zones | Command::Reload { .. } => Err("the zones are not asked of the herald loop".to_owned()),
+            Command::Zones | Command::Reload { .. } | Command::Neighbors => Err("the zones are not asked of the herald loop".to_owned()),
         }
     }
 
@@ -102,6 +105,7 @@ impl Herald {
             Order::Drain => {
                 self.order = Order::Serve;
                 self.drain = None;
+                self.parts.usher.welcome();
                 for reply in self.waiting_for_drain.drain(..) {
                     let _ = reply.send(Err("the drain was ended by undrain".to_owned()));
                 }
@@ -120,6 +124,10 @@ impl Herald {
             simulated: true,
             complete: !alone,
             successor,
+            connections: DrainedConnections {
+                at_start: self.parts.monitor.figures().connections,
+                ..DrainedConnections::default()
+            },
             warnings: if alone { vec![warning] } else { Vec::new() },
             ..DrainReceipt::default()
         }
@@ -157,13 +165,25 @@ impl Herald {
             received: receipt.queries_after,
             answered: receipt.queries_after.saturating_sub(lost),
             lost,
-            warnings: match receipt.outcome {
-                Outcome::Quiet => Vec::new(),
-                Outcome::CutShort => vec!["a second signal ended the drain".to_owned()],
-                Outcome::TimedOut => vec!["queries still came when the drain-timeout was over".to_owned()],
+            connections: DrainedConnections {
+                at_start: receipt.connections.at_start,
+                opened: receipt.connections.opened,
+                closed: receipt.connections.closed,
+                broken: receipt.connections.broken,
+                cut: receipt.connections.left,
             },
+            warnings: warnings(receipt),
         };
-        tracing::info!(received = shown.received, lost = shown.lost, "drained after {} ms", shown.took_ms);
+        tracing::info!(
+            received = shown.received,
+            lost = shown.lost,
+            connections = shown.connections.at_start + shown.connections.opened,
+            closed = shown.connections.closed,
+            broken = shown.connections.broken,
+            cut = shown.connections.cut,
+            "drained after {} ms",
+            shown.took_ms
+        );
         for reply in self.waiting_for_drain.drain(..) {
             let _ = reply.send(to_json(&shown));
         }
@@ -184,5 +204,16 @@ impl Herald {
             }
         };
         to_json(&decisions)
+    }
+}
+
+fn warnings(receipt: &Receipt) -> Vec<String> {
+    match (receipt.outcome, receipt.connections.left) {
+        (Outcome::Quiet, _) => Vec::new(),
+        (Outcome::CutShort, _) => vec!["a second signal ended the drain".to_owned()],
+        (Outcome::TimedOut, 0) => vec!["queries still came when the drain-timeout was over".to_owned()],
+        (Outcome::TimedOut, left) => vec![format!(
+            "connections still open when the drain-timeout was over: {left}; each is closed in its next pause, within two seconds"
+        )],
     }
 }

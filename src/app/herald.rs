@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::guardian::Watcher;
 use super::lifeline::Lifeline;
 use super::line::Line;
+use super::link::{Complaint, reread};
 use super::message::Message;
 use super::peering::{self, Identity};
 use super::reload::Reload;
@@ -26,6 +27,8 @@ use crate::base::machine::{Channel, ChannelId, Event, Input, Machine, OutDatagra
 use crate::base::peer::PeerState;
 use crate::base::time::{Timestamp, earliest};
 use crate::control::Reply;
+use crate::dns::counters::Drop;
+use crate::dns::server::Usher;
 use crate::dns::server::encrypted::Certificates;
 use crate::io::clock;
 use crate::io::driver::{Driver, Handle, Ready, Token};
@@ -69,6 +72,8 @@ pub(super) struct Parts {
     pub(super) zones: Arc<ZoneKeeper>,
     pub(super) reload: Arc<Reload>,
     pub(super) certificates: Option<Arc<Certificates>>,
+    /// Ends the connections of a server that drains.
+    pub(super) usher: Usher,
     pub(super) policy: Policy,
     pub(super) drain_timeout: Duration,
     pub(super) identity: Identity,
@@ -88,8 +93,7 @@ pub(super) struct Herald {
     next_look: Timestamp,
     inflow_told: u64,
     next_link_check: Timestamp,
-    /// What was last wrong with reading or restoring the link, so that it is said once.
-    link_complaints: Vec<Option<String>>,
+    link_complaints: Vec<Complaint>,
     decision: Option<Decision>,
     peer_changes: u64,
     /// A second signal: no more waiting.
@@ -188,6 +192,10 @@ impl Herald {
             queries: figures.inflow,
             refused: total.refused,
             dropped: udp_drops(&addresses),
+            late: total.drops[Drop::Closed as usize],
+            opened: total.connections_opened,
+            closed: total.connections_closed,
+            broken: total.connections_broken,
         }
     }
 
@@ -295,7 +303,7 @@ impl Herald {
                 tracing::debug!(decision = self.standing.decision, from = ?before.state, to = ?self.standing.state, reason = %self.standing.reason, "decided");
             }
             self.tell_inflow(now);
-            self.tell_advertisers(self.standing.decision(seen.load, self.parts.identity.weight), now);
+            self.tell_advertisers(self.standing.decision(&seen, self.parts.identity.weight), now);
             self.beat();
         }
         self.speak(now);
@@ -376,26 +384,12 @@ impl Herald {
     }
 
     fn look_at_link(&mut self, index: usize, all: bool) {
-        let Some(link) = self.parts.links.get_mut(index) else { return };
-        let read = if all { link.check() } else { link.read_changes() };
-        let mut complaint = read.as_ref().err().map(ToString::to_string);
-        let changed = read.unwrap_or(true);
-        // Even if nothing changed: what could not be restored is tried again.
-        let reopened = self.parts.driver.follow(link.name(), link.state()).unwrap_or_else(|error| {
-            complaint = Some(error.to_string());
-            false
-        });
-        if reopened && let Err(error) = link.check() {
-            complaint = Some(error.to_string());
-        }
+        let (Some(link), Some(complaint)) = (self.parts.links.get_mut(index), self.link_complaints.get_mut(index)) else {
+            return;
+        };
+        let changed = reread(&mut self.parts.driver, link, all, complaint);
         let (name, state) = (link.name().to_owned(), link.state().clone());
-        if let Some(last) = self.link_complaints.get_mut(index) {
-            if let Some(text) = complaint.as_ref().filter(|_| complaint != *last) {
-                tracing::warn!("{text}");
-            }
-            *last = complaint;
-        }
-        if !changed && !reopened && self.decision.is_some() {
+        if !changed && self.decision.is_some() {
             return;
         }
         let now = clock::now();
@@ -436,8 +430,7 @@ impl Herald {
                 Ok(Some(Asked::Stop(_))) if self.order == Order::Stop => self.stop_at_once = true,
                 Ok(Some(Asked::Stop(_))) => {
                     self.order = Order::Stop;
-                    self.drain = Some(Drain::begin(clock::now(), self.parts.drain_timeout, self.tally()));
-                    self.look_now();
+                    self.begin_drain(self.parts.drain_timeout);
                 }
                 Ok(Some(Asked::Reload)) => self.parts.reload.hang_up(),
                 Ok(Some(Asked::ChildEnded | Asked::Ready)) => {}
@@ -450,19 +443,30 @@ impl Herald {
         }
     }
 
+    /// Queries are no longer wanted; connections are to end.
+    pub(super) fn begin_drain(&mut self, timeout: Duration) {
+        self.drain = Some(Drain::begin(clock::now(), timeout, self.tally()));
+        self.parts.usher.ask_to_leave();
+        self.look_now();
+    }
+
     /// The receipt of a stop that is over. A drain that is over is answered, and the server goes on draining.
     fn end_of_drain(&mut self, now: Timestamp) -> Option<Receipt> {
         let withdrawn = self.parts.advertisers.iter().all(|line| line.machine.is_withdrawn());
         let last_inflow = self.parts.monitor.last_inflow();
+        let connections = self.parts.monitor.figures().connections;
         let drain = self.drain.as_mut()?;
         let outcome = if self.stop_at_once {
             Outcome::CutShort
-        } else if self.parts.advertisers.is_empty() {
+        } else if self.parts.advertisers.is_empty() && connections == 0 {
             // Nothing ever pointed here.
             Outcome::Quiet
         } else {
-            drain.outcome(now, withdrawn, last_inflow)?
+            drain.outcome(now, withdrawn, last_inflow, connections)?
         };
+        if outcome == Outcome::TimedOut {
+            self.parts.usher.send_away();
+        }
         let drain = self.drain.take()?;
         let receipt = drain.receipt(now, outcome, self.tally(), last_inflow);
         if self.order == Order::Stop {

@@ -2,7 +2,7 @@
 //!
 //! [`serve`] is the guardian, [`main_process`] everything else: `server` builds the parts, `herald` drives them, `desk`
 //! answers the operator, `zones` keeps the zones, `protection` the cookie secrets, `encryption` the certificate, `reload` reads
-//! all of them again, `shutdown` knows when a drain is over.
+//! all of them again, `shutdown` knows when a drain is over. [`router`] is the other program: a router side.
 
 mod boot;
 mod desk;
@@ -12,15 +12,19 @@ mod guardian;
 mod herald;
 mod lifeline;
 mod line;
+mod link;
 mod message;
 mod peering;
 mod protection;
 mod reload;
+mod router;
 mod server;
 mod show;
 mod shutdown;
 mod vigil;
 mod zones;
+
+pub use router::router;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

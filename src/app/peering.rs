@@ -34,14 +34,14 @@ pub(super) fn shown_state(standing: &Standing, reports: &[Report]) -> PeerState 
 
 /// What this server tells its peers; the peers machine adds its link-layer address, link-local address and interval.
 pub(super) fn statement(identity: &Identity, standing: &Standing, decision: &Decision, reports: &[Report], figures: &Figures) -> Statement {
-    let holder = reports.iter().find(|report| report.holder).or(reports.first());
+    let (holder, term) = holding(reports);
     Statement {
         identity: identity.name.clone(),
         services: identity.services.clone(),
         state: shown_state(standing, reports),
         idle: standing.state == State::Idle,
-        holder: holder.is_some_and(|report| report.holder),
-        term: holder.map_or(0, |report| report.term),
+        holder,
+        term,
         health: decision.health,
         weight: identity.weight,
         successor: reports.iter().find_map(|report| report.successor),
@@ -49,9 +49,16 @@ pub(super) fn statement(identity: &Identity, standing: &Standing, decision: &Dec
         capacity: figures.capacity.map_or(0, |capacity| capacity.round() as u32),
         offered: figures.offered.round() as u32,
         load: decision.load,
+        recent_load: Some(decision.recent_load),
         misdelivered: reports.iter().map(|report| report.misdelivered).max().unwrap_or(0),
         ..Statement::default()
     }
+}
+
+/// Whether this server is the one holder, and the term. A route makes nobody that: who waits for the place would follow, and
+/// servers that all have one would contradict each other without end.
+fn holding(reports: &[Report]) -> (bool, u32) {
+    reports.iter().filter_map(Report::place).max().unwrap_or_default()
 }
 
 /// Why the server is in the state it shows, in one line.
@@ -68,5 +75,39 @@ pub(super) fn shown_reason(standing: &Standing, reports: &[Report], identity: &I
         State::Withdrawn(Some(fault)) if fault.is_of_the_address() => format!("{}: {}", standing.reason, addresses()),
         State::Withdrawn(Some(fault)) if fault.is_of_the_link() => format!("{}: {}", standing.reason, identity.interface),
         State::Starting | State::Idle | State::Draining | State::Withdrawn(_) | State::Stopping => standing.reason.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::advertiser;
+
+    fn report(holder: bool, term: Option<u32>) -> Report {
+        Report {
+            protocol: "any",
+            state: advertiser::State::Silent,
+            holder,
+            advertised: holder,
+            other_holder: None,
+            term,
+            successor: None,
+            cost: None,
+            other_routes: None,
+            misdelivered: 0,
+            sent: 0,
+            errors: 0,
+            dropped: Vec::new(),
+            detail: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_route_makes_no_holder() {
+        let (route, follower, holder) = (report(true, None), report(false, Some(3)), report(true, Some(2)));
+        assert_eq!(holding(&[]), (false, 0));
+        assert_eq!(holding(std::slice::from_ref(&route)), (false, 0));
+        assert_eq!(holding(&[route.clone(), follower.clone()]), (false, 3));
+        assert_eq!(holding(&[follower, holder, route]), (true, 2));
     }
 }

@@ -102,7 +102,7 @@ pub(super) enum ServerError {
     System(#[from] io::Error),
 }
 
-fn names(capabilities: &[Capability], between: &str) -> String {
+pub(super) fn names(capabilities: &[Capability], between: &str) -> String {
     capabilities.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)
 }
 
@@ -286,6 +286,7 @@ fn start(
         zones,
         reload: Arc::clone(&reload),
         certificates: certificates.clone(),
+        usher: service.usher(),
         policy: Policy {
             // Without a service nothing is advertised, and there is nothing to be silent about.
             standby_after: settings
@@ -414,7 +415,7 @@ fn put_on_the_link(parts: &mut Parts, settings: &Settings, service: &ServiceSett
 }
 
 /// The groups that have to be held on the interface called `name`.
-fn groups(channels: &[&Channel], name: &str) -> Vec<Ipv6Addr> {
+pub(super) fn groups(channels: &[&Channel], name: &str) -> Vec<Ipv6Addr> {
     let mut groups = Vec::new();
     for channel in channels.iter().filter(|channel| channel.interface() == name) {
         match channel {

@@ -95,6 +95,12 @@ impl Herald {
                 .zip(total.cookies)
                 .collect(),
             inflow: figures.inflow,
+            connections_open: figures.connections,
+            connections: vec![
+                ("opened", total.connections_opened),
+                ("closed", total.connections_closed),
+                ("broken", total.connections_broken),
+            ],
             answers_sent: total.accepted,
             answers_unsent: total.refused,
             answers_truncated: total.truncated,
@@ -135,7 +141,7 @@ fn answers_by_code(total: &Tally) -> Vec<(&'static str, u64)> {
     answers
 }
 
-fn show_traffic(peers: &Peers) -> PeerMessages {
+pub(super) fn show_traffic(peers: &Peers) -> PeerMessages {
     let traffic = peers.traffic();
     PeerMessages {
         sent: traffic.sent,
@@ -282,6 +288,6 @@ pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn round(value: f64) -> f64 {
+pub(super) fn round(value: f64) -> f64 {
     (value * 1_000.0).round() / 1_000.0
 }

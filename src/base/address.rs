@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 /// All nodes on the link (RFC 4291 §2.7.1): where unsolicited advertisements go.
 pub const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 
@@ -144,6 +146,18 @@ impl FromStr for LinkLayerAddress {
             *octet = u8::from_str_radix(pair, 16).map_err(|_| refuse())?;
         }
         if pairs.next().is_some() { Err(refuse()) } else { Ok(Self(octets)) }
+    }
+}
+
+impl Serialize for LinkLayerAddress {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for LinkLayerAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 

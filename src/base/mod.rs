@@ -6,6 +6,7 @@ pub mod address;
 pub mod checksum;
 pub mod cost;
 pub mod duration;
+pub mod forwarding;
 pub mod machine;
 pub mod peer;
 pub mod prefix;

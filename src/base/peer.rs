@@ -127,6 +127,8 @@ pub struct Statement {
     pub offered: u32,
     /// Load in thousandths of its capacity.
     pub load: u16,
+    /// The same over the last second or two, for a router side, which must not wait as long as the cost classes do.
+    pub recent_load: Option<u16>,
     /// Queries that reached it while another server was the holder, since its start.
     pub misdelivered: u32,
     /// Its link-layer address on the shared link.

@@ -88,6 +88,16 @@ pub(super) enum Action {
         #[command(flatten)]
         server: ServerArguments,
     },
+    /// Make this router spread the queries for the service addresses over all their servers
+    Router(RouterArguments),
+    /// Show the neighbour cache of a running router side: entries, servers, weights, load
+    Neighbors {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
 }
 
 impl Default for Action {
@@ -128,10 +138,24 @@ impl ServeArguments {
     }
 }
 
+/// How a router side is started.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub(super) struct RouterArguments {
+    /// The TOML file
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// At the end, leave in the kernel what delivers the queries; a later start takes it over
+    #[arg(long)]
+    pub keep: bool,
+    /// How log lines look
+    #[arg(long, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+}
+
 /// Which running server is meant.
 #[derive(Args, Clone, Debug)]
 pub(super) struct ServerArguments {
-    /// Admin socket of the server; default: where a server of this user has it
+    /// Its admin socket; default: where one of this user has it
     #[arg(long, value_name = "PATH")]
     pub(super) socket: Option<PathBuf>,
 }

@@ -5,15 +5,19 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::{REFUSED, USAGE, complain, fail, print};
-use crate::config;
+use crate::config::{self, Checked};
 use crate::dns::name::Name;
 use crate::dns::zone::{self, Loaded, ZoneError};
 use crate::io::clock;
 use crate::io::files::{self, Includes};
 
 pub(super) fn check_config(file: &Path) -> ExitCode {
-    match config::load(Some(file)) {
-        Ok(settings) => {
+    match config::check_file(file) {
+        Ok(Checked::Router) => {
+            print("ok\n");
+            ExitCode::SUCCESS
+        }
+        Ok(Checked::Server(settings)) => {
             for warning in settings.zones.look().map(|found| found.left_out).unwrap_or_default() {
                 complain(&format!("warning: {warning}"));
             }

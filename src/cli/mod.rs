@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::{app, config};
-use arguments::{Action, Arguments};
+use arguments::{Action, Arguments, RouterArguments};
 
 pub use arguments::{LogFormat, ServeArguments};
 
@@ -40,6 +40,8 @@ pub fn run() -> ExitCode {
         Action::Drain { timeout, simulate, server } => operate::drain(server, timeout, simulate),
         Action::Undrain { server } => operate::undrain(server),
         Action::Reload { zone, server } => operate::reload(server, zone),
+        Action::Router(arguments) => router(&arguments),
+        Action::Neighbors { json, server } => operate::neighbors(server, json),
     }
 }
 
@@ -49,6 +51,16 @@ fn with_settings(arguments: &ServeArguments, run: impl FnOnce(config::Settings) 
     }
     match config::load(arguments.config.as_deref()) {
         Ok(settings) => run(settings),
+        Err(refused) => fail(REFUSED, &refused),
+    }
+}
+
+fn router(arguments: &RouterArguments) -> ExitCode {
+    if let Err(error) = logging::start(arguments.log_format) {
+        return fail(USAGE, &error);
+    }
+    match config::load_router(&arguments.config) {
+        Ok(settings) => app::router(&settings, arguments.keep),
         Err(refused) => fail(REFUSED, &refused),
     }
 }

@@ -12,12 +12,18 @@ use super::arguments::ServerArguments;
 use super::{REFUSED, done_if, print, show};
 use crate::control::Command;
 use crate::control::client::{self, ClientError};
+use crate::control::config::{default_router_socket, default_socket};
+use crate::control::neighbors::Neighbors;
 use crate::control::status::{Decision, DrainReceipt, Reloaded, Status, Zone, ZoneState};
 
 impl ServerArguments {
     fn ask<T: DeserializeOwned>(self, command: &Command) -> Result<T, ClientError> {
         let configured = std::env::var_os("HERALDNS_CONTROL__SOCKET").map(PathBuf::from);
-        client::ask(&client::find_socket(self.socket.or(configured)), command)
+        let own = match command {
+            Command::Neighbors => default_router_socket(),
+            _ => default_socket(),
+        };
+        client::ask(&client::find_socket(self.socket.or(configured), own), command)
     }
 }
 
@@ -91,6 +97,17 @@ pub(super) fn undrain(server: ServerArguments) -> ExitCode {
         Ok(status) => {
             print(&show::verdict(&status));
             ExitCode::SUCCESS
+        }
+        Err(error) => refuse(&error),
+    }
+}
+
+pub(super) fn neighbors(server: ServerArguments, json: bool) -> ExitCode {
+    match server.ask::<Neighbors>(&Command::Neighbors) {
+        Ok(neighbors) if json => print_json(&neighbors).map_or_else(|error| refuse(&error), |()| ExitCode::SUCCESS),
+        Ok(neighbors) => {
+            print(&show::neighbors(&neighbors));
+            done_if(neighbors.problems.is_empty())
         }
         Err(error) => refuse(&error),
     }

@@ -1,9 +1,13 @@
 //! What the commands print for people: the verdict in the first line, then tables.
 
+mod neighbors;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::control::status::{Advertiser, Decision, DrainReceipt, Peer, Reloaded, Service, Status, Zone};
+use crate::control::status::{Advertiser, Decision, DrainReceipt, DrainedConnections, Peer, Reloaded, Service, Status, Zone};
+
+pub(super) use neighbors::neighbors;
 
 /// One line: which server, in which state, why.
 pub(super) fn verdict(status: &Status) -> String {
@@ -124,7 +128,7 @@ pub(super) fn receipt(receipt: &DrainReceipt) -> String {
         (true, true) => "a drain would take nothing away: nothing is advertised\n".to_owned(),
         (true, false) => "a drain would leave nobody to serve\n".to_owned(),
         (false, true) => format!("drained in {} ms: quiet\n", receipt.took_ms),
-        (false, false) => format!("drain ended after {} ms: queries still come\n", receipt.took_ms),
+        (false, false) => format!("drain ended after {} ms: not quiet\n", receipt.took_ms),
     };
     if let Some(successor) = &receipt.successor {
         let _ = writeln!(text, "  takes over           {successor}");
@@ -135,6 +139,18 @@ pub(super) fn receipt(receipt: &DrainReceipt) -> String {
         let _ = writeln!(text, "  queries since        {}", receipt.received);
         let _ = writeln!(text, "  answered             {}", receipt.answered);
         let _ = writeln!(text, "  lost                 {}", receipt.lost);
+        let DrainedConnections {
+            at_start,
+            opened,
+            closed,
+            broken,
+            cut,
+        } = receipt.connections;
+        let _ = writeln!(text, "  connections          {at_start} open at the order, {opened} since");
+        let _ = writeln!(
+            text,
+            "  ended                {closed} in order, {broken} broken, {cut} cut by the timeout"
+        );
     }
     for warning in &receipt.warnings {
         let _ = writeln!(text, "  ! {warning}");
@@ -434,6 +450,13 @@ mod tests {
             received: 17,
             answered: 17,
             lost: 0,
+            connections: DrainedConnections {
+                at_start: 20,
+                opened: 3,
+                closed: 22,
+                broken: 1,
+                cut: 0,
+            },
             warnings: Vec::new(),
         };
         assert_snapshot!(receipt(&drained), @"
@@ -444,6 +467,8 @@ mod tests {
           queries since        17
           answered             17
           lost                 0
+          connections          20 open at the order, 3 since
+          ended                22 in order, 1 broken, 0 cut by the timeout
         ");
         let alone = DrainReceipt {
             simulated: true,

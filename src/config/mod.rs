@@ -6,6 +6,7 @@
 mod layers;
 mod places;
 mod reader;
+mod router;
 pub mod secrets;
 pub mod service;
 mod settings;
@@ -26,6 +27,7 @@ use places::Places;
 use reader::{Misfit, Reader};
 
 pub use places::Place;
+pub use router::RouterSettings;
 pub use settings::Settings;
 
 /// Everything that can be configured, as it was written: right types, unchecked values.
@@ -141,14 +143,49 @@ impl std::error::Error for Refused {}
 /// # Errors
 /// Everything that is wrong.
 pub fn load(file: Option<&Path>) -> Result<Settings, Refused> {
-    let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     match file {
-        None => built_in(environment),
-        Some(file) => match fs::read_to_string(file) {
-            Ok(text) => parse(file, text, environment),
-            Err(error) => Err(Refused::at_start_of(file, format!("the file cannot be read: {error}"))),
-        },
+        None => built_in(environment()),
+        Some(file) => parse(file, read(file)?, environment()),
     }
+}
+
+/// Loads and checks the configuration of a router side: `file` and the environment.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn load_router(file: &Path) -> Result<RouterSettings, Refused> {
+    parse_router(file, read(file)?, environment())
+}
+
+/// Checks a file for whom it is: for a router side if it has a `[router]`, else for a server.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn check_file(file: &Path) -> Result<Checked, Refused> {
+    let text = read(file)?;
+    let is_router = Document::parse(text.as_str()).is_ok_and(|document| document.contains_key("router"));
+    if is_router {
+        parse_router(file, text, environment()).map(|_| Checked::Router)
+    } else {
+        parse(file, text, environment()).map(Box::new).map(Checked::Server)
+    }
+}
+
+/// What a right file configures.
+#[derive(Clone, Debug)]
+pub enum Checked {
+    /// `heraldns serve`.
+    Server(Box<Settings>),
+    /// `heraldns router`.
+    Router,
+}
+
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+fn read(file: &Path) -> Result<String, Refused> {
+    fs::read_to_string(file).map_err(|error| Refused::at_start_of(file, format!("the file cannot be read: {error}")))
 }
 
 /// Checks the built-in configuration: the zones of `zones/` in the current directory, on the default addresses.
@@ -158,7 +195,7 @@ pub fn load(file: Option<&Path>) -> Result<Settings, Refused> {
 pub fn built_in(environment: impl IntoIterator<Item = (String, String)>) -> Result<Settings, Refused> {
     let zones = Dict::from([("directory".to_owned(), Value::from("zones"))]);
     let values = Dict::from([("zones".to_owned(), Value::from(zones))]);
-    compose(None, values, environment)
+    compose(None, values, environment, Config::read, settings::check)
 }
 
 /// Checks the configuration `text`, which is the content of `file`.
@@ -166,8 +203,30 @@ pub fn built_in(environment: impl IntoIterator<Item = (String, String)>) -> Resu
 /// # Errors
 /// As [`load`].
 pub fn parse(file: &Path, text: String, environment: impl IntoIterator<Item = (String, String)>) -> Result<Settings, Refused> {
-    let document = match Document::parse(text.clone()) {
-        Ok(document) => document,
+    let document = parse_toml(file, text)?;
+    let values = layers::file_values(document.as_table());
+    compose(Some((file, &document)), values, environment, Config::read, settings::check)
+}
+
+/// Checks the configuration `text` of a router side, which is the content of `file`.
+///
+/// # Errors
+/// As [`load_router`].
+pub fn parse_router(file: &Path, text: String, environment: impl IntoIterator<Item = (String, String)>) -> Result<RouterSettings, Refused> {
+    let document = parse_toml(file, text)?;
+    let values = layers::file_values(document.as_table());
+    compose(
+        Some((file, &document)),
+        values,
+        environment,
+        router::Config::read,
+        router::Config::check,
+    )
+}
+
+fn parse_toml(file: &Path, text: String) -> Result<Document<String>, Refused> {
+    match Document::parse(text.clone()) {
+        Ok(document) => Ok(document),
         Err(error) => {
             let offset = error.span().map_or(0, |span| span.start);
             let (line, column) = places::line_and_column(&text, offset);
@@ -178,28 +237,30 @@ pub fn parse(file: &Path, text: String, environment: impl IntoIterator<Item = (S
             };
             let what = error.message().trim_end().replace('\n', "; ");
             let cure = "this is not TOML: strings stand between quotes, lists between brackets, tables in [name]".to_owned();
-            return Err(Refused {
+            Err(Refused {
                 faults: vec![Fault { place, what, cure }],
-            });
+            })
         }
-    };
-    compose(Some((file, &document)), layers::file_values(document.as_table()), environment)
+    }
 }
 
-fn compose(
+/// `read` makes a configuration of the values, `check` what the program runs on.
+fn compose<Written, Right>(
     file: Option<(&Path, &Document<String>)>,
     values: Dict,
     environment: impl IntoIterator<Item = (String, String)>,
-) -> Result<Settings, Refused> {
+    read: impl FnOnce(&mut Reader, Dict) -> Written,
+    check: impl FnOnce(&Written, &Path, &mut Vec<Problem>) -> Option<Right>,
+) -> Result<Right, Refused> {
     let layers = Layers::new(values, environment);
     let values = layers.values();
     let mut from_environment = Vec::new();
     collect_environment(&layers, "", &values, &mut from_environment);
     let mut reader = Reader::default();
-    let config = Config::read(&mut reader, values);
+    let config = read(&mut reader, values);
     let mut problems = Vec::new();
     let base = file.and_then(|(file, _)| file.parent()).unwrap_or(Path::new(""));
-    let settings = settings::check(&config, base, &mut problems);
+    let settings = check(&config, base, &mut problems);
     if file.is_none() && !Path::new("zones").is_dir() {
         explain_missing_zones(&mut problems);
     }
@@ -232,6 +293,10 @@ impl Config {
                 "state" => config.state = reader.table("state", value),
                 "control" => config.control = reader.table("control", value),
                 "web" => config.web = reader.table("web", value),
+                "router" => {
+                    let cure = "start it with `heraldns router --config FILE`; a server has a file of its own";
+                    reader.misfit("router", "this is a router side's table, and this program is to be a server", cure);
+                }
                 unknown => reader.unknown_key("", unknown, &KEYS),
             }
         }

@@ -214,7 +214,7 @@ fn check_secrets(file: &Path, problems: &mut Vec<Problem>) {
     }
 }
 
-fn check_peers_key(file: &Path, problems: &mut Vec<Problem>) {
+pub(super) fn check_peers_key(file: &Path, problems: &mut Vec<Problem>) {
     if file.as_os_str().is_empty() {
         return;
     }
@@ -277,11 +277,11 @@ fn with_base(advertiser: &AdvertiserConfig, base: &Path) -> AdvertiserConfig {
 }
 
 /// `path` from `base`; an empty one stays empty.
-fn base_if_any(base: &Path, path: &Path) -> PathBuf {
+pub(super) fn base_if_any(base: &Path, path: &Path) -> PathBuf {
     resolve(base, path).unwrap_or_default()
 }
 
 /// `path` from `base`; `None` if it is empty.
-fn resolve(base: &Path, path: &Path) -> Option<PathBuf> {
+pub(super) fn resolve(base: &Path, path: &Path) -> Option<PathBuf> {
     (!path.as_os_str().is_empty()).then(|| base.join(path))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::Command;
-use super::config::{SYSTEM_SOCKET, default_socket};
+use super::config::SYSTEM_FOLDER;
 use super::socket::Answer;
 
 /// A server answers at once, a drain or a reload when it is over.
@@ -24,8 +24,12 @@ const LONGEST_ANSWER: u64 = 256 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nobody listens.
-    #[error("no server is running at {path}: start it with `heraldns serve`, or pass --socket PATH", path = path.display())]
+    #[error("no {who} is running at {path}: start it with `heraldns {start}`, or pass --socket PATH", path = path.display())]
     NoServer {
+        /// Who was looked for.
+        who: &'static str,
+        /// The command that starts it.
+        start: &'static str,
         /// Where it was looked for.
         path: PathBuf,
     },
@@ -56,15 +60,17 @@ pub enum ClientError {
     Refused(String),
 }
 
-/// The admin socket to ask: the one that is named, else this user's, else root's if that is the one there is.
+/// The admin socket to ask: the one that is named, else this user's `own`, else root's of that name if that is the one there is.
 #[must_use]
-pub fn find_socket(named: Option<PathBuf>) -> PathBuf {
+pub fn find_socket(named: Option<PathBuf>, own: PathBuf) -> PathBuf {
     if let Some(path) = named {
         return path;
     }
-    let own = default_socket();
-    let system = Path::new(SYSTEM_SOCKET);
-    if !own.exists() && system.exists() { system.to_owned() } else { own }
+    let system = own.file_name().map(|name| Path::new(SYSTEM_FOLDER).join(name));
+    match system {
+        Some(system) if !own.exists() && system.exists() => system,
+        Some(_) | None => own,
+    }
 }
 
 /// Sends `command` to the server at `path` and reads its answer.
@@ -80,7 +86,7 @@ pub fn ask<T: DeserializeOwned>(path: &Path, command: &Command) -> Result<T, Cli
         path: path.to_owned(),
         error,
     };
-    let mut stream = connect(path)?;
+    let mut stream = connect(path, command)?;
     let patience = match command {
         Command::Drain { simulate: false, timeout } => timeout.map_or(DRAIN_TIMEOUT, |timeout| timeout + ANSWER_TIMEOUT),
         Command::Reload { .. } => RELOAD_TIMEOUT,
@@ -102,10 +108,18 @@ pub fn ask<T: DeserializeOwned>(path: &Path, command: &Command) -> Result<T, Cli
     }
 }
 
-fn connect(path: &Path) -> Result<UnixStream, ClientError> {
+fn connect(path: &Path, command: &Command) -> Result<UnixStream, ClientError> {
     let path_of = || path.to_owned();
+    let (who, start) = match command {
+        Command::Neighbors => ("router side", "router --config FILE"),
+        _ => ("server", "serve"),
+    };
     UnixStream::connect(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NoServer { path: path_of() },
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NoServer {
+            who,
+            start,
+            path: path_of(),
+        },
         io::ErrorKind::PermissionDenied => ClientError::NotAllowed { path: path_of() },
         _ => ClientError::Broken { path: path_of(), error },
     })

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,22 +28,32 @@ impl Config {
     }
 }
 
-/// The admin socket of root's server.
-pub const SYSTEM_SOCKET: &str = "/run/heraldns/control.sock";
+/// Where root's server and router side have their admin sockets.
+pub const SYSTEM_FOLDER: &str = "/run/heraldns";
 
 /// `/run/heraldns/control.sock` for root, else in `$XDG_RUNTIME_DIR/heraldns/`, else in a folder of the user's own
 /// in the temporary folder.
 #[must_use]
 pub fn default_socket() -> PathBuf {
+    socket_called("control.sock")
+}
+
+/// The same for a router side: `router.sock` beside it.
+#[must_use]
+pub fn default_router_socket() -> PathBuf {
+    socket_called("router.sock")
+}
+
+fn socket_called(name: &str) -> PathBuf {
     let user = rustix::process::geteuid();
     if user.is_root() {
-        return SYSTEM_SOCKET.into();
+        return Path::new(SYSTEM_FOLDER).join(name);
     }
     let folder = match env::var_os("XDG_RUNTIME_DIR").filter(|folder| !folder.is_empty()) {
         Some(folder) => PathBuf::from(folder).join("heraldns"),
         None => env::temp_dir().join(format!("heraldns-{}", user.as_raw())),
     };
-    folder.join("control.sock")
+    folder.join(name)
 }
 
 /// The keys of `[web]`.

@@ -38,6 +38,10 @@ pub struct Measurements {
     pub cookies: Vec<(&'static str, u64)>,
     /// Queries to service addresses from others.
     pub inflow: u64,
+    /// Connections to service addresses from others that are open.
+    pub connections_open: u64,
+    /// The same since the start: opened, closed in order, broken.
+    pub connections: Vec<(&'static str, u64)>,
     /// Answers that the kernel took.
     pub answers_sent: u64,
     /// Answers that the kernel refused for a reason of this host.
@@ -118,6 +122,16 @@ fn write_server(page: &mut Page, measured: &Measurements) {
     );
     page.counter("decisions", "Decisions of the scheduler", measured.decisions);
     page.counter("service_queries", "Queries to service addresses from others", measured.inflow);
+    page.counts(
+        "service_connections_open",
+        "Connections to service addresses from others that are open",
+        measured.connections_open,
+    );
+    page.counters(
+        "service_connections",
+        "Connections to service addresses from others: opened, closed in order, broken otherwise",
+        labelled("event", &measured.connections),
+    );
     page.counts("resident_memory_bytes", "Resident memory of the main process", measured.memory);
     page.gauge("host_cpu_ratio", "CPU in use on the whole host", measured.host_cpu);
 }

@@ -6,6 +6,7 @@ mod bounded;
 pub mod client;
 pub mod config;
 pub mod metrics;
+pub mod neighbors;
 pub mod socket;
 pub mod status;
 pub mod web;
@@ -49,6 +50,8 @@ pub enum Command {
         #[serde(default)]
         zone: Option<String>,
     },
+    /// The cache of a router side: [`neighbors::Neighbors`].
+    Neighbors,
 }
 
 /// The answer to a [`Command`]: the JSON text of a value, or why it was refused.

@@ -299,11 +299,29 @@ pub struct DrainReceipt {
     pub received: u64,
     /// Of these, answered.
     pub answered: u64,
-    /// Of these, lost: dropped by the kernel or left without an answer.
+    /// Of these, lost: dropped by the kernel, left without an answer, or come on a connection that had been closed.
     pub lost: u64,
+    /// What became of the connections.
+    #[serde(default)]
+    pub connections: DrainedConnections,
     /// What the operator should know; empty when all is well.
     #[serde(default)]
     pub warnings: Vec<String>,
+}
+
+/// What a drain did to the connections that others have to the service addresses: TCP, TLS and HTTPS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainedConnections {
+    /// Open at the order.
+    pub at_start: u64,
+    /// Begun since.
+    pub opened: u64,
+    /// Ended in order, every query answered.
+    pub closed: u64,
+    /// Ended by their clients within a message, by an error, or with a query unanswered.
+    pub broken: u64,
+    /// Cut by the timeout: still open then, and closed in a pause after it.
+    pub cut: u64,
 }
 
 #[cfg(test)]

@@ -68,6 +68,8 @@ pub enum Drop {
     Unreachable,
     /// The client of its connection was gone, or did not take the answer in time. Any client can do that at will: it says nothing of this server.
     ClientGone,
+    /// It came when its connection had been closed from here. Its client has to ask again.
+    Closed,
     /// A query over QUIC whose message id is not 0 (RFC 9250 §4.2.1).
     MessageId,
     /// A UDP batch or a TCP connection that ended in a panic, counted as one.
@@ -78,7 +80,7 @@ pub enum Drop {
 
 impl Drop {
     /// All causes, in the order of [`Tally::drops`].
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Short,
         Self::Response,
         Self::Oversized,
@@ -86,6 +88,7 @@ impl Drop {
         Self::ConnectionLimit,
         Self::Unreachable,
         Self::ClientGone,
+        Self::Closed,
         Self::MessageId,
         Self::Panic,
         Self::RateLimit,
@@ -102,6 +105,7 @@ impl Drop {
             Self::ConnectionLimit => "connection-limit",
             Self::Unreachable => "unreachable",
             Self::ClientGone => "client-gone",
+            Self::Closed => "closed",
             Self::MessageId => "message-id",
             Self::Panic => "panic",
             Self::RateLimit => "rate-limit",
@@ -161,6 +165,12 @@ pub struct Tally {
     pub cookies: [u64; Standing::ALL.len()],
     /// Answers that went out empty in place of one too many.
     pub slipped: u64,
+    /// Connections to a service address from others that have begun.
+    pub connections_opened: u64,
+    /// Of these, ended in order: every query that came was answered.
+    pub connections_closed: u64,
+    /// Of these, ended otherwise.
+    pub connections_broken: u64,
     /// Receiving or accepting failed.
     pub receive_errors: u64,
     /// Nanoseconds spent on queries rather than on waiting for them.
@@ -198,6 +208,14 @@ impl Tally {
         self.busy += u64::try_from(end.since(start).as_nanos()).unwrap_or(u64::MAX);
     }
 
+    /// Connections to a service address from others that are open.
+    #[must_use]
+    pub const fn connections_open(&self) -> u64 {
+        // The numbers are read one after the other: an end may have been counted since the beginning was read.
+        self.connections_opened
+            .saturating_sub(self.connections_closed + self.connections_broken)
+    }
+
     /// [`busy`](Self::busy) as a duration.
     #[must_use]
     pub const fn busy(&self) -> Duration {
@@ -216,15 +234,20 @@ impl Tally {
             drops,
             cookies,
             slipped,
+            connections_opened,
+            connections_closed,
+            connections_broken,
             receive_errors,
             busy,
         } = self;
+        let connections = [connections_opened, connections_closed, connections_broken];
         [queries, from_others, accepted, refused, truncated, slipped, receive_errors, busy]
             .into_iter()
             .chain(response_codes)
             .chain(query_types)
             .chain(drops)
             .chain(cookies)
+            .chain(connections)
     }
 }
 
@@ -237,7 +260,7 @@ impl AddAssign<&Self> for Tally {
     }
 }
 
-const NUMBERS: usize = 8 + RESPONSE_CODES + QUERY_TYPES.len() + 1 + Drop::ALL.len() + Standing::ALL.len();
+const NUMBERS: usize = 11 + RESPONSE_CODES + QUERY_TYPES.len() + 1 + Drop::ALL.len() + Standing::ALL.len();
 
 /// The counts of one worker, on cache lines that no other worker writes to.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 //!
 //! [`driver`] is what the herald loop runs on: it opens the [`Channel`](crate::base::machine::Channel)s that machines
 //! name, sends what they ask for and hands back what comes in. [`interface`] puts the service-specific anycast address
-//! (314) on this host and watches the link. All `unsafe` of the program is in [`sys`].
+//! (314) on this host and watches the link; [`forwarder`] makes a router deliver to several. All `unsafe` of the program is in [`sys`].
 
 pub mod capability;
 pub mod clock;
@@ -11,6 +11,7 @@ pub mod driver;
 pub mod farewell;
 pub mod files;
 pub mod fingerprint;
+pub mod forwarder;
 pub mod frame;
 pub mod interface;
 pub mod netlink;

@@ -12,6 +12,8 @@ use crate::base::time::Timestamp;
 
 /// Load and rates forget with this time constant.
 pub const SMOOTHING: Duration = Duration::from_secs(10);
+/// The recent load with this one: a router side shifts shares within seconds, and must see what came of the last shift.
+pub const RECENT: Duration = Duration::from_millis(1_500);
 /// What is learned of the capacity forgets with this one.
 const LEARNING: Duration = Duration::from_secs(60);
 /// Below this busy share nothing is learned: a worker that wakes for each query needs more time for it than a full one.
@@ -54,11 +56,19 @@ pub struct Inflow {
 #[derive(Clone, Debug)]
 pub struct Meter {
     configured: Option<u32>,
+    smoothed: Window,
+    recent: Window,
+    learned: Option<f64>,
+    last: Option<Timestamp>,
+}
+
+/// The same counts as rates over one time constant.
+#[derive(Clone, Debug)]
+struct Window {
+    horizon: Duration,
     read: Rate,
     dropped: Rate,
     crews: BTreeMap<Crew, (Rate, usize)>,
-    learned: Option<f64>,
-    last: Option<Timestamp>,
 }
 
 impl Meter {
@@ -67,9 +77,8 @@ impl Meter {
     pub const fn new(configured: Option<u32>) -> Self {
         Self {
             configured,
-            read: Rate::over(SMOOTHING),
-            dropped: Rate::over(SMOOTHING),
-            crews: BTreeMap::new(),
+            smoothed: Window::over(SMOOTHING),
+            recent: Window::over(RECENT),
             learned: None,
             last: None,
         }
@@ -77,14 +86,8 @@ impl Meter {
 
     /// Takes the counts as they are at `now`.
     pub fn update(&mut self, inflow: Inflow, work: &[Work], now: Timestamp) {
-        self.read.update(inflow.read, now);
-        self.dropped.update(inflow.dropped, now);
-        self.crews.retain(|crew, _| work.iter().any(|work| work.crew == *crew));
-        for work in work {
-            let (rate, threads) = self.crews.entry(work.crew).or_insert((Rate::over(SMOOTHING), work.threads));
-            *threads = work.threads;
-            rate.update(u64::try_from(work.busy.as_nanos()).unwrap_or(u64::MAX), now);
-        }
+        self.smoothed.update(inflow, work, now);
+        self.recent.update(inflow, work, now);
         let elapsed = self.last.replace(now).map_or(Duration::ZERO, |last| now.since(last));
         self.learn(elapsed);
     }
@@ -92,14 +95,13 @@ impl Meter {
     /// The share of its time that the busiest crew works, 0 to 1.
     #[must_use]
     pub fn busy(&self) -> f64 {
-        let share = |(rate, threads): &(Rate, usize)| rate.per_second() / 1e9 / (*threads).max(1) as f64;
-        self.crews.values().map(share).fold(0.0, f64::max).min(1.0)
+        self.smoothed.busy()
     }
 
     /// Queries a second that are asked, lost ones too.
     #[must_use]
     pub fn offered(&self) -> f64 {
-        self.read.per_second() + self.dropped.per_second()
+        self.smoothed.read.per_second() + self.smoothed.dropped.per_second()
     }
 
     /// Queries a second that this server can take; the smaller of what is configured and what was learned. `None`: not known.
@@ -115,20 +117,57 @@ impl Meter {
     /// Share of the capacity that is asked: 0 to 1 and above.
     #[must_use]
     pub fn load(&self) -> f64 {
-        let read = self.read.per_second();
-        let used = self.configured.map_or(0.0, |capacity| read / f64::from(capacity));
-        let lost = 1.0 + self.dropped.per_second() / read.max(1.0);
-        (used.max(self.busy()) * lost).min(MOST)
+        self.smoothed.load(self.configured)
+    }
+
+    /// The same over the last second or two.
+    #[must_use]
+    pub fn recent_load(&self) -> f64 {
+        self.recent.load(self.configured)
     }
 
     fn learn(&mut self, elapsed: Duration) {
-        let (busy, read) = (self.busy(), self.read.per_second());
+        let (busy, read) = (self.busy(), self.smoothed.read.per_second());
         if busy < TELLING || read < 1.0 {
             return;
         }
         let seen = read / busy;
         let keep = (-elapsed.as_secs_f64() / LEARNING.as_secs_f64()).exp();
         self.learned = Some(self.learned.map_or(seen, |known| known * keep + seen * (1.0 - keep)));
+    }
+}
+
+impl Window {
+    const fn over(horizon: Duration) -> Self {
+        Self {
+            horizon,
+            read: Rate::over(horizon),
+            dropped: Rate::over(horizon),
+            crews: BTreeMap::new(),
+        }
+    }
+
+    fn update(&mut self, inflow: Inflow, work: &[Work], now: Timestamp) {
+        self.read.update(inflow.read, now);
+        self.dropped.update(inflow.dropped, now);
+        self.crews.retain(|crew, _| work.iter().any(|work| work.crew == *crew));
+        for work in work {
+            let (rate, threads) = self.crews.entry(work.crew).or_insert((Rate::over(self.horizon), work.threads));
+            *threads = work.threads;
+            rate.update(u64::try_from(work.busy.as_nanos()).unwrap_or(u64::MAX), now);
+        }
+    }
+
+    fn busy(&self) -> f64 {
+        let share = |(rate, threads): &(Rate, usize)| rate.per_second() / 1e9 / (*threads).max(1) as f64;
+        self.crews.values().map(share).fold(0.0, f64::max).min(1.0)
+    }
+
+    fn load(&self, configured: Option<u32>) -> f64 {
+        let read = self.read.per_second();
+        let used = configured.map_or(0.0, |capacity| read / f64::from(capacity));
+        let lost = 1.0 + self.dropped.per_second() / read.max(1.0);
+        (used.max(self.busy()) * lost).min(MOST)
     }
 }
 
@@ -203,6 +242,17 @@ mod tests {
         near(day.pass(10, 1_000, 0, [0, 0]).load(), 1.0 - (-1.0_f64).exp());
         near(day.pass(60, 1_000, 0, [0, 0]).load(), 1.0);
         near(day.pass(10, 0, 0, [0, 0]).load(), (-1.0_f64).exp());
+    }
+
+    #[test]
+    fn recent_load_is_the_same_smoothed_over_a_second_and_a_half() {
+        let mut day = Day::new(Some(1_000));
+        day.pass(1, 0, 0, [0, 0]);
+        near(day.pass(3, 1_000, 0, [0, 0]).recent_load(), 1.0 - (-2.0_f64).exp());
+        let meter = day.pass(60, 900, 300, [2_000, 0]);
+        near(meter.recent_load(), 4.0 / 3.0);
+        near(meter.recent_load(), meter.load());
+        near(day.pass(3, 0, 0, [0, 0]).recent_load(), (-2.0_f64).exp() * 4.0 / 3.0);
     }
 
     #[test]

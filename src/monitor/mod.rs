@@ -83,6 +83,8 @@ pub struct Figures {
     pub counts: Snapshot,
     /// Queries to service addresses from others, since the start.
     pub inflow: u64,
+    /// Connections to service addresses from others that are open.
+    pub connections: u64,
     /// Queries without our own probes, since the start.
     pub queries: u64,
     /// Queries a second without our own probes, smoothed.
@@ -91,6 +93,8 @@ pub struct Figures {
     pub offered: f64,
     /// Share of the capacity in use: 0 to 1 and above.
     pub load: f64,
+    /// The same over the last second or two.
+    pub recent_load: f64,
     /// Share of their time that the busiest workers work: 0 to 1.
     pub busy: f64,
     /// Queries a second that this server can take, configured or learned.
@@ -160,6 +164,7 @@ impl Monitor {
             other_holder: context.other_holder,
             order: context.order,
             load: permille(figures.load),
+            recent_load: permille(figures.recent_load),
             offered: whole(figures.offered),
             capacity: figures.capacity.map_or(0, whole),
             cpu: permille(figures.system.cpu),
@@ -176,6 +181,7 @@ impl Monitor {
         let queries = total.queries.saturating_sub(self.probe.answered()).max(self.figures.queries);
         self.queries.update(queries, now);
         self.figures.inflow = total.from_others;
+        self.figures.connections = total.connections_open();
         self.figures.queries = queries;
         self.figures.queries_per_second = self.queries.per_second();
         if now >= self.next_sample {
@@ -193,6 +199,7 @@ impl Monitor {
         self.meter.update(Inflow { read, dropped }, &work, now);
         self.figures.offered = self.meter.offered();
         self.figures.load = self.meter.load();
+        self.figures.recent_load = self.meter.recent_load();
         self.figures.busy = self.meter.busy();
         self.figures.capacity = self.meter.capacity();
         self.figures.queue_drops = dropped;

@@ -27,6 +27,8 @@ pub struct Observation {
     pub order: Order,
     /// Load in thousandths of the capacity, smoothed.
     pub load: u16,
+    /// The same over the last second or two. To be told, not to be decided by.
+    pub recent_load: u16,
     /// Queries a second to service addresses from others, smoothed, lost ones too.
     pub offered: u32,
     /// Queries a second that this server can take; 0: not known.
@@ -52,6 +54,7 @@ impl Observation {
             other_holder: false,
             order,
             load: 0,
+            recent_load: 0,
             offered: 0,
             capacity: 0,
             cpu: 0,

@@ -357,7 +357,7 @@ mod tests {
         let classes = STATES.map(|state| in_state(state).class());
         let last = STATES.map(|state| matches!(state, State::Idle | State::Draining | State::Stopping));
         assert_eq!(classes.map(|class| class == CostClass::LastResort), last);
-        assert_eq!(in_state(State::Idle).decision(0, 1).class, CostClass::LastResort);
+        assert_eq!(in_state(State::Idle).decision(&healthy(1), 1).class, CostClass::LastResort);
     }
 
     #[test]

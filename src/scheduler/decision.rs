@@ -15,6 +15,8 @@ pub struct Decision {
     pub class: CostClass,
     /// Load in thousandths of the capacity (claim 16).
     pub load: u16,
+    /// The same over the last second or two, for a router side.
+    pub recent_load: u16,
     /// Share among the peers, as configured.
     pub weight: u16,
     /// Health, higher is better: 255 fit, lower with soft faults.

@@ -5,7 +5,7 @@ use std::fmt;
 use super::cost::Cost;
 use super::decision::{CostClass, Decision, Intent, Withdrawal};
 use crate::base::time::Timestamp;
-use crate::monitor::observation::Fault;
+use crate::monitor::observation::{Fault, Observation};
 
 /// The scheduler's state.
 ///
@@ -97,9 +97,9 @@ impl Standing {
         }
     }
 
-    /// What the advertisers are told.
+    /// What the advertisers are told, with the load that was last `seen` and the configured weight.
     #[must_use]
-    pub const fn decision(&self, load: u16, weight: u16) -> Decision {
+    pub const fn decision(&self, seen: &Observation, weight: u16) -> Decision {
         let intent = match self.state {
             State::Starting => Intent::Withdraw(Withdrawal::Starting),
             State::Serving => Intent::Advertise,
@@ -111,7 +111,8 @@ impl Standing {
             id: self.decision,
             intent,
             class: self.class(),
-            load,
+            load: seen.load,
+            recent_load: seen.recent_load,
             weight,
             health: u8::MAX,
         }

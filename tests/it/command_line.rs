@@ -48,6 +48,8 @@ fn help_names_every_command() {
       drain         Hand the service addresses over to another server, and serve until it is quiet
       undrain       End a drain: advertise again
       reload        Load the zones of a running server again
+      router        Make this router spread the queries for the service addresses over all their servers
+      neighbors     Show the neighbour cache of a running router side: entries, servers, weights, load
 
     Options:
       -h, --help     Print help
@@ -188,4 +190,26 @@ fn without_a_server_the_commands_exit_with_1_and_say_how_to_start_one() {
             "error: no server is running at no.sock: start it with `heraldns serve`, or pass --socket PATH\n"
         );
     }
+}
+
+#[test]
+fn without_a_router_side_neighbors_says_how_to_start_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), &["neighbors", "--socket", "no.sock"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        stderr(&output),
+        "error: no router side is running at no.sock: start it with `heraldns router --config FILE`, or pass --socket PATH\n"
+    );
+}
+
+#[test]
+fn a_router_side_is_refused_with_everything_that_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("r.toml"), "[router]\npolicy = \"latest\"\n").unwrap();
+    let output = run(folder.path(), &["router", "--config", "r.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stderr(&output).matches(": error: ").count(), 2, "{}", stderr(&output));
+    let output = run(folder.path(), &["check-config", "r.toml"]);
+    assert_eq!(output.status.code(), Some(1));
 }

@@ -101,6 +101,7 @@ drain-timeout = "10s"
 [peers]
 enabled = true
 group = "ff12::4844"
+groups = []
 port = 4844
 interval = "300ms"
 key-file = ""

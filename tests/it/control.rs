@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use heraldns::control::client::{self, ClientError};
 use heraldns::control::socket::{AdminSocket, BindError};
-use heraldns::control::status::{Advertiser, Peer, Pids, Queries, Service, State, Status, ZoneNumbers};
+use heraldns::control::status::{Advertiser, Peer, PeerMessages, Pids, Queries, Service, State, Status, ZoneNumbers};
 use heraldns::control::{Command, Measurements, Operator, Reply, metrics, web};
 use insta::assert_snapshot;
 use serde_json::value::to_raw_value;
@@ -71,7 +71,12 @@ fn status(state: State) -> Status {
             detail: String::new(),
             dropped: BTreeMap::from([("hop-limit".to_owned(), 3)]),
         }],
-        peer_messages: None,
+        peer_messages: Some(PeerMessages {
+            sent: 40,
+            errors: 0,
+            received: 38,
+            dropped: BTreeMap::from([("replayed".to_owned(), 4), ("version".to_owned(), 1), ("wrong-key".to_owned(), 2)]),
+        }),
         peers: vec![Peer {
             identity: "s2".to_owned(),
             address: "fe80::2".parse().unwrap(),
@@ -108,6 +113,8 @@ fn measurements(state: State) -> Measurements {
         answers_truncated: 1,
         decisions: 3,
         inflow: 5,
+        connections_open: 3,
+        connections: vec![("opened", 9), ("closed", 5), ("broken", 1)],
         busy: 0.25,
         queue_drops: 6,
         memory: 1 << 20,
@@ -181,7 +188,7 @@ fn what_is_no_command_is_refused_and_bounded() {
     let place = Place::new();
     let _runtime = place.serve(State::Active);
     assert_snapshot!(place.say(b"dance\n"), @r#"{"error":"this is no command: expected value at line 1 column 1"}"#);
-    assert_snapshot!(place.say(b"{\"command\":\"dance\"}\n"), @r#"{"error":"this is no command: unknown variant `dance`, expected one of `status`, `zones`, `explain`, `drain`, `undrain`, `reload` at line 1 column 18"}"#);
+    assert_snapshot!(place.say(b"{\"command\":\"dance\"}\n"), @r#"{"error":"this is no command: unknown variant `dance`, expected one of `status`, `zones`, `explain`, `drain`, `undrain`, `reload`, `neighbors` at line 1 column 18"}"#);
     assert_snapshot!(place.say(b"\xff\xfe\n"), @r#"{"error":"the command is no text"}"#);
     assert_snapshot!(place.say(&[b'x'; 4_096]), @r#"{"error":"a command is one line of up to 4096 bytes"}"#);
 }
@@ -340,6 +347,12 @@ fn metrics_begin_with_the_program_s_name() {
     heraldns_host_cpu_ratio 0.5
     heraldns_load_ratio 0.25
     heraldns_packets_dropped_total{protocol="nd",cause="hop-limit"} 3
+    heraldns_peer_message_errors_total 0
+    heraldns_peer_messages_dropped_total{cause="replayed"} 4
+    heraldns_peer_messages_dropped_total{cause="version"} 1
+    heraldns_peer_messages_dropped_total{cause="wrong-key"} 2
+    heraldns_peer_messages_received_total 38
+    heraldns_peer_messages_sent_total 40
     heraldns_peers{state="active"} 0.0
     heraldns_peers{state="draining"} 0.0
     heraldns_peers{state="gone"} 0.0
@@ -357,6 +370,10 @@ fn metrics_begin_with_the_program_s_name() {
     heraldns_resident_memory_bytes 1048576
     heraldns_route_cost{protocol="nd"} 20.0
     heraldns_service_advertised{address="2001:db8:5::53"} 1.0
+    heraldns_service_connections_open 3
+    heraldns_service_connections_total{event="broken"} 1
+    heraldns_service_connections_total{event="closed"} 5
+    heraldns_service_connections_total{event="opened"} 9
     heraldns_service_holder{address="2001:db8:5::53"} 1.0
     heraldns_service_queries_total 5
     heraldns_state{state="active"} 1.0

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use heraldns::dns::counters::{self, Counters, Drop, Tally, Transport};
 use heraldns::dns::protect::Protection;
 use heraldns::dns::protect::cookie::Secrets;
-use heraldns::dns::server::{Limits, Listener, RECEIVE, ServeError, Service, Shared};
+use heraldns::dns::server::{Limits, Listener, RECEIVE, ServeError, Service, Shared, Usher};
 use heraldns::dns::zone::{self, ZoneSet};
 use heraldns::io::clock;
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
@@ -57,6 +57,16 @@ impl Server {
 
     fn start_with(address: &str, limits: Limits) -> Self {
         Self::start_with_payload(address, limits, 1232)
+    }
+
+    /// One with other limits, for connections.
+    pub(crate) fn start_limited(limits: Limits) -> Self {
+        Self::start_with("127.0.0.1:0", limits)
+    }
+
+    /// Who shows its clients out.
+    pub(crate) fn usher(&self) -> Usher {
+        self.service.as_ref().unwrap().usher()
     }
 
     fn start_with_payload(address: &str, limits: Limits, udp_payload: u16) -> Self {

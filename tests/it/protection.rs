@@ -1,6 +1,6 @@
 //! Protection on real sockets: the rate limit under a flood, cookies and their secrets, the limits of connections.
 
-mod connections;
+pub(crate) mod connections;
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr, UdpSocket};

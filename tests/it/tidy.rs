@@ -13,6 +13,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("advertiser::ospf::wire", 1),
     ("advertiser::peers::wire", 1),
     ("advertiser", 2),
+    ("router", 2),
     ("scheduler", 2),
     ("monitor::observation", 2),
     ("monitor::group", 2),

@@ -9,21 +9,19 @@ use heraldns::base::address::ALL_NODES;
 use crate::harness::capture::Message;
 use crate::harness::clock::{holds_for, let_pass, millis, now, wait_for};
 use crate::harness::figures;
+use crate::harness::group::{start_group_under_load, wait_for_one_holder};
 use crate::harness::injector::{Injector, advertisement};
 use crate::harness::network::{Network, SERVICE};
 use crate::harness::probe::{Probe, Report, ask_once};
 use crate::harness::router::Router;
-use crate::harness::server::{Server, Setup, wait_for_one_holder};
+use crate::harness::server::{Server, Setup};
 
 const SOON: Duration = Duration::from_secs(5);
 const INTERVAL: Duration = Duration::from_millis(300);
 
 pub(crate) fn claim_3_9_planned_leave_loses_no_query() {
     let network = Network::new(3);
-    let mut servers = Server::start_on_all(&network, &Setup::failover());
-    let leaver = wait_for_one_holder(&servers);
-    let probe = Probe::start(&network.client, 1_000);
-    probe.wait_for_answered(500, SOON);
+    let (mut servers, leaver, probe) = start_group_under_load(&network);
 
     let (report, successor) = leave(&network, &mut servers, leaver, probe);
     figures::print("planned leave", &report);
@@ -38,10 +36,7 @@ pub(crate) fn claim_3_9_planned_leave_loses_no_query() {
 
 pub(crate) fn claim_3_planned_leave_across_a_forgetful_switch_loses_no_query() {
     let network = Network::new(3);
-    let mut servers = Server::start_on_all(&network, &Setup::failover());
-    let leaver = wait_for_one_holder(&servers);
-    let probe = Probe::start(&network.client, 1_000);
-    probe.wait_for_answered(500, SOON);
+    let (mut servers, leaver, probe) = start_group_under_load(&network);
 
     network.switch.set_flooding(false);
     for host in network.hosts.iter().filter(|host| host.number != servers[leaver].host.number) {
@@ -89,8 +84,7 @@ pub(crate) fn claim_3_servers_started_together_make_one_holder() {
 pub(crate) fn claim_3_a_newcomer_does_not_displace_the_holder() {
     let network = Network::new(3);
     let begin = now();
-    let holder = Server::start(&network.hosts[1], &Setup::failover());
-    holder.wait_for_state("active");
+    let holder = Server::start_active(&network.hosts[1]);
     let newcomers = [&network.hosts[0], &network.hosts[2]].map(|host| Server::start(host, &Setup::failover()));
     newcomers.iter().for_each(|newcomer| {
         newcomer.wait_for_state("standby");
@@ -168,10 +162,7 @@ pub(crate) fn claim_3_take_over_with_an_absent_entry_is_believed() {
 pub(crate) fn claim_3_take_over_with_dropped_advertisements_is_believed() {
     figures::repeat("take-over believed, drop_unsolicited_na", 3 * Duration::from_millis(1_200), || {
         let network = Network::new(2);
-        let servers = Server::start_on_all(&network, &Setup::failover());
-        let holder = wait_for_one_holder(&servers);
-        let probe = Probe::start(&network.client, 1_000);
-        probe.wait_for_answered(500, SOON);
+        let (servers, holder, probe) = start_group_under_load(&network);
         network.router().drop_unsolicited(true);
         let begin = now();
         servers[holder].kill_everything();
@@ -223,8 +214,7 @@ pub(crate) fn claim_3_a_healed_partition_leaves_one_holder() {
 
 pub(crate) fn claim_3_a_strangers_advertisement_is_overridden() {
     let network = Network::new(2);
-    let server = Server::start(&network.hosts[0], &Setup::failover());
-    server.wait_for_state("active");
+    let server = Server::start_active(&network.hosts[0]);
     ask_once(&network.client).expect("the service is there");
     let stranger = &network.hosts[1];
     let begin = now();
@@ -245,10 +235,7 @@ pub(crate) fn claim_3_a_strangers_advertisement_is_overridden() {
 pub(crate) fn claim_2_a_rebooted_router_is_served_again() {
     figures::repeat("router rebooted, gap", 3 * Duration::from_millis(500), || {
         let network = Network::new(2);
-        let servers = Server::start_on_all(&network, &Setup::failover());
-        let holder = wait_for_one_holder(&servers);
-        let probe = Probe::start(&network.client, 1_000);
-        probe.wait_for_answered(500, SOON);
+        let (servers, holder, probe) = start_group_under_load(&network);
         network.router().flush_neighbors();
         probe.wait_for_answered(1_000, SOON);
         let report = probe.stop();
@@ -347,10 +334,7 @@ fn assert_nothing_lost(report: &Report) {
 /// Of three servers under load, the holder and others are killed, `count` in all; the gap.
 fn gap_after_killing(count: usize) -> Duration {
     let network = Network::new(3);
-    let servers = Server::start_on_all(&network, &Setup::failover());
-    let holder = wait_for_one_holder(&servers);
-    let probe = Probe::start(&network.client, 1_000);
-    probe.wait_for_answered(500, SOON);
+    let (servers, holder, probe) = start_group_under_load(&network);
     for offset in 0..count {
         servers[(holder + offset) % servers.len()].kill_everything();
     }

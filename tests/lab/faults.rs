@@ -5,16 +5,16 @@ use std::time::Duration;
 use crate::harness::capture::Frame;
 use crate::harness::clock::{holds_for, now, wait_for};
 use crate::harness::figures;
+use crate::harness::group::start_group_under_load;
 use crate::harness::network::{Network, SERVICE};
-use crate::harness::probe::{Probe, ask_once};
-use crate::harness::server::{Server, Setup, serve_without_capabilities, wait_for_one_holder};
+use crate::harness::probe::ask_once;
+use crate::harness::server::{Server, Setup, serve_without_capabilities};
 
 const SOON: Duration = Duration::from_secs(5);
 
 pub(crate) fn claim_9_link_down_withdraws_and_up_advertises_again() {
     let network = Network::new(1);
-    let server = Server::start(&network.hosts[0], &Setup::failover());
-    server.wait_for_state("active");
+    let server = Server::start_active(&network.hosts[0]);
 
     server.host.set_link(false);
     server.wait_for_state("withdrawn");
@@ -30,11 +30,8 @@ pub(crate) fn claim_9_link_down_withdraws_and_up_advertises_again() {
 
 pub(crate) fn claim_9_lost_carrier_hands_over_and_comes_back_in_standby() {
     let network = Network::new(2);
-    let servers = Server::start_on_all(&network, &Setup::failover());
-    let holder = wait_for_one_holder(&servers);
+    let (servers, holder, probe) = start_group_under_load(&network);
     let (lost, successor) = (&servers[holder], &servers[1 - holder]);
-    let probe = Probe::start(&network.client, 1_000);
-    probe.wait_for_answered(500, SOON);
     network.switch.set_carrier(&lost.host.port(), false);
     lost.wait_for_state("withdrawn");
     wait_for(SOON, "the other answers", || {
@@ -53,11 +50,8 @@ pub(crate) fn claim_9_lost_carrier_hands_over_and_comes_back_in_standby() {
 
 pub(crate) fn claim_9_address_deleted_by_hand_withdraws() {
     let network = Network::new(2);
-    let servers = Server::start_on_all(&network, &Setup::failover());
-    let holder = wait_for_one_holder(&servers);
+    let (servers, holder, probe) = start_group_under_load(&network);
     let (lost, successor) = (&servers[holder], &servers[1 - holder]);
-    let probe = Probe::start(&network.client, 1_000);
-    probe.wait_for_answered(500, SOON);
 
     lost.host.set_service_address(false);
     lost.wait_for_state("withdrawn");
@@ -84,8 +78,7 @@ pub(crate) fn claim_9_address_deleted_by_hand_withdraws() {
 
 pub(crate) fn claim_9_lone_server_without_its_address_is_silent_until_it_is_back() {
     let network = Network::new(1);
-    let server = Server::start(&network.hosts[0], &Setup::failover());
-    server.wait_for_state("active");
+    let server = Server::start_active(&network.hosts[0]);
     server.host.set_service_address(false);
     server.wait_for_state("withdrawn");
     let withdrawn = now();
@@ -105,19 +98,16 @@ pub(crate) fn an_address_set_by_hand_stays_and_one_left_by_a_crash_goes() {
     let network = Network::new(1);
     let host = &network.hosts[0];
     host.set_service_address(true);
-    let mut server = Server::start(host, &Setup::failover());
-    server.wait_for_state("active");
+    let mut server = Server::start_active(host);
     server.terminate();
     server.wait_for_exit(2 * SOON);
     assert!(host.has_service_address(), "set by hand, not taken off");
 
     host.set_service_address(false);
-    let crashing = Server::start(host, &Setup::failover());
-    crashing.wait_for_state("active");
+    let crashing = Server::start_active(host);
     crashing.kill_everything();
     assert!(host.has_service_address(), "nobody was left to take it off");
-    let mut next = Server::start(host, &Setup::failover());
-    next.wait_for_state("active");
+    let mut next = Server::start_active(host);
     next.terminate();
     next.wait_for_exit(2 * SOON);
     assert!(!host.has_service_address(), "left by a crash, taken off by the next end");

@@ -11,7 +11,7 @@ use crate::harness::clock::{let_pass, millis, wait_for};
 use crate::harness::figures;
 use crate::harness::injector::{Injector, advertisement, solicitation};
 use crate::harness::network::{Network, SERVICE};
-use crate::harness::server::{Server, Setup};
+use crate::harness::server::Server;
 
 const SOON: Duration = Duration::from_secs(5);
 const PEER_GROUP: Ipv6Addr = Ipv6Addr::new(0xff12, 0, 0, 0, 0, 0, 0, 0x4844);
@@ -29,8 +29,7 @@ type Drops = BTreeMap<(String, String), u64>;
 
 pub(crate) fn claim_2_malformed_packets_are_dropped_and_counted() {
     let network = Network::new(2);
-    let server = Server::start(&network.hosts[0], &Setup::failover());
-    server.wait_for_state("active");
+    let server = Server::start_active(&network.hosts[0]);
     let stranger = Injector::new(&network.hosts[1].namespace, "eth0");
     assert_answered(&network, "before malformed packets");
 
@@ -55,8 +54,7 @@ pub(crate) fn claim_2_malformed_packets_are_dropped_and_counted() {
 
 pub(crate) fn claim_2_random_packets_change_nothing() {
     let network = Network::new(2);
-    let server = Server::start(&network.hosts[0], &Setup::failover());
-    server.wait_for_state("active");
+    let server = Server::start_active(&network.hosts[0]);
     let stranger = Injector::new(&network.hosts[1].namespace, "eth0");
     let mut random = Random::seeded(4861);
     let pids = server.pids();

@@ -22,8 +22,7 @@ const UNSOLICITED: Flags = Flags {
 pub(crate) fn claim_1_4_18_one_server_router_learns_its_mac() {
     let network = Network::new(1);
     let (router, begin) = (network.router(), now());
-    let server = Server::start(&network.hosts[0], &Setup::failover());
-    server.wait_for_state("active");
+    let server = Server::start_active(&network.hosts[0]);
 
     let frame = network.capture.wait_for(SOON, "an advertisement to all nodes", begin, |frame| {
         frame.advertises(SERVICE, server.mac()) && frame.destination == ALL_NODES
@@ -60,8 +59,7 @@ pub(crate) fn claim_1_4_18_one_server_router_learns_its_mac() {
 
 pub(crate) fn claim_2_a_solicitation_is_answered() {
     let network = Network::new(2);
-    let server = Server::start(&network.hosts[0], &Setup::failover());
-    server.wait_for_state("active");
+    let server = Server::start_active(&network.hosts[0]);
 
     let asker = Injector::new(&network.router().namespace, "lan0");
     for source_mac in [Some(network.router().mac), None] {

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -160,12 +160,8 @@ fn record_areas(folder: &Path, makes: [Make; 2]) {
     border.links.push(Link::broadcast("up0", 1));
     let second = OspfRouter::start(makes[1], &network.routers[1].namespace, &border);
     let elsewhere = Routing {
-        router_id: Ipv4Addr::new(10, 0, 0, 3),
         links: vec![Link::broadcast("up2", 1)],
-        externals: vec![External {
-            prefix: external_of(3),
-            metric_type: 2,
-        }],
+        ..with_external(Routing::on_the_link(3), external_of(3), 2)
     };
     network.client.sysctl("net/ipv6/conf/all/forwarding", "1");
     let third = OspfRouter::start(Make::Bird, &network.client, &elsewhere);

@@ -8,10 +8,11 @@ use serde_json::Value;
 use crate::harness::capture::{Frame, Message};
 use crate::harness::clock::{holds_for, let_pass, millis, now, wait_for};
 use crate::harness::figures;
+use crate::harness::group::wait_for_one_holder;
 use crate::harness::injector::Injector;
 use crate::harness::network::{Network, SERVICE};
 use crate::harness::probe::ask_once;
-use crate::harness::server::{Server, Setup, wait_for_one_holder};
+use crate::harness::server::{Server, Setup};
 
 const SOON: Duration = Duration::from_secs(5);
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::config::Mode;
 use super::holding::Schedule;
 use super::machine::NeighborDiscovery;
 use super::others::Other;
@@ -37,6 +38,8 @@ pub(super) struct Leaving {
     taken_over: Option<LinkLayerAddress>,
     /// What still comes is answered.
     pub(super) serving: bool,
+    /// A member has no successor: whoever delivers to it delivers to the others already.
+    alone: bool,
     schedule: Schedule,
     quiet_at: Option<Timestamp>,
 }
@@ -77,6 +80,7 @@ impl Leaving {
         match (&self.successor, self.taken_over) {
             (Some(successor), None) => format!("hands over to {}", successor.name),
             (Some(successor), Some(_)) => format!("handed over to {}, serves what still comes", successor.name),
+            (None, _) if self.alone => "leaves; serves what still comes".to_owned(),
             (None, _) => "leaves, and nobody is there to take over".to_owned(),
         }
     }
@@ -90,10 +94,11 @@ impl NeighborDiscovery {
             .is_some_and(|decision| decision.intent == Intent::Withdraw(Withdrawal::Unhealthy));
         self.leaving = Leaving {
             serving: !failed,
+            alone: self.setup.config.mode == Mode::Member,
             ..Leaving::default()
         };
         self.choose_successor(now, out);
-        if self.leaving.successor.is_none() {
+        if self.leaving.successor.is_none() && !self.leaving.alone {
             out.notice(Severity::Warning, "nd: leaves, and no other server is ready to take over");
         }
     }

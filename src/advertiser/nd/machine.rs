@@ -168,6 +168,7 @@ impl NeighborDiscovery {
             class: decision.map_or(0, |decision| decision.class as u8),
             weight: decision.map_or(0, |decision| decision.weight),
             load: decision.map_or(0, |decision| decision.load),
+            recent_load: decision.map(|decision| decision.recent_load),
             health: decision.map_or(0, |decision| decision.health),
             term: self.told_term(),
             identity: self.setup.identity,
@@ -542,8 +543,12 @@ impl Advertiser for NeighborDiscovery {
             state: self.state(),
             holder: holds || self.phase == Phase::Leaving && self.leaving.is_holder(),
             advertised: holds && !self.holding.idle,
-            other_holder: self.others.holder(self.ran).map(|holder| holder.identity),
-            term: self.told_term(),
+            // Members hold it side by side: nobody is displaced by one more.
+            other_holder: match self.setup.config.mode {
+                Mode::Member => None,
+                Mode::Failover | Mode::Rotate => self.others.holder(self.ran).map(|holder| holder.identity),
+            },
+            term: (self.setup.config.mode != Mode::Member).then(|| self.told_term()),
             successor: if self.phase == Phase::Leaving {
                 self.leaving.successor()
             } else {

@@ -566,7 +566,7 @@ impl Advertiser for Ospf {
             holder: is_told,
             advertised: is_told && self.intent() == Some(Intent::Advertise),
             other_holder: None,
-            term: 0,
+            term: None,
             successor: None,
             misdelivered: 0,
             sent: self.sender.sent,

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::base::duration;
 use crate::base::problem::Problem;
 
+/// Each message goes to each of them.
+const MOST_GROUPS: usize = 8;
 const INTERVAL: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(10);
 
 /// How servers and router sides know each other.
@@ -19,6 +21,8 @@ pub struct Config {
     pub enabled: bool,
     /// The multicast group they are sent to: link scope.
     pub group: Ipv6Addr,
+    /// More such groups, spoken to and listened to as well: several farms of servers on one link.
+    pub groups: Vec<Ipv6Addr>,
     /// Their UDP port.
     pub port: u16,
     /// Time between them; 1 s in idle standby. 50 ms to 10 s.
@@ -35,6 +39,7 @@ impl Default for Config {
         Self {
             enabled: true,
             group: Ipv6Addr::new(0xff12, 0, 0, 0, 0, 0, 0, 0x4844),
+            groups: Vec::new(),
             port: 4844,
             interval: Duration::from_millis(300),
             key_file: PathBuf::new(),
@@ -44,6 +49,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// All groups, the first one first.
+    pub fn all_groups(&self) -> impl Iterator<Item = &Ipv6Addr> {
+        std::iter::once(&self.group).chain(&self.groups)
+    }
+
     /// Adds what is wrong with the values to `problems`; `key_prefix` is this table's path, `peers`.
     pub fn check(&self, key_prefix: &str, problems: &mut Vec<Problem>) {
         let mut refuse = |key: String, what: String, cure: &str| problems.push(Problem::new(format!("{key_prefix}.{key}"), what, cure));
@@ -53,6 +63,28 @@ impl Config {
                 format!("{} is no multicast group of link scope", self.group),
                 "write a group like \"ff12::4844\"",
             );
+        }
+        if self.groups.len() > MOST_GROUPS {
+            refuse(
+                "groups".to_owned(),
+                format!("{} groups are more than a link needs", self.groups.len()),
+                "write up to 8 groups; servers of one farm need one",
+            );
+        }
+        for (index, group) in self.groups.iter().enumerate() {
+            if !is_link_scope_group(*group) {
+                refuse(
+                    format!("groups[{index}]"),
+                    format!("{group} is no multicast group of link scope"),
+                    "write a group like \"ff12::4845\"",
+                );
+            } else if self.all_groups().take(index + 1).any(|known| known == group) {
+                refuse(
+                    format!("groups[{index}]"),
+                    format!("{group} is there already"),
+                    "write each group once; `group` is one of them",
+                );
+            }
         }
         if self.port == 0 {
             refuse(
@@ -113,6 +145,25 @@ mod tests {
             problems(&config),
             ["peers.group", "peers.port", "peers.interval", "peers.addresses[1]"]
         );
+    }
+
+    #[test]
+    fn more_groups_are_of_the_link_and_differ() {
+        let group = |text: &str| text.parse::<Ipv6Addr>().unwrap();
+        let mut config = Config {
+            groups: vec![group("ff12::4845"), group("ff02::4846")],
+            ..Config::default()
+        };
+        assert_eq!(problems(&config), Vec::<String>::new());
+        config
+            .groups
+            .extend(["ff12::4844", "ff12::4845", "ff05::1", "2001:db8::1"].map(group));
+        assert_eq!(
+            problems(&config),
+            ["peers.groups[2]", "peers.groups[3]", "peers.groups[4]", "peers.groups[5]"]
+        );
+        config.groups = (0..9).map(|last| Ipv6Addr::new(0xff12, 0, 0, 0, 0, 0, 1, last)).collect();
+        assert_eq!(problems(&config), ["peers.groups"]);
     }
 
     #[test]

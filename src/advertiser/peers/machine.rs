@@ -1,8 +1,8 @@
 //! The peers machine: says at once what changed and repeats it every interval; keeps the list of what the others say.
 //!
 //! Who is dead, holder or successor is for the readers of the list to find; here a peer is only forgotten after a minute.
-//! A message counts once: its boot and sequence must be above the last of the same server. What comes from the link must
-//! have hop limit 255; from beyond the link only the configured addresses are heard, and not if they are on the link too.
+//! A message counts once: its boot and sequence must be above the last of the same server, and where messages are signed even
+//! of one that was forgotten. What comes from the link must have hop limit 255; from beyond the link only the configured addresses are heard, and not if they are on the link too.
 
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
@@ -22,7 +22,9 @@ const LINK: ChannelId = ChannelId(0);
 /// Hop limit of all messages; nobody beyond the link can make one arrive with it.
 const HOP_LIMIT: u8 = 255;
 /// Most peers that are known at a time.
-const MOST_PEERS: usize = 128;
+const MOST_PEERS: usize = 256;
+/// Of so many servers the last message is remembered, so that what is recorded of a dead one cannot bring it back.
+const MOST_REMEMBERED: usize = 4 * MOST_PEERS;
 /// A peer not heard for so long is forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 /// Time between messages in idle standby.
@@ -87,7 +89,7 @@ pub struct Peers {
     /// What was last said may be out of date: until then nothing is repeated, only something new is said.
     quiet_until: Timestamp,
     peers: Vec<Peer>,
-    heard: BTreeMap<ServerKey, Life>,
+    heard: BTreeMap<ServerKey, Heard>,
     elder: Elder,
     changes: u64,
     traffic: Traffic,
@@ -103,6 +105,15 @@ struct Life {
     sequence: u32,
 }
 
+/// The last message of a server.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    life: Life,
+    at: Timestamp,
+    /// The group, or the address of ours, that it was sent to.
+    destination: Ipv6Addr,
+}
+
 /// Signs of an older server with our own link-layer address.
 #[derive(Clone, Copy, Debug, Default)]
 struct Elder {
@@ -115,6 +126,8 @@ mod refused {
     pub(super) const HOP_LIMIT: &str = "hop-limit";
     pub(super) const STRANGER: &str = "stranger";
     pub(super) const REPLAYED: &str = "replayed";
+    /// The last message once more, by another of the groups that both are in.
+    pub(super) const COPY: &str = "copy";
     /// A copy from beyond the link of what a server on the link says there.
     pub(super) const ON_LINK: &str = "on-link";
     pub(super) const OWN: &str = "own";
@@ -130,7 +143,7 @@ impl Peers {
             interface: setup.interface.clone(),
             port: setup.config.port,
             hop_limit: HOP_LIMIT,
-            groups: vec![setup.config.group],
+            groups: setup.config.all_groups().copied().collect(),
         };
         Self {
             own_hash: IdentityHash::of(wire::cut(&setup.identity)),
@@ -268,7 +281,7 @@ impl Peers {
             link_layer: None,
             payload: payload.clone(),
         };
-        let destinations = std::iter::once(&self.setup.config.group).chain(&self.setup.config.addresses);
+        let destinations = self.setup.config.all_groups().chain(&self.setup.config.addresses);
         destinations.map(datagram).collect()
     }
 
@@ -301,12 +314,21 @@ impl Peers {
             return Err(refused::ON_LINK);
         }
         // The same message twice: that it came from the link too is news.
-        let found_on_link = on_link && known == Some(life) && listed.is_some_and(|peer| !peer.on_link);
-        if known.is_some_and(|last| life <= last) && !found_on_link {
-            return Err(refused::REPLAYED);
+        let found_on_link = on_link && known.is_some_and(|last| last.life == life) && listed.is_some_and(|peer| !peer.on_link);
+        if let Some(last) = known.filter(|last| life <= last.life && !found_on_link) {
+            let is_copy = life == last.life && packet.destination != last.destination;
+            return Err(if is_copy { refused::COPY } else { refused::REPLAYED });
         }
         self.make_room(key, now)?;
-        self.heard.insert(key, life);
+        let destination = packet.destination;
+        self.remember(
+            key,
+            Heard {
+                life,
+                at: now,
+                destination,
+            },
+        );
         let mut statement = message.statement;
         let two_holders = statement.holder && self.statement.as_ref().is_some_and(|own| own.holder);
         statement.interval = statement.interval.clamp(INTERVALS.0, INTERVALS.1);
@@ -319,7 +341,7 @@ impl Peers {
             signed: self.setup.key.is_some(),
             last_heard: now,
         });
-        let newcomer = known.is_none_or(|last| last.boot != life.boot);
+        let newcomer = known.is_none_or(|last| last.life.boot != life.boot);
         if newcomer && hash == self.own_hash {
             out.notice(
                 Severity::Warning,
@@ -376,13 +398,23 @@ impl Peers {
 
     /// Forgets the peer that is dead for longest when a new one needs its place.
     fn make_room(&mut self, key: ServerKey, now: Timestamp) -> Result<(), &'static str> {
-        if self.heard.contains_key(&key) || self.heard.len() < MOST_PEERS {
+        let is_listed = self.peers.iter().any(|peer| key_of(peer) == key);
+        if is_listed || self.peers.len() < MOST_PEERS {
             return Ok(());
         }
         let dead = self.peers.iter().filter(|peer| peer.dies_at() < now);
         let oldest = dead.min_by_key(|peer| peer.last_heard).map(key_of).ok_or(refused::TABLE_FULL)?;
         self.forget(|peer| key_of(peer) == oldest);
         Ok(())
+    }
+
+    /// Who was heard longest ago makes room; all that are listed were heard later.
+    fn remember(&mut self, key: ServerKey, heard: Heard) {
+        if self.heard.len() >= MOST_REMEMBERED && !self.heard.contains_key(&key) {
+            let oldest = self.heard.iter().min_by_key(|(_, heard)| heard.at).map(|(key, _)| *key);
+            oldest.and_then(|key| self.heard.remove(&key));
+        }
+        self.heard.insert(key, heard);
     }
 
     fn list(&mut self, peer: Peer) {
@@ -394,11 +426,13 @@ impl Peers {
     }
 
     fn forget(&mut self, which: impl Fn(&Peer) -> bool) {
+        // A forged message must not shut its server out for ever.
+        let is_remembered = self.setup.key.is_some();
         let heard = &mut self.heard;
         let before = self.peers.len();
         self.peers.retain(|peer| {
             let forgotten = which(peer);
-            if forgotten {
+            if forgotten && !is_remembered {
                 heard.remove(&key_of(peer));
             }
             !forgotten
@@ -484,6 +518,7 @@ fn key_of(peer: &Peer) -> ServerKey {
 fn same_but_for_load(one: &Statement, other: &Statement) -> bool {
     let other = Statement {
         load: one.load,
+        recent_load: one.recent_load,
         offered: one.offered,
         capacity: one.capacity,
         ..other.clone()

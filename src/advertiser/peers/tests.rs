@@ -95,13 +95,15 @@ fn a_change_is_said_at_once_and_load_waits_for_the_interval() {
 
     let busy = Statement {
         load: 500,
+        recent_load: Some(600),
         offered: 1_000,
         ..standby()
     };
     peers.say(busy.clone(), at(100), &mut out);
     assert!(out.outputs().is_empty());
     peers.handle(Input::Tick, at(300), &mut out);
-    assert_eq!(said(&mut out, None)[0].statement.load, 500);
+    let told = &said(&mut out, None)[0].statement;
+    assert_eq!((told.load, told.recent_load), (500, Some(600)));
 
     peers.say(Statement { holder: true, ..busy }, at(310), &mut out);
     let message = &said(&mut out, None)[0];
@@ -236,10 +238,15 @@ fn a_server_whose_messages_come_from_the_link_too_is_on_the_link() {
 }
 
 #[test]
-fn messages_go_to_the_group_and_to_each_unicast_peer() {
+fn messages_go_to_each_group_and_to_each_unicast_peer() {
     let mut setup = setup("s1");
     setup.config.addresses = vec!["2001:db8::2".parse().unwrap()];
+    setup.config.groups = vec!["ff12::4845".parse().unwrap()];
     let mut peers = started(setup);
+    let Channel::Udp { groups, .. } = &peers.channels()[0] else {
+        panic!("not UDP")
+    };
+    assert_eq!(groups.iter().map(ToString::to_string).collect::<Vec<_>>(), [GROUP, "ff12::4845"]);
     let mut out = Outbox::new();
     peers.say(standby(), at(0), &mut out);
     let destinations: Vec<_> = out
@@ -249,7 +256,7 @@ fn messages_go_to_the_group_and_to_each_unicast_peer() {
             Output::Event(_) => None,
         })
         .collect();
-    assert_eq!(destinations, [GROUP, "2001:db8::2"]);
+    assert_eq!(destinations, [GROUP, "ff12::4845", "2001:db8::2"]);
 }
 
 #[test]
@@ -313,7 +320,7 @@ fn a_full_table_makes_room_only_at_the_cost_of_the_dead() {
     let mut peers = started(setup("s1"));
     for number in 0..MOST_PEERS {
         let mut message = message(&format!("peer-{number}"), 2, 5, 1);
-        message.statement.link_layer = LinkLayerAddress([2, 9, 0, 0, 0, number as u8]);
+        message.statement.link_layer = LinkLayerAddress([2, 9, 0, 0, (number >> 8) as u8, number as u8]);
         deliver(&mut peers, &message, at(number as u64));
     }
     deliver(&mut peers, &message("late", 3, 5, 1), at(500));
@@ -321,6 +328,77 @@ fn a_full_table_makes_room_only_at_the_cost_of_the_dead() {
     deliver(&mut peers, &message("late", 3, 5, 2), at(950));
     assert_eq!(peers.peers().len(), MOST_PEERS);
     assert!(peers.peers().iter().all(|peer| peer.statement.identity != "peer-0"));
+}
+
+#[test]
+fn what_is_recorded_of_a_dead_server_does_not_bring_it_back() {
+    let mut setup = setup("s1");
+    let key = Key::new(b"right");
+    setup.key = Some(key.clone());
+    let mut peers = started(setup);
+    let recorded: Vec<_> = (1..=3).map(|sequence| message("s2", 2, 5, sequence).emit(Some(&key))).collect();
+    for (millis, bytes) in (0..).step_by(300).zip(&recorded) {
+        deliver_from(&mut peers, "fe80::2", 255, bytes, at(millis));
+    }
+    peers.handle(Input::Tick, at(120_000), &mut Outbox::new());
+    assert!(peers.peers().is_empty());
+    for bytes in &recorded {
+        deliver_from(&mut peers, "fe80::2", 255, bytes, at(120_000));
+    }
+    assert_eq!((peers.peers().len(), peers.traffic().dropped.of(refused::REPLAYED)), (0, 3));
+    let mut unsigned = started(self::setup("s1"));
+    deliver(&mut unsigned, &message("s2", 2, u64::MAX, 1), at(0));
+    unsigned.handle(Input::Tick, at(60_000), &mut Outbox::new());
+    deliver(&mut unsigned, &message("s2", 2, 5, 1), at(61_000));
+    assert_eq!(unsigned.peers()[0].boot, 5, "a forged one does not shut it out for ever");
+    let again = message("s2", 2, 6, 1).emit(Some(&key));
+    deliver_from(&mut peers, "fe80::2", 255, &again, at(120_000));
+    assert_eq!(peers.peers().len(), 1, "its next life is believed");
+}
+
+#[test]
+fn the_memory_of_servers_is_bounded_and_the_oldest_goes_first() {
+    let mut setup = setup("s1");
+    let key = Key::new(b"right");
+    setup.key = Some(key.clone());
+    let mut peers = started(setup);
+    let hear = |peers: &mut Peers, number: usize, now| {
+        let bytes = message(&format!("peer-{number}"), 2, 5, 1).emit(Some(&key));
+        deliver_from(peers, "fe80::2", 255, &bytes, now);
+    };
+    for number in 0..=MOST_REMEMBERED {
+        // Each is dead when the next one comes, a second later.
+        hear(&mut peers, number, at(1_000 * number as u64));
+    }
+    assert_eq!(peers.heard.len(), MOST_REMEMBERED);
+    let end = at(1_000 * MOST_REMEMBERED as u64 + 1);
+    let received = peers.traffic().received;
+    hear(&mut peers, 1, end);
+    assert_eq!(peers.traffic().received, received, "the second one is remembered");
+    hear(&mut peers, 0, end);
+    assert_eq!(peers.traffic().received, received + 1, "the first one is not");
+}
+
+#[test]
+fn of_a_message_that_comes_by_two_groups_the_second_is_no_replay() {
+    let mut setup = setup("s1");
+    setup.config.groups = vec!["ff12::4845".parse().unwrap()];
+    let mut peers = started(setup);
+    let bytes = message("s2", 2, 5, 1).emit(None);
+    for (destination, cause) in [(GROUP, None), ("ff12::4845", Some(refused::COPY)), (GROUP, Some(refused::REPLAYED))] {
+        let packet = Datagram {
+            source: "fe80::2".parse().unwrap(),
+            source_port: 4844,
+            destination: destination.parse().unwrap(),
+            hop_limit: 255,
+            payload: &bytes,
+        };
+        let before = peers.traffic().dropped.clone();
+        peers.handle(Input::Datagram(LINK, packet), at(1), &mut Outbox::new());
+        let counted = cause.map(|cause| peers.traffic().dropped.of(cause) - before.of(cause));
+        assert!(counted.is_none_or(|count| count == 1), "{destination}: {:?}", peers.traffic());
+    }
+    assert_eq!((peers.traffic().received, peers.traffic().dropped.entries().len()), (1, 2));
 }
 
 #[test]

@@ -25,6 +25,7 @@ const FIXED: usize = 84;
 const FIELD_HEADER: usize = 4;
 const FIELD_IDENTITY: u16 = 1;
 const FIELD_SERVICES: u16 = 2;
+const FIELD_RECENT_LOAD: u16 = 3;
 const FIELD_SIGNATURE: u16 = 0xffff;
 const SIGNATURE: usize = 32;
 const FLAG_IDLE: u8 = 1;
@@ -54,7 +55,7 @@ const WORST_CLASS: u8 = 3;
 /// ```
 ///
 /// Flags: 1 idle, 2 holder, 4 the successor is given, 8 the link-local address is given. Fields: 1 identity, visible
-/// ASCII; 2 service addresses, 16 octets each; 65535 signature, always the last.
+/// ASCII; 2 service addresses, 16 octets each; 3 recent load, permille, 2 octets; 65535 signature, always the last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerMessage {
     /// What the server says.
@@ -197,6 +198,7 @@ impl PeerMessage {
             capacity: u32_at(fixed, 48),
             offered: u32_at(fixed, 52),
             load: u16_at(fixed, 56),
+            recent_load: None,
             misdelivered: u32_at(fixed, 64),
             link_layer: LinkLayerAddress(link_layer),
             link_local: given(FLAG_LINK_LOCAL).then(|| Ipv6Addr::from(link_local)),
@@ -214,6 +216,7 @@ impl PeerMessage {
             match field? {
                 (FIELD_IDENTITY, value) => self.statement.identity = read_identity(value)?,
                 (FIELD_SERVICES, value) => self.statement.services = read_services(value)?,
+                (FIELD_RECENT_LOAD, &[high, low]) => self.statement.recent_load = Some(u16::from_be_bytes([high, low])),
                 (_, _) => {}
             }
         }
@@ -253,6 +256,9 @@ impl PeerMessage {
         push_field(&mut bytes, FIELD_IDENTITY, identity.as_bytes());
         let services: Vec<u8> = statement.services.iter().take(MOST_SERVICES).flat_map(Ipv6Addr::octets).collect();
         push_field(&mut bytes, FIELD_SERVICES, &services);
+        if let Some(load) = statement.recent_load {
+            push_field(&mut bytes, FIELD_RECENT_LOAD, &load.to_be_bytes());
+        }
         if let Some(key) = key {
             push_field(&mut bytes, FIELD_SIGNATURE, &[]);
             let length = bytes.len() - 2;

@@ -11,6 +11,7 @@ mod guard;
 mod listen;
 mod tcp;
 mod udp;
+mod visit;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
@@ -106,10 +107,54 @@ impl Limits {
 enum Phase {
     /// Answer.
     Serve,
+    /// Answer; connections are to end, each in its time.
+    Leave,
+    /// Answer; connections that have not ended are to do it now.
+    Part,
     /// Answer what is in the queues, then end.
     Drain,
     /// End.
     Stop,
+}
+
+impl Phase {
+    /// Whatever comes is answered.
+    const fn is_open(self) -> bool {
+        matches!(self, Self::Serve | Self::Leave | Self::Part)
+    }
+}
+
+/// Shows clients out, and lets them stay again. Listeners that are opened later are not its business.
+#[derive(Clone, Debug)]
+pub struct Usher(Vec<watch::Sender<Phase>>);
+
+impl Usher {
+    /// Connections may be idle for as long as is configured.
+    pub fn welcome(&self) {
+        self.say(Phase::Serve);
+    }
+
+    /// Connections are asked to end (RFC 7828), and are closed in a pause between two messages.
+    pub fn ask_to_leave(&self) {
+        self.say(Phase::Leave);
+    }
+
+    /// The connections that there are have two seconds to end, then they are closed when what has come is answered.
+    pub fn send_away(&self) {
+        self.say(Phase::Part);
+    }
+
+    fn say(&self, wish: Phase) {
+        for listener in &self.0 {
+            listener.send_if_modified(|phase| {
+                let changes = phase.is_open() && *phase != wish;
+                if changes {
+                    *phase = wish;
+                }
+                changes
+            });
+        }
+    }
 }
 
 /// The running listeners. Dropping it stops them without waiting for them, and without the counts of their last moments.
@@ -202,6 +247,12 @@ impl Service {
             .iter()
             .filter(|running| running.is_plain())
             .map(|running| running.address)
+    }
+
+    /// Who shows the clients of all listeners out.
+    #[must_use]
+    pub fn usher(&self) -> Usher {
+        Usher(self.running.iter().map(|running| running.phase.clone()).collect())
     }
 
     /// Closes the UDP and TCP of one address at once; waits until it is closed. Says whether there was one.

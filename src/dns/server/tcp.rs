@@ -5,6 +5,7 @@
 //! closed when no whole query came for the idle time, when its client does not take its answers, when it has had as many
 //! answers as one may have, or when it sends what gets no answer. Connections are limited in total and per client
 //! (`connections`), their buffers by the longest message and by [`WRITE`]: nothing is read while answers wait to be written.
+//! How a drain ends them is in `visit`.
 
 use std::cell::RefCell;
 use std::io;
@@ -18,14 +19,15 @@ use nix::libc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::{self, Instant};
+use tokio::task::{JoinSet, yield_now};
+use tokio::time;
 use tokio_rustls::TlsAcceptor;
 
 use super::connections::{Admission, Connections};
 use super::encrypted::Relay;
 use super::guard::Guard;
 use super::udp::is_from_others;
+use super::visit::{Ending, Visit};
 use super::{HEARTBEAT, Phase, Shared};
 use crate::base::time::Timestamp;
 use crate::dns::answer::{self, Client, MAX_MESSAGE, Query};
@@ -38,10 +40,6 @@ const READ: usize = 1024;
 const WRITE: usize = 64 * 1024;
 /// Longer buffers are given back while a connection waits for its next query, in octets.
 const KEPT: usize = 16 * 1024;
-/// The idle time gets shorter while connections become many: how often a waiting one looks at it.
-const LOOK: Duration = Duration::from_secs(1);
-/// A connection that is silent for so long is closed while draining.
-pub(super) const DRAINING_IDLE: Duration = Duration::from_millis(200);
 /// How long the client has to close its side after we closed ours; without it, unread queries would destroy our answers.
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -76,7 +74,7 @@ impl Acceptor {
     pub(super) async fn run(mut self, socket: TcpListener, _ending: Sender<()>) {
         let mut tasks = JoinSet::new();
         let mut phases = self.phases.clone();
-        while *phases.borrow_and_update() == Phase::Serve {
+        while phases.borrow_and_update().is_open() {
             self.counters.workers[0].beat(clock::now());
             while let Some(ended) = tasks.try_join_next() {
                 self.note_end(ended);
@@ -128,87 +126,98 @@ impl Acceptor {
         }
     }
 
-    async fn serve(mut self, stream: TcpStream, client: SocketAddr, _admission: Admission) {
+    async fn serve(self, stream: TcpStream, client: SocketAddr, admission: Admission) {
+        let (connections, counters) = (Arc::clone(&self.connections), Arc::clone(&self.counters));
+        let mut visit = Visit::begin(client.ip(), admission, connections, counters, self.phases.clone());
         // Without it the last answers of a pipeline would wait for an acknowledgement.
         let _ = stream.set_nodelay(true);
-        match self.speech.clone() {
-            Speech::Plain => self.converse(stream, client).await,
+        let ending = match &self.speech {
+            Speech::Plain => self.converse(stream, client, &mut visit).await,
             Speech::Tls(tls) => {
-                let handshake = time::timeout(self.connections.idle(), tls.accept(stream));
-                if let Some(Ok(Ok(stream))) = until_stopped(&mut self.phases, handshake).await {
-                    self.converse(stream, client).await;
+                let handshake = time::timeout(visit.idle(), tls.accept(stream));
+                match visit.until_stopped(handshake).await {
+                    Some(Ok(Ok(stream))) => self.converse(stream, client, &mut visit).await,
+                    Some(Ok(Err(_)) | Err(_)) | None => Ending::Broken,
                 }
             }
-            Speech::Https(relay) => {
-                if let Err(_unreached) = relay.carry(stream, client, self.connections.idle(), self.phases.clone()).await {
+            Speech::Https(relay) => match relay.carry(stream, client, &mut visit).await {
+                Ok(()) => Ending::Closed,
+                Err(_unreached) => {
                     let mut tally = Tally {
                         receive_errors: 1,
                         ..Tally::default()
                     };
                     self.counters.workers[0].add(&mut tally);
+                    Ending::Broken
                 }
-            }
-        }
+            },
+        };
+        visit.end(ending);
     }
 
-    async fn converse(mut self, mut stream: impl AsyncRead + AsyncWrite + Unpin, client: SocketAddr) {
+    async fn converse(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin, client: SocketAddr, visit: &mut Visit) -> Ending {
         let mut queries = Vec::with_capacity(READ);
         let mut answers = Vec::new();
-        let mut last_query = Instant::now();
+        let mut last_query = clock::now();
         let mut left = self.most_queries.map_or(u64::MAX, NonZeroU64::get);
         loop {
-            let (taken, verdict) = self.answer_frames(&queries, client, &mut left, &mut answers);
+            let (taken, verdict) = self.answer_frames(&queries, client, visit.told_idle(), &mut left, &mut answers);
             queries.drain(..taken);
             if taken > 0 {
-                last_query = Instant::now();
+                last_query = clock::now();
             }
-            if !answers.is_empty() && !self.write(&mut stream, &mut answers).await {
-                return;
+            if !answers.is_empty() && !self.write(&mut stream, &mut answers, visit).await {
+                return Ending::Broken;
             }
             match verdict {
                 Verdict::More => continue,
                 Verdict::Close => break,
                 Verdict::Read => give_back(&mut queries, &mut answers),
             }
-            if !self.read(&mut stream, &mut queries, last_query).await {
+            if taken > 0 && visit.is_over() {
                 break;
             }
-        }
-        close(stream).await;
-    }
-
-    /// Reads more; false when the connection is to be closed.
-    async fn read(&mut self, stream: &mut (impl AsyncRead + Unpin), queries: &mut Vec<u8>, last_query: Instant) -> bool {
-        loop {
-            let deadline = match *self.phases.borrow_and_update() {
-                Phase::Serve => last_query + self.connections.idle(),
-                Phase::Drain => last_query + self.connections.idle().min(DRAINING_IDLE),
-                Phase::Stop => return false,
+            let read = tokio::select! {
+                biased;
+                read = stream.read_buf(&mut queries) => read,
+                () = visit.outstayed(|| last_query) => last_look(&mut stream, &mut queries).await,
             };
-            let look = deadline.min(Instant::now() + LOOK);
-            tokio::select! {
-                read = time::timeout_at(look, stream.read_buf(queries)) => match read {
-                    Ok(read) => return matches!(read, Ok(1..)),
-                    Err(_) if look < deadline => {}
-                    Err(_) => return false,
-                },
-                changed = self.phases.changed() => if changed.is_err() { return false },
+            match read {
+                Ok(1..) => {}
+                Ok(0) => break,
+                // TLS clients that do not say goodbye before they close.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+                Err(_) => return Ending::Broken,
             }
         }
+        self.part(stream, &queries).await
+    }
+
+    /// Closes the connection. `rest` was read and will not be answered; what still comes will not either.
+    async fn part(&self, stream: impl AsyncRead + AsyncWrite + Unpin, rest: &[u8]) -> Ending {
+        let mut late = Beginnings::default();
+        late.read(rest);
+        close(stream, |octets| late.read(octets)).await;
+        if late.count == 0 {
+            return Ending::Closed;
+        }
+        let mut tally = Tally::default();
+        tally.drops[Drop::Closed as usize] += late.count;
+        self.counters.workers[0].add(&mut tally);
+        Ending::Broken
     }
 
     /// Answers the whole queries at the start of `queries`, of which there may be `left` more; says how many octets they had
-    /// and what is next.
-    fn answer_frames(&self, queries: &[u8], client: SocketAddr, left: &mut u64, answers: &mut Vec<u8>) -> (usize, Verdict) {
+    /// and what is next. Who asks for it is told that the connection may be `idle` for so long.
+    fn answer_frames(&self, queries: &[u8], client: SocketAddr, idle: Duration, left: &mut u64, answers: &mut Vec<u8>) -> (usize, Verdict) {
         let (start, mut tally, mut taken) = (clock::now(), Tally::default(), 0);
         let mut verdict = Verdict::Read;
         while let Some(message) = first_frame(&queries[taken..]) {
             taken += 2 + message.len();
-            let idle = Some(self.connections.idle());
             let asked = Asked {
                 message,
                 client,
-                idle,
+                idle: Some(idle),
                 now: start,
             };
             if let Err(cause) = answer(&self.shared, &self.counters, &asked, &mut tally, answers) {
@@ -234,14 +243,14 @@ impl Acceptor {
     }
 
     /// Writes all answers; false when the client does not take them.
-    async fn write(&self, stream: &mut (impl AsyncWrite + Unpin), answers: &mut Vec<u8>) -> bool {
+    async fn write(&self, stream: &mut (impl AsyncWrite + Unpin), answers: &mut Vec<u8>, visit: &mut Visit) -> bool {
         let count = count_frames(answers);
         let writing = async {
             stream.write_all(answers).await?;
             stream.flush().await
         };
-        let written = time::timeout(self.connections.idle(), writing).await;
-        let accepted = matches!(written, Ok(Ok(())));
+        let writing = time::timeout(visit.idle(), writing);
+        let accepted = matches!(visit.until_stopped(writing).await, Some(Ok(Ok(()))));
         let mut tally = Tally::default();
         if accepted {
             tally.accepted += count;
@@ -302,21 +311,54 @@ enum Verdict {
     Close,
 }
 
-/// Closes our side, then waits a moment for the client's.
-pub(super) async fn close(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+/// Closes our side, then waits a moment for the client's; `unread` is given what comes meanwhile.
+pub(super) async fn close(mut stream: impl AsyncRead + AsyncWrite + Unpin, mut unread: impl FnMut(&[u8])) {
     if stream.shutdown().await.is_err() {
         return;
     }
     let mut rest = [0; READ];
-    let until_closed = async { while matches!(stream.read(&mut rest).await, Ok(1..)) {} };
+    let until_closed = async {
+        while let Ok(count @ 1..) = stream.read(&mut rest).await {
+            unread(&rest[..count]);
+        }
+    };
     let _ = time::timeout(LINGER, until_closed).await;
 }
 
-/// Waits for `future`, but not beyond the order to stop.
-pub(super) async fn until_stopped<F: Future>(phases: &mut watch::Receiver<Phase>, future: F) -> Option<F::Output> {
-    tokio::select! {
-        output = future => Some(output),
-        _ = phases.wait_for(|phase| *phase == Phase::Stop) => None,
+/// Reads what has come until now, if anything has: the runtime is given the time to ask the kernel.
+async fn last_look(stream: &mut (impl AsyncRead + Unpin), queries: &mut Vec<u8>) -> io::Result<usize> {
+    yield_now().await;
+    time::timeout(Duration::ZERO, stream.read_buf(queries)).await.unwrap_or(Ok(0))
+}
+
+/// Counts the messages that begin in what comes on a stream.
+#[derive(Default)]
+struct Beginnings {
+    count: u64,
+    /// Octets of the present message that are still to come, once its length is known.
+    left: usize,
+    /// The first octet of a length.
+    high: Option<u8>,
+}
+
+impl Beginnings {
+    fn read(&mut self, mut octets: &[u8]) {
+        while let Some((&octet, rest)) = octets.split_first() {
+            if self.left > 0 {
+                let skipped = self.left.min(octets.len());
+                self.left -= skipped;
+                octets = &octets[skipped..];
+                continue;
+            }
+            octets = rest;
+            match self.high.take() {
+                None => {
+                    self.count += 1;
+                    self.high = Some(octet);
+                }
+                Some(high) => self.left = usize::from(u16::from_be_bytes([high, octet])),
+            }
+        }
     }
 }
 
@@ -393,6 +435,16 @@ mod tests {
         let snapshot = counters.snapshot();
         assert_eq!(snapshot.total().drops[Drop::Panic as usize], 1);
         assert_eq!(snapshot.dead_workers(), 0);
+    }
+
+    #[test]
+    fn messages_are_counted_by_their_beginnings_wherever_the_stream_is_cut() {
+        let stream = [&[0, 3, 7, 7, 7][..], &[0, 0], &[1, 1], &[9; 257], &[0, 5, 1, 2]].concat();
+        for length in 1..=stream.len() {
+            let mut beginnings = Beginnings::default();
+            stream.chunks(length).for_each(|octets| beginnings.read(octets));
+            assert_eq!((beginnings.count, beginnings.left), (4, 3), "in pieces of {length}");
+        }
     }
 
     #[test]

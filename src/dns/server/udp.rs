@@ -96,7 +96,7 @@ impl Worker {
             }
             counters.add(&mut work.tally);
             match self.phase() {
-                Phase::Serve => {}
+                Phase::Serve | Phase::Leave | Phase::Part => {}
                 Phase::Drain if work.count > 0 => {}
                 Phase::Drain | Phase::Stop => return,
             }

@@ -263,6 +263,7 @@ impl Host {
             intent,
             class: CostClass::Normal,
             load: 0,
+            recent_load: 0,
             weight: self.weight,
             health: 255,
         };
@@ -279,12 +280,13 @@ impl Host {
             (Wish::Serve, _) if report.advertised => PeerState::Active,
             (Wish::Serve, _) => PeerState::Standby,
         };
+        let (holder, term) = report.place().unwrap_or_default();
         Statement {
             services: vec![SERVICE],
             state,
             idle: self.last_intent == Some(Intent::Silent),
-            holder: report.holder,
-            term: report.term,
+            holder,
+            term,
             health: 255,
             weight: self.weight,
             successor: report.successor,

@@ -5,10 +5,12 @@
 
 mod checks;
 mod crowd;
+mod farm;
 mod host;
 mod loads;
 mod network;
 mod router;
+mod router_side;
 mod stories;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

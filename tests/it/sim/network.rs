@@ -492,7 +492,12 @@ fn standing(host: &Host) -> String {
         Life::Stopped => format!("s{}:stopped", host.number + 1),
         Life::Running => {
             let holder = if report.holder { "*" } else { "" };
-            format!("s{}:{}{holder}({})", host.number + 1, report.state.name(), report.term)
+            format!(
+                "s{}:{}{holder}({})",
+                host.number + 1,
+                report.state.name(),
+                report.term.unwrap_or_default()
+            )
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(2);
+const SLOW_LOOK: Duration = Duration::from_millis(200);
 
 /// The present time, for everything that is measured.
 #[allow(clippy::disallowed_methods, reason = "the lab measures real time; this is its one clock")]
@@ -38,6 +39,15 @@ pub(crate) fn wait_for(limit: Duration, what: &str, mut condition: impl FnMut() 
     let begin = now();
     wait_for_value(limit, what, || condition().then_some(()));
     begin.elapsed()
+}
+
+/// The same for a condition that costs a process each time it is looked at, where milliseconds do not matter.
+#[track_caller]
+pub(crate) fn wait_slowly(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    wait_for(limit, what, || {
+        thread::sleep(SLOW_LOOK);
+        condition()
+    });
 }
 
 /// Watches for `window` that `condition` keeps holding; panics with `what` as soon as it does not.

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -54,10 +54,19 @@ impl Namespace {
     pub(crate) fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         thread::scope(|scope| {
             let inside = scope.spawn(|| {
-                self.move_this_thread();
+                move_into(&self.open());
                 work()
             });
             inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// Starts a thread that is inside for its whole life.
+    pub(crate) fn spawn_inside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+        let file = self.open();
+        thread::spawn(move || {
+            move_into(&file);
+            work()
         })
     }
 
@@ -74,10 +83,14 @@ impl Namespace {
             .unwrap_or_else(|error| panic!("{} = {value}: {error}", path.display()));
     }
 
-    fn move_this_thread(&self) {
-        let file = File::open(path_of(&self.name)).unwrap_or_else(|error| panic!("{}: {error}", self.name));
-        move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may enter a namespace it made");
+    fn open(&self) -> File {
+        File::open(path_of(&self.name)).unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
+}
+
+/// Moves this thread into the namespace.
+fn move_into(namespace: &File) {
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may enter a namespace it made");
 }
 
 impl Drop for Namespace {

@@ -21,7 +21,9 @@ use super::namespace::Namespace;
 use super::network::{SERVICE, client_address};
 
 /// Source ports: as many flows as make hash-based sharing visible.
-pub(crate) const PORTS: usize = 64;
+const PORTS: usize = 64;
+/// Fewer, each asked more often: a gap of a thousand queries a second is seen to within 16 ms.
+const FEW_PORTS: usize = 16;
 /// How long after the last query answers are still counted.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -29,6 +31,7 @@ const LINGER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Probe {
     live: Arc<Live>,
+    ports: usize,
     thread: Option<JoinHandle<Report>>,
 }
 
@@ -43,7 +46,9 @@ struct Live {
 /// What was asked and answered.
 #[derive(Debug)]
 pub(crate) struct Report {
+    /// The first on the first port, the next on the next one, and so around.
     queries: Vec<Query>,
+    ports: usize,
     identities: Vec<String>,
     unexpected: usize,
 }
@@ -66,16 +71,31 @@ impl Probe {
         Self::through_router(client, 1, per_second)
     }
 
+    /// The same from few ports: it sees no sharing, and gaps four times as exactly.
+    pub(crate) fn for_gaps(client: &Namespace, per_second: u32) -> Self {
+        Self::ask(client, 1, FEW_PORTS, per_second)
+    }
+
     /// Asks `per_second` queries through router `number` until it is stopped.
     pub(crate) fn through_router(client: &Namespace, number: usize, per_second: u32) -> Self {
-        let sockets = client.enter(|| open_sockets(client_address(number)));
+        Self::ask(client, number, PORTS, per_second)
+    }
+
+    fn ask(client: &Namespace, router: usize, ports: usize, per_second: u32) -> Self {
+        let sockets = client.enter(|| open_sockets(client_address(router), ports));
         let live = Arc::new(Live::default());
         let ours = Arc::clone(&live);
         let thread = thread::spawn(move || Asker::new(sockets, per_second).run(&ours));
         Self {
             live,
+            ports,
             thread: Some(thread),
         }
+    }
+
+    /// Source ports, of which each asks in its turn.
+    pub(crate) fn ports(&self) -> u64 {
+        self.ports as u64
     }
 
     /// Queries sent so far.
@@ -164,7 +184,7 @@ impl Report {
     /// The longest gap of the worst port: from a lost query to the next one on that port that was answered, at the times they were
     /// sent. Zero if nothing was lost; the end of the load if nothing was answered any more.
     pub(crate) fn gap(&self) -> Duration {
-        (0..PORTS).map(|port| self.gap_of_port(port)).max().unwrap_or_default()
+        (0..self.ports).map(|port| self.gap_of_port(port)).max().unwrap_or_default()
     }
 
     /// The longest time without an answer on any port.
@@ -185,6 +205,20 @@ impl Report {
             .collect()
     }
 
+    /// How many of the queries sent since `since` each server answered; none for who answered none.
+    pub(crate) fn answered_since(&self, since: Instant) -> BTreeMap<&str, usize> {
+        let mut answered = BTreeMap::new();
+        for answer in self
+            .queries
+            .iter()
+            .filter(|query| query.sent >= since)
+            .flat_map(|query| &query.answers)
+        {
+            *answered.entry(self.identities[answer.identity].as_str()).or_default() += 1;
+        }
+        answered
+    }
+
     /// When the first query after `since` was sent that `identity` answered.
     pub(crate) fn first_answered_by(&self, identity: &str, since: Instant) -> Option<Instant> {
         let wanted = self.identities.iter().position(|name| name == identity)?;
@@ -199,7 +233,7 @@ impl Report {
     fn gap_of_port(&self, port: usize) -> Duration {
         let mut longest = Duration::ZERO;
         let mut first_lost: Option<Instant> = None;
-        for query in self.queries.iter().skip(port).step_by(PORTS) {
+        for query in self.queries.iter().skip(port).step_by(self.ports) {
             if let Some(first) = first_lost {
                 longest = longest.max(query.sent - first);
             }
@@ -238,6 +272,7 @@ impl Asker {
     fn new(sockets: Vec<UdpSocket>, per_second: u32) -> Self {
         let report = Report {
             queries: Vec::new(),
+            ports: sockets.len(),
             identities: Vec::new(),
             unexpected: 0,
         };
@@ -274,12 +309,13 @@ impl Asker {
 
     fn send(&mut self) {
         let number = self.report.queries.len();
-        let socket = &self.sockets[number % PORTS];
+        let ports = self.sockets.len();
+        let socket = &self.sockets[number % ports];
         self.report.queries.push(Query {
             sent: clock::now(),
             answers: Vec::new(),
         });
-        let _lost_when_unreachable = socket.send_to(&question((number / PORTS) as u16), (SERVICE, 53));
+        let _lost_when_unreachable = socket.send_to(&question((number / ports) as u16), (SERVICE, 53));
     }
 
     fn receive(&mut self, timeout: Duration, live: &Live) {
@@ -288,7 +324,9 @@ impl Asker {
         if poll(&mut waiting, Some(&timeout)).is_ok_and(|ready| ready == 0) {
             return;
         }
-        let ready: Vec<usize> = (0..PORTS).filter(|port| !waiting[*port].revents().is_empty()).collect();
+        let ready: Vec<usize> = (0..self.sockets.len())
+            .filter(|port| !waiting[*port].revents().is_empty())
+            .collect();
         for port in ready {
             while let Some((length, source, buffer)) = receive_one(&self.sockets[port]) {
                 self.count(port, source, &buffer[..length], live);
@@ -301,7 +339,7 @@ impl Asker {
         let parsed = parse(bytes).filter(|_| source.ip() == SERVICE);
         let query = parsed
             .as_ref()
-            .and_then(|(id, _)| self.report.queries.get_mut(usize::from(*id) * PORTS + port));
+            .and_then(|(id, _)| self.report.queries.get_mut(usize::from(*id) * self.sockets.len() + port));
         let (Some((_, identity)), Some(query)) = (&parsed, query) else {
             self.report.unexpected += 1;
             return;
@@ -320,13 +358,13 @@ impl Asker {
     }
 }
 
-fn open_sockets(source: Ipv6Addr) -> Vec<UdpSocket> {
+fn open_sockets(source: Ipv6Addr, ports: usize) -> Vec<UdpSocket> {
     let open = |_| -> io::Result<UdpSocket> {
         let socket = UdpSocket::bind(SocketAddr::from((source, 0)))?;
         socket.set_nonblocking(true)?;
         Ok(socket)
     };
-    (0..PORTS).map(open).collect::<io::Result<_>>().expect("the client has its address")
+    (0..ports).map(open).collect::<io::Result<_>>().expect("the client has its address")
 }
 
 fn receive_one(socket: &UdpSocket) -> Option<(usize, SocketAddr, [u8; 512])> {

@@ -23,6 +23,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_heraldns");
 /// How long a server may take to reach a state that nothing stands in the way of.
 const SOON: Duration = Duration::from_secs(10);
 
+/// The file with the secret of the peer messages.
+pub(super) const PEERS_KEY_FILE: &str = "peers.key";
 /// The file with the secret of the OSPFv3 routers.
 const KEY_FILE: &str = "ospf.key";
 
@@ -51,6 +53,8 @@ pub(crate) struct Setup {
     pub(crate) standby_after: &'static str,
     pub(crate) hold: &'static str,
     pub(crate) drain_timeout: &'static str,
+    /// The secret of the peer messages.
+    pub(crate) peers_key: Option<&'static str>,
 }
 
 /// What the tests vary in the OSPFv3 advertiser's configuration.
@@ -144,6 +148,7 @@ impl Setup {
             standby_after: "30s",
             hold: "3s",
             drain_timeout: "10s",
+            peers_key: None,
         }
     }
 
@@ -156,17 +161,28 @@ impl Setup {
         }
     }
 
+    /// A member of a router side's entry.
+    pub(crate) fn member() -> Self {
+        Self {
+            mode: "member",
+            ..Self::failover()
+        }
+    }
+
     fn to_toml(&self, identity: &str, host: &Host, folder: &Path, advertising: Option<&str>) -> String {
         let mut text = String::new();
         let mut line = |line: String| writeln!(text, "{line}").expect("text grows");
         line(format!("identity = \"{identity}\""));
-        line("[dns]\nlisten = []\nworkers = 1".to_owned());
+        line("[dns]\nlisten = []\nworkers = 1\ntcp-connections-per-client = 1000".to_owned());
         line("[[zone]]\nname = \"example.com.\"\nfile = \"example.com.zone\"".to_owned());
         line(format!(
             "[scheduler]\nstandby-after = \"{}\"\nhold = \"{}\"",
             self.standby_after, self.hold
         ));
         line(format!("drain-timeout = \"{}\"", self.drain_timeout));
+        if self.peers_key.is_some() {
+            line(format!("[peers]\nkey-file = \"{PEERS_KEY_FILE}\""));
+        }
         line(advertising.map_or_else(|| self.advertising(host), str::to_owned));
         line(format!("[state]\ndirectory = \"{}\"", folder.join("state").display()));
         line(format!("[control]\nsocket = \"{}\"", folder.join("control.sock").display()));
@@ -217,11 +233,20 @@ impl Pids {
     /// SIGKILL of both, as if at once: both are stopped first, so that neither acts on the other's end. Waits for the ends.
     pub(crate) fn kill(self) {
         for signal in [Signal::STOP, Signal::KILL] {
-            for pid in [self.guardian, self.main] {
-                kill_process(pid, signal).expect("both processes run");
-            }
+            self.signal_both(signal);
         }
         wait_for(SOON, "killed processes end", || has_ended(self.guardian) && has_ended(self.main));
+    }
+
+    /// Freezes both, as if the machine stood still.
+    pub(crate) fn freeze(self) {
+        self.signal_both(Signal::STOP);
+    }
+
+    fn signal_both(self, signal: Signal) {
+        for pid in [self.guardian, self.main] {
+            kill_process(pid, signal).expect("both processes run");
+        }
     }
 
     /// SIGKILL of main; the guardian sees it.
@@ -241,6 +266,14 @@ impl<'network> Server<'network> {
         Self::launch(host, setup, None)
     }
 
+    /// Starts the only server, in failover, and waits until it is active.
+    #[track_caller]
+    pub(crate) fn start_active(host: &'network Host) -> Self {
+        let server = Self::start(host, &Setup::failover());
+        server.wait_for_state("active");
+        server
+    }
+
     /// The same with `advertising` instead of the tables `[service]` and `[[advertiser]]`, as they would stand in the file.
     pub(crate) fn start_with(host: &'network Host, setup: &Setup, advertising: &str) -> Self {
         Self::launch(host, setup, Some(advertising))
@@ -253,7 +286,9 @@ impl<'network> Server<'network> {
             .tempdir()
             .expect("a temporary folder");
         let secret = setup.ospf.as_ref().and_then(|speaker| Some(speaker.authentication?.1));
-        fs::write(folder.path().join(KEY_FILE), secret.unwrap_or_default()).expect("the temporary folder can be written");
+        let write = |name, secret: Option<&str>| fs::write(folder.path().join(name), secret.unwrap_or_default());
+        write(KEY_FILE, secret).expect("the temporary folder can be written");
+        write(PEERS_KEY_FILE, setup.peers_key).expect("the temporary folder can be written");
         let guardian = spawn(
             &host.namespace,
             folder.path(),
@@ -420,7 +455,7 @@ impl Drop for Server<'_> {
 }
 
 /// The program, without what the environment of the test run would say in its configuration.
-fn program() -> Command {
+pub(super) fn program() -> Command {
     let mut command = Command::new(PROGRAM);
     let ours = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HERALDNS_"));
     ours.for_each(|(name, _)| {
@@ -437,24 +472,6 @@ fn has_ended(pid: Pid) -> bool {
     };
     let threads = fs::read_dir(format!("{folder}/task")).map_or(0, Iterator::count);
     threads <= 1 && stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
-}
-
-/// Waits until exactly one of `servers` is the active holder and all others are ready; returns the holder's position.
-#[track_caller]
-pub(crate) fn wait_for_one_holder(servers: &[Server<'_>]) -> usize {
-    let begin = clock::now();
-    let mut states = Vec::new();
-    while begin.elapsed() < SOON {
-        states = servers.iter().map(Server::state).collect();
-        let active: Vec<usize> = (0..servers.len()).filter(|index| states[*index] == "active").collect();
-        if let [holder] = active[..]
-            && states.iter().filter(|state| *state == "standby").count() == servers.len() - 1
-        {
-            return holder;
-        }
-        clock::let_pass(Duration::from_millis(10));
-    }
-    panic!("no group of one holder and ready others within {SOON:?}, but {states:?}");
 }
 
 /// Runs `heraldns serve` on `host` without any capability and returns its exit code and what it said.

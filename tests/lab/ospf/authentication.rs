@@ -1,15 +1,18 @@
 //! The authentication trailer (RFC 7166) with unmodified routers, in a stub area: the right key, a wrong one, and packets that
 //! are sent a second time.
 
+use std::time::Duration;
+
 use heraldns::advertiser::ospf::wire::{ALL_SPF_ROUTERS, OSPF};
 
 use super::{SOON, start_router};
 use crate::harness::capture::{Frame, Message};
-use crate::harness::clock::{let_pass, now, wait_for};
+use crate::harness::clock::{now, wait_for};
 use crate::harness::injector::Injector;
 use crate::harness::network::Network;
 use crate::harness::ospf::{AreaType, Authentication, Make, Routing};
 use crate::harness::probe::ask_once;
+use crate::harness::quiet;
 use crate::harness::server::{Server, Setup, Speaker};
 
 const KEY_ID: u16 = 7;
@@ -53,7 +56,7 @@ fn authentication(make: Make) {
 
     // Every packet of the router of the last seconds once more, in its order and from its address.
     let since = now();
-    let_pass(std::time::Duration::from_secs(3));
+    quiet::rest(Duration::from_secs(3));
     let router_port = |frame: &Frame| frame.port == "r1" && frame.destination == ALL_SPF_ROUTERS;
     let recorded = network
         .capture

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::{Figures, MARGIN, SOON, assert_within, next_hops, start_router, start_servers};
-use crate::harness::clock::{let_pass, millis, now, wait_for};
+use crate::harness::clock::{let_pass, millis, now, wait_for, wait_for_value, wait_slowly};
 use crate::harness::figures;
 use crate::harness::network::Network;
 use crate::harness::ospf::{Make, Routing};
 use crate::harness::probe::{Probe, ask_once};
-use crate::harness::server::{Setup, Speaker};
+use crate::harness::quiet;
+use crate::harness::server::{Server, Setup, Speaker};
 
 /// No LSA changes for so long: MinLSArrival, MinLSInterval and the delayed acknowledgments are over.
 const CALM: Duration = Duration::from_secs(7);
@@ -49,7 +50,7 @@ fn withdraw(make: Make) {
     let servers = start_servers(&network, &setup);
     let [first, second] = &servers[..] else { unreachable!("two hosts") };
     // Sooner, it would cost the adjacencies: the routers still take no new instance.
-    let_pass(CALM);
+    quiet::rest(CALM);
     for server in &servers {
         server.host.set_service_address(false);
     }
@@ -59,24 +60,26 @@ fn withdraw(make: Make) {
     }
     first.host.set_service_address(true);
     network.router().wait_for_gateways(SOON, [first.link_local()]);
-    let_pass(CALM);
+    quiet::rest(CALM);
     second.host.set_service_address(true);
     network.router().wait_for_gateways(SOON, next_hops(&servers));
-    let_pass(CALM);
+    quiet::rest(CALM);
 
-    let probe = Probe::start(&network.client, 1_000);
-    probe.wait_for_answered(500, SOON);
-    let begin = now();
-    first.host.set_service_address(false);
-    network.router().wait_for_gateways(SOON, [second.link_local()]);
-    assert_within(
-        make,
-        "failed health, no stale next hop",
-        begin.elapsed(),
-        Figures::of(make).withdrawal,
-    );
-    probe.wait_for_answered(500, SOON);
-    let report = probe.stop();
+    let report = quiet::alone(|| {
+        let probe = Probe::for_gaps(&network.client, 1_000);
+        probe.wait_for_answered(500, SOON);
+        let begin = now();
+        first.host.set_service_address(false);
+        network.router().wait_for_gateways(SOON, [second.link_local()]);
+        assert_within(
+            make,
+            "failed health, no stale next hop",
+            begin.elapsed(),
+            Figures::of(make).withdrawal,
+        );
+        probe.wait_for_answered(500, SOON);
+        probe.stop()
+    });
     figures::print(&format!("{make}: failed health"), &report);
     assert_within(make, "failed health, gap", report.gap(), Figures::of(make).withdrawal);
     assert_eq!((report.duplicates(), report.unexpected()), (0, 0), "{report}");
@@ -101,12 +104,21 @@ fn idle(make: Make) {
         ..Setup::ospf()
     };
     let servers = start_servers(&network, &setup);
-    wait_for(2 * SOON, "both are idle", || {
-        servers.iter().all(|server| server.state() == "standby")
+    quiet::without_share(|| {
+        wait_slowly(2 * SOON, "both are idle", || {
+            servers.iter().all(|server| server.state() == "standby")
+        });
     });
     network.router().wait_for_gateways(SOON, next_hops(&servers));
-    let_pass(CALM);
+    quiet::rest(CALM);
 
+    quiet::alone(|| query_and_fail(make, &network, &servers));
+    for server in &servers {
+        router.wait_for_full(Speaker::plain().router_id(server.host), SOON);
+    }
+}
+
+fn query_and_fail(make: Make, network: &Network, servers: &[Server<'_>]) {
     let begin = now();
     let (identity, attempt) = ask_once(&network.client).expect("a query is answered when all are idle");
     assert_eq!(attempt, 1, "the first query is answered");
@@ -134,7 +146,6 @@ fn idle(make: Make) {
     );
     let (identity, _) = ask_once(&network.client).expect("the other answers");
     assert_eq!(identity, other.identity);
-    router.wait_for_full(Speaker::plain().router_id(woken.host), SOON);
 }
 
 /// Main hung, and let go on; main killed, guardian left; then guardian and main of another server; then the router.
@@ -143,32 +154,34 @@ fn kill(make: Make) {
     let mut router = start_router(make, &network, &Routing::on_the_link(1));
     let figures = Figures::of(make);
     let servers = start_servers(&network, &Setup::ospf());
-    let_pass(CALM);
+    quiet::rest(CALM);
 
-    let stopped = servers[2].pids();
-    let hung = gap(&network, 3, || stopped.set_frozen(true));
+    let (hung, identity) = quiet::alone(|| gap(make, &network, &servers, 3, |server| server.pids().set_frozen(true)));
     assert_within(make, "main hung, gap", hung, figures.main_hung);
-    stopped.set_frozen(false);
+    for server in servers.iter().filter(|server| server.identity == identity) {
+        server.pids().set_frozen(false);
+    }
     network.router().wait_for_gateways(2 * SOON, next_hops(&servers));
-    let_pass(CALM);
+    quiet::rest(CALM);
 
-    let main = gap(&network, 2, || servers[0].pids().kill_main());
+    let (main, _) = quiet::alone(|| gap(make, &network, &servers, 2, |server| server.pids().kill_main()));
     assert_within(make, "main killed, gap", main, figures.main_killed);
     network.router().wait_for_gateways(2 * SOON, next_hops(&servers));
-    let_pass(CALM);
+    quiet::rest(CALM);
 
-    let all = gap(&network, 7, || servers[1].kill_everything());
+    let (all, killed) = gap(make, &network, &servers, 7, |server| server.kill_everything());
     assert_within(make, "guardian and main killed, gap", all, figures.all_killed);
-    let rest = [servers[0].link_local(), servers[2].link_local()];
-    network.router().wait_for_gateways(SOON, rest);
+    let rest: Vec<&Server<'_>> = servers.iter().filter(|server| server.identity != killed).collect();
+    let next_hops = || rest.iter().map(|server| server.link_local());
+    network.router().wait_for_gateways(SOON, next_hops());
 
     router.kill();
     router.run();
     let begin = now();
-    for server in [&servers[0], &servers[2]] {
+    for server in &rest {
         router.wait_for_full(Speaker::plain().router_id(server.host), 3 * SOON);
     }
-    network.router().wait_for_gateways(SOON, rest);
+    network.router().wait_for_gateways(SOON, next_hops());
     figures::print(
         &format!("{make}: router restarted, routes back"),
         format_args!("{:.0} ms", millis(begin.elapsed())),
@@ -177,16 +190,18 @@ fn kill(make: Make) {
     assert!(begin.elapsed() <= MARGIN * SOON);
 }
 
-/// The longest gap of a port when `failure` happens under load; `seconds` is how long the load goes on.
-fn gap(network: &Network, seconds: u64, failure: impl FnOnce()) -> Duration {
-    let probe = Probe::start(&network.client, 1_000);
+/// The longest gap of a port when `failure` happens to a server that answers, and which one that was; the load goes on for `seconds`.
+fn gap(make: Make, network: &Network, servers: &[Server<'_>], seconds: u64, failure: impl FnOnce(&Server<'_>)) -> (Duration, String) {
+    let probe = Probe::for_gaps(&network.client, 1_000);
     probe.wait_for_answered(500, SOON);
-    failure();
+    let answers = |server: &&Server<'_>| probe.answering().as_ref() == Some(&server.identity);
+    let failing = wait_for_value(SOON, "a server answers", || servers.iter().find(answers));
+    failure(failing);
     wait_for(SOON, "queries are lost", || probe.sent() > probe.answered() + 5);
     let_pass(Duration::from_secs(seconds));
     probe.wait_for_answered(100, SOON);
     let report = probe.stop();
-    figures::print("killed", &report);
+    figures::print(&format!("{make}: killed"), &report);
     assert_eq!((report.duplicates(), report.unexpected()), (0, 0), "{report}");
-    report.gap()
+    (report.gap(), failing.identity.clone())
 }

@@ -7,6 +7,7 @@ use super::{SOON, next_hops};
 use crate::harness::flows::spread;
 use crate::harness::network::Network;
 use crate::harness::ospf::{Make, OspfRouter, Routing};
+use crate::harness::quiet;
 use crate::harness::server::{Server, Setup};
 
 pub(crate) fn ospf_manual_configures_frr() {
@@ -35,7 +36,7 @@ fn paste(make: Make, language: &str) {
         }
         Make::Bird => OspfRouter::start_with(make, &network.router().namespace, id, &text),
     };
-    router.wait_until_designated();
+    quiet::without_share(|| router.wait_until_designated());
     let server = only_block(&page, "toml");
     for value in [
         "protocol = \"ospf\"",

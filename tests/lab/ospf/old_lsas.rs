@@ -1,20 +1,15 @@
 //! What an earlier life, another machine, or an attacker left in the router's database under our router ID.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv4Addr;
 
 use heraldns::advertiser::ospf::wire::lsa::Router;
-use heraldns::advertiser::ospf::wire::{
-    ALL_SPF_ROUTERS, AreaId, Body, Content, Lsa, LsaHeader, LsaKey, LsaType, OSPF, Options, Packet, RouterId, SequenceNumber,
-};
+use heraldns::advertiser::ospf::wire::{Content, Lsa, LsaHeader, LsaKey, LsaType, Options, RouterId, SequenceNumber};
 
-use heraldns::base::machine::Datagram;
-
-use super::{SOON, start_router};
-use crate::harness::capture::{Frame, Message};
+use super::{SOON, inject, lsas_of, start_router};
+use crate::harness::capture::Frame;
 use crate::harness::clock::{millis, now, wait_for};
 use crate::harness::figures;
 use crate::harness::host::link_local;
-use crate::harness::injector::Injector;
 use crate::harness::network::Network;
 use crate::harness::ospf::{Make, OspfRouter, Routing};
 use crate::harness::probe::ask_once;
@@ -55,9 +50,17 @@ fn old_lsas(make: Make) {
 
     // Somebody says, as if it were the router, that our Router-LSA has the last sequence number there is.
     let begin = now();
-    inject(&network, &router, own, SequenceNumber::MAX);
+    let (namespace, source) = (&network.router().namespace, link_local(network.router().mac));
+    inject(
+        namespace,
+        "lan0",
+        source,
+        router.router_id,
+        vec![router_lsa(own, SequenceNumber::MAX)],
+    );
     let told = |since, what, wanted: fn(&LsaHeader) -> bool| {
-        let tells = |frame: &Frame| frame.port == server.host.port() && router_lsas(frame).iter().any(wanted);
+        let is_wanted = |lsa: &Lsa| lsa.header.key.kind == LsaType::ROUTER && wanted(&lsa.header);
+        let tells = |frame: &Frame| frame.port == server.host.port() && lsas_of(frame).iter().any(is_wanted);
         network.capture.wait_for(SOON, what, since, tells)
     };
     let flushed = told(begin, "the last number there is, flushed", |lsa| {
@@ -91,33 +94,14 @@ fn old_lsas(make: Make) {
     drop(twin);
 }
 
-/// The headers of the Router-LSAs in an update.
-fn router_lsas(frame: &Frame) -> Vec<LsaHeader> {
-    let Message::Ospf(octets) = &frame.message else { return Vec::new() };
-    let datagram = Datagram {
-        source: frame.source,
-        source_port: 0,
-        destination: frame.destination,
-        hop_limit: frame.hop_limit,
-        payload: octets,
-    };
-    let Ok(received) = Packet::parse(&datagram, None) else {
-        return Vec::new();
-    };
-    let Body::LinkStateUpdate(lsas) = received.packet.body else {
-        return Vec::new();
-    };
-    let headers = lsas.into_iter().map(|lsa| lsa.header);
-    headers.filter(|header| header.key.kind == LsaType::ROUTER).collect()
-}
-
 /// Sequence number of `own`'s Router-LSA in the router's database; 0 if there is none.
 fn sequence(router: &OspfRouter<'_>, own: Ipv4Addr) -> u32 {
     let database = router.database_of(own);
     database.iter().find(|lsa| lsa.kind == ROUTER_LSA).map_or(0, |lsa| lsa.sequence)
 }
 
-fn inject(network: &Network, router: &OspfRouter<'_>, own: Ipv4Addr, sequence: SequenceNumber) {
+/// `own`'s Router-LSA without a link.
+fn router_lsa(own: Ipv4Addr, sequence: SequenceNumber) -> Lsa {
     let key = LsaKey {
         kind: LsaType::ROUTER,
         id: 0,
@@ -128,13 +112,5 @@ fn inject(network: &Network, router: &OspfRouter<'_>, own: Ipv4Addr, sequence: S
         options: Options::default(),
         links: Vec::new(),
     });
-    let packet = Packet {
-        router: RouterId(router.router_id.into()),
-        area: AreaId(0),
-        instance: 0,
-        body: Body::LinkStateUpdate(vec![Lsa::new(key, sequence, 1, &content)]),
-    };
-    let source: Ipv6Addr = link_local(network.router().mac);
-    let octets = packet.emit(source, ALL_SPF_ROUTERS, None);
-    Injector::raw(&network.router().namespace, "lan0", OSPF).send_raw(ALL_SPF_ROUTERS, &octets);
+    Lsa::new(key, sequence, 1, &content)
 }

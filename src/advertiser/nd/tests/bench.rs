@@ -139,11 +139,17 @@ impl Bench {
 
     pub(super) fn decide(&mut self, intent: Intent) {
         self.decisions += 1;
+        self.apply(intent, 440);
+    }
+
+    /// The last decision again, with another recent load.
+    pub(super) fn apply(&mut self, intent: Intent, recent_load: u16) {
         let decision = Decision {
             id: self.decisions,
             intent,
             class: CostClass::Normal,
             load: 310,
+            recent_load,
             weight: 100,
             health: 255,
         };

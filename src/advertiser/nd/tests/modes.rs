@@ -153,8 +153,10 @@ fn claim_15_a_member_announces_itself_at_once_and_leaves_other_entries_alone() {
         assert_eq!(sent.destination, ALL_NODES);
         assert!(!sent.advertisement().overriding);
         assert_eq!(sent.link_layer(), mac(OWN));
+        assert_eq!(sent.information().recent_load, Some(440));
     }
     assert!(bench.report().holder);
+    assert_eq!(bench.report().other_holder, None, "a member waits for no other");
 }
 
 #[test]

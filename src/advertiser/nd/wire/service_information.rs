@@ -12,6 +12,7 @@ const VERSION: u8 = 1;
 /// In units of 8 octets, type and length included.
 const LENGTH: u8 = 4;
 const FLAG_HAND_OVER: u8 = 0x01;
+const FLAG_RECENT_LOAD: u8 = 0x02;
 const WORST_CLASS: u8 = 3;
 
 /// What a server says of itself in an advertisement.
@@ -24,7 +25,7 @@ const WORST_CLASS: u8 = 3;
 /// | sequence                                      |
 /// | identity hash                                 |
 /// |                                               |
-/// | health    | reserved, zero                    |
+/// | health    | reserved  | recent load, permille |
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ServiceInformation {
@@ -36,8 +37,10 @@ pub struct ServiceInformation {
     pub hand_over: bool,
     /// Its weight.
     pub weight: u16,
-    /// Its load in thousandths of its capacity.
+    /// Its load in thousandths of its capacity, over the last 10 s.
     pub load: u16,
+    /// Flag 2: the same over the last second or two, for a router side.
+    pub recent_load: Option<u16>,
     /// Its term.
     pub term: u32,
     /// Counts its advertisements.
@@ -59,7 +62,28 @@ impl ServiceInformation {
             return Err(Malformed::InformationShort(((body.len() + 2) / 8) as u8));
         };
         let [_, _, _, state, class, flags, weight0, weight1, load0, load1, numbers @ ..] = *fields;
-        let [t0, t1, t2, t3, s0, s1, s2, s3, i0, i1, i2, i3, i4, i5, i6, i7, health, ..] = numbers;
+        let [
+            t0,
+            t1,
+            t2,
+            t3,
+            s0,
+            s1,
+            s2,
+            s3,
+            i0,
+            i1,
+            i2,
+            i3,
+            i4,
+            i5,
+            i6,
+            i7,
+            health,
+            _,
+            recent0,
+            recent1,
+        ] = numbers;
         if class > WORST_CLASS {
             return Err(Malformed::InformationClass(class));
         }
@@ -69,6 +93,7 @@ impl ServiceInformation {
             hand_over: flags & FLAG_HAND_OVER != 0,
             weight: u16::from_be_bytes([weight0, weight1]),
             load: u16::from_be_bytes([load0, load1]),
+            recent_load: (flags & FLAG_RECENT_LOAD != 0).then_some(u16::from_be_bytes([recent0, recent1])),
             term: u32::from_be_bytes([t0, t1, t2, t3]),
             sequence: u32::from_be_bytes([s0, s1, s2, s3]),
             identity: IdentityHash(u64::from_be_bytes([i0, i1, i2, i3, i4, i5, i6, i7])),
@@ -79,13 +104,15 @@ impl ServiceInformation {
     pub(super) fn emit(&self, bytes: &mut Vec<u8>) {
         bytes.extend([OPTION, LENGTH]);
         bytes.extend(MAGIC);
-        let flags = if self.hand_over { FLAG_HAND_OVER } else { 0 };
+        let flag = |set, flag| if set { flag } else { 0 };
+        let flags = flag(self.hand_over, FLAG_HAND_OVER) | flag(self.recent_load.is_some(), FLAG_RECENT_LOAD);
+        let [recent0, recent1] = self.recent_load.unwrap_or_default().to_be_bytes();
         bytes.extend([VERSION, self.state as u8, self.class, flags]);
         bytes.extend(self.weight.to_be_bytes());
         bytes.extend(self.load.to_be_bytes());
         bytes.extend(self.term.to_be_bytes());
         bytes.extend(self.sequence.to_be_bytes());
         bytes.extend(self.identity.0.to_be_bytes());
-        bytes.extend([self.health, 0, 0, 0]);
+        bytes.extend([self.health, 0, recent0, recent1]);
     }
 }

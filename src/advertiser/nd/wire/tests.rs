@@ -49,6 +49,7 @@ fn advertisement() -> Message {
             hand_over: false,
             weight: 100,
             load: 310,
+            recent_load: Some(440),
             term: 7,
             sequence: 0x0102_0304,
             identity: IdentityHash(0x1122_3344_5566_7788),
@@ -59,13 +60,13 @@ fn advertisement() -> Message {
 
 #[rustfmt::skip]
 const ADVERTISEMENT: [u8; 64] = [
-    136, 0, 0xca, 0x91, 0x20, 0, 0, 0,
+    136, 0, 0xc8, 0xd7, 0x20, 0, 0, 0,
     0x20, 0x01, 0x0d, 0xb8, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x53,
     2, 1, 0x02, 0, 0, 0, 0, 0x0a,
-    253, 4, b'H', b'D', 1, 2, 1, 0,
+    253, 4, b'H', b'D', 1, 2, 1, 2,
     0, 100, 0x01, 0x36, 0, 0, 0, 7,
     1, 2, 3, 4, 0x11, 0x22, 0x33, 0x44,
-    0x55, 0x66, 0x77, 0x88, 255, 0, 0, 0,
+    0x55, 0x66, 0x77, 0x88, 255, 0, 0x01, 0xb8,
 ];
 
 #[test]
@@ -250,14 +251,24 @@ fn a_probe_for_duplicate_addresses_is_a_valid_solicitation() {
 }
 
 fn any_information() -> impl Strategy<Value = ServiceInformation> {
-    let numbers = (any::<u16>(), any::<u16>(), any::<u32>(), any::<u32>(), any::<u64>(), any::<u8>());
-    (0..7_u8, 0..4_u8, any::<bool>(), numbers).prop_map(|(state, class, hand_over, (weight, load, term, sequence, identity, health))| {
+    let numbers = (
+        any::<u16>(),
+        any::<u16>(),
+        any::<Option<u16>>(),
+        any::<u32>(),
+        any::<u32>(),
+        any::<u64>(),
+        any::<u8>(),
+    );
+    (0..7_u8, 0..4_u8, any::<bool>(), numbers).prop_map(|(state, class, hand_over, numbers)| {
+        let (weight, load, recent_load, term, sequence, identity, health) = numbers;
         ServiceInformation {
             state: PeerState::from_wire(state).unwrap(),
             class,
             hand_over,
             weight,
             load,
+            recent_load,
             term,
             sequence,
             identity: IdentityHash(identity),

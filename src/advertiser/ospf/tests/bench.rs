@@ -28,6 +28,7 @@ pub(super) fn decision(intent: Intent, class: CostClass) -> Decision {
         intent,
         class,
         load: 0,
+        recent_load: 0,
         weight: 100,
         health: 255,
     }

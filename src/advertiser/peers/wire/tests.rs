@@ -20,6 +20,7 @@ fn message() -> PeerMessage {
             capacity: 50_000,
             offered: 1_000,
             load: 310,
+            recent_load: Some(440),
             misdelivered: 3,
             link_layer: LinkLayerAddress([2, 0, 0, 0, 0, 0x0a]),
             link_local: Some("fe80::a".parse().unwrap()),
@@ -47,6 +48,7 @@ fn bytes() -> Vec<u8> {
         0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0a,
         0, 1, 0, 2, b's', b'1',
         0, 2, 0, 16, 0x20, 0x01, 0x0d, 0xb8, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x53,
+        0, 3, 0, 2, 0x01, 0xb8,
     ]);
     bytes
 }
@@ -132,7 +134,14 @@ fn the_longest_message_fits() {
 fn any_message() -> impl Strategy<Value = PeerMessage> {
     let words = ("[!-~]{1,64}", proptest::collection::vec(any::<u128>(), 0..MOST_SERVICES));
     let small = (0..7_u8, any::<(bool, bool)>(), any::<u8>(), 0..4_u8);
-    let numbers = (any::<u32>(), any::<u16>(), any::<u32>(), any::<u32>(), any::<u16>(), any::<u32>());
+    let numbers = (
+        any::<u32>(),
+        any::<u16>(),
+        any::<u32>(),
+        any::<u32>(),
+        any::<(u16, Option<u16>)>(),
+        any::<u32>(),
+    );
     let others = (
         any::<Option<u64>>(),
         any::<[u8; 6]>(),
@@ -155,7 +164,8 @@ fn any_message() -> impl Strategy<Value = PeerMessage> {
             class: small.3,
             capacity: numbers.2,
             offered: numbers.3,
-            load: numbers.4,
+            load: numbers.4.0,
+            recent_load: numbers.4.1,
             misdelivered: numbers.5,
             link_layer: LinkLayerAddress(others.1),
             link_local: others.2.map(Ipv6Addr::from),

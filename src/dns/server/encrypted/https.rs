@@ -14,14 +14,13 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 use tokio::time;
 
 use super::Encryption;
 use super::keeper::Register;
 use crate::base::time::Timestamp;
-use crate::dns::server::tcp::{self, DRAINING_IDLE};
-use crate::dns::server::{HEARTBEAT, Phase, listen};
+use crate::dns::server::visit::Visit;
+use crate::dns::server::{listen, tcp};
 use crate::io::clock;
 
 /// Octets carried at a time, in one direction.
@@ -83,18 +82,12 @@ impl Relay {
         Ok((relay, clients, register(socket, encryption.clone(), idle)))
     }
 
-    /// Carries a connection until one side closes it, nothing has been said for `idle`, or the phase wants it to end.
+    /// Carries a connection until one side closes it, or it has been silent for longer than its visit allows.
     ///
     /// # Errors
     /// Hickory's server cannot be reached.
-    pub(in crate::dns::server) async fn carry(
-        &self,
-        mut client: TcpStream,
-        address: SocketAddr,
-        idle: Duration,
-        mut phases: watch::Receiver<Phase>,
-    ) -> io::Result<()> {
-        let mut server = time::timeout(idle, TcpStream::connect(self.server)).await??;
+    pub(in crate::dns::server) async fn carry(&self, mut client: TcpStream, address: SocketAddr, visit: &mut Visit) -> io::Result<()> {
+        let mut server = time::timeout(visit.idle(), TcpStream::connect(self.server)).await??;
         server.set_nodelay(true)?;
         // Before the first octet: a request can only come after it.
         let _introduction = self.clients.introduce(server.local_addr()?, address);
@@ -110,10 +103,10 @@ impl Relay {
             tokio::select! {
                 () = pass(from_server, to_client, &heard) => {}
                 () = forth => {}
-                () = heard.until_silence(idle, &mut phases) => {}
+                () = visit.outstayed(|| heard.last()) => {}
             }
         }
-        tcp::close(client).await;
+        tcp::close(client, |_cipher_text| ()).await;
         Ok(())
     }
 }
@@ -151,22 +144,7 @@ impl Heard {
         self.0.store(clock::now().as_micros(), Relaxed);
     }
 
-    /// Waits until nothing was heard for so long as the phase allows.
-    async fn until_silence(&self, idle: Duration, phases: &mut watch::Receiver<Phase>) {
-        loop {
-            let allowed = match *phases.borrow_and_update() {
-                Phase::Serve => idle,
-                Phase::Drain => idle.min(DRAINING_IDLE),
-                Phase::Stop => return,
-            };
-            let silent = clock::now().since(Timestamp::from_micros(self.0.load(Relaxed)));
-            if silent >= allowed {
-                return;
-            }
-            tokio::select! {
-                () = time::sleep((allowed - silent).max(HEARTBEAT / 10)) => {}
-                changed = phases.changed() => if changed.is_err() { return },
-            }
-        }
+    fn last(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Relaxed))
     }
 }

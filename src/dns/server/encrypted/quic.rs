@@ -13,7 +13,7 @@ use tokio::time;
 
 use super::Encryption;
 use super::keeper::{Keeper, Register};
-use crate::dns::server::tcp::DRAINING_IDLE;
+use crate::dns::server::visit::LEAVING_IDLE;
 use crate::dns::server::{HEARTBEAT, Phase};
 use crate::io::clock;
 
@@ -33,10 +33,10 @@ pub(super) async fn run(keeper: Keeper, mut phases: watch::Receiver<Phase>, _end
         let now = clock::now();
         keeper.counters.workers[0].beat(now);
         match *phases.borrow_and_update() {
-            Phase::Serve => {}
+            Phase::Serve | Phase::Leave | Phase::Part => {}
             Phase::Drain => {
                 let since = *draining_since.get_or_insert(now);
-                if now.since(keeper.handler.last_request().max(since)) >= DRAINING_IDLE {
+                if now.since(keeper.handler.last_request().max(since)) >= LEAVING_IDLE {
                     return;
                 }
             }

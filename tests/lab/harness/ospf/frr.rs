@@ -80,12 +80,12 @@ fn link_lines(link: &Link) -> Vec<String> {
 }
 
 /// Starts both daemons in `namespace` and loads `router.conf` of `folder`.
-pub(super) fn spawn(namespace: &Namespace, folder: &Path) -> Vec<Child> {
+pub(super) fn spawn(namespace: &Namespace, folder: &Path, zebra_options: &[&str]) -> Vec<Child> {
     run(Command::new("chown").arg("frr:frr").arg(folder));
     for leftover in ["zebra.vty", "ospf6d.vty", "zserv.api"] {
         let _none_at_the_first_start = fs::remove_file(folder.join(leftover));
     }
-    let zebra = spawn_daemon(namespace, folder, "zebra", &["--v6-rr-semantics"]);
+    let zebra = spawn_daemon(namespace, folder, "zebra", zebra_options);
     wait_for_socket(&folder.join("zserv.api"));
     wait_for_socket(&folder.join("zebra.vty"));
     let ospf6d = spawn_daemon(namespace, folder, "ospf6d", &[]);

@@ -19,13 +19,16 @@ use tempfile::TempDir;
 use super::clock::{self, wait_for_value};
 use super::namespace::Namespace;
 
+/// What the manual asks for.
+const ZEBRA_OPTIONS: &[&str] = &["--v6-rr-semantics"];
+
 /// How long a daemon may take to open its sockets, or to end.
 const SOON: Duration = Duration::from_secs(10);
 
 /// Who made the router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Make {
-    /// FRRouting: `zebra` (with `--v6-rr-semantics`) and `ospf6d`.
+    /// FRRouting: `zebra` and `ospf6d`.
     Frr,
     /// BIRD.
     Bird,
@@ -38,6 +41,8 @@ pub(crate) struct Routing {
     pub(crate) links: Vec<Link>,
     /// Prefixes that it advertises as routes from elsewhere.
     pub(crate) externals: Vec<External>,
+    /// Options of zebra's, with FRR.
+    pub(crate) zebra_options: &'static [&'static str],
 }
 
 /// An interface that takes part.
@@ -112,6 +117,7 @@ impl Routing {
             router_id: Ipv4Addr::new(10, 0, 0, number),
             links: vec![Link::broadcast("lan0", 0)],
             externals: Vec::new(),
+            zebra_options: ZEBRA_OPTIONS,
         }
     }
 
@@ -144,6 +150,7 @@ pub(crate) struct OspfRouter<'network> {
     pub(crate) make: Make,
     pub(crate) router_id: Ipv4Addr,
     namespace: &'network Namespace,
+    zebra_options: &'static [&'static str],
     folder: TempDir,
     daemons: Vec<Child>,
 }
@@ -155,7 +162,7 @@ impl<'network> OspfRouter<'network> {
             Make::Frr => frr::configuration(routing),
             Make::Bird => bird::configuration(routing),
         };
-        let router = Self::start_with(make, namespace, routing.router_id, &text);
+        let router = Self::launch(make, namespace, routing.router_id, routing.zebra_options, &text);
         let prefixes = routing.externals.iter().map(|external| external.prefix);
         prefixes.for_each(|prefix| {
             namespace.run("ip", &["address", "replace", &format!("{prefix}/128"), "dev", "lo"]);
@@ -165,10 +172,15 @@ impl<'network> OspfRouter<'network> {
 
     /// The same with a configuration in the make's own words.
     pub(crate) fn start_with(make: Make, namespace: &'network Namespace, router_id: Ipv4Addr, text: &str) -> Self {
+        Self::launch(make, namespace, router_id, ZEBRA_OPTIONS, text)
+    }
+
+    fn launch(make: Make, namespace: &'network Namespace, router_id: Ipv4Addr, zebra_options: &'static [&'static str], text: &str) -> Self {
         let mut router = Self {
             make,
             router_id,
             namespace,
+            zebra_options,
             folder: tempfile::Builder::new()
                 .prefix("heraldns-lab-")
                 .tempdir()
@@ -202,7 +214,7 @@ impl<'network> OspfRouter<'network> {
     pub(crate) fn run(&mut self) {
         let folder = self.folder.path();
         self.daemons = match self.make {
-            Make::Frr => frr::spawn(self.namespace, folder),
+            Make::Frr => frr::spawn(self.namespace, folder, self.zebra_options),
             Make::Bird => vec![bird::spawn(self.namespace, folder)],
         };
     }
@@ -218,7 +230,7 @@ impl<'network> OspfRouter<'network> {
     /// Waits until it has elected itself, as a router that was there before the servers has.
     #[track_caller]
     pub(crate) fn wait_until_designated(&self) {
-        clock::wait_for(SOON, "the router is designated", || self.is_designated());
+        clock::wait_slowly(SOON, "the router is designated", || self.is_designated());
     }
 
     /// Pastes lines of configuration at the prompt (FRR), as an operator does.

@@ -1,0 +1,102 @@
+//! Servers that leave, in order and not: what it costs those who ask them, and those who ask the others.
+
+use std::time::Duration;
+
+use super::{ALL, OPEN, RATE, SOON, start};
+use crate::harness::clock::{millis, now, wait_for};
+use crate::harness::connections::{Connections, Habits};
+use crate::harness::figures;
+use crate::harness::network::Network;
+use crate::harness::probe::Probe;
+use crate::harness::router_side::RouterSetup;
+use crate::harness::server::Setup;
+
+/// Drains in CI.
+const DRAINS: usize = 3;
+/// A killed server's flows are served by others after so long.
+const KILLED: Duration = Duration::from_millis(1_000);
+const MARGIN: u32 = 3;
+
+/// Clients that end their connections themselves, as resolvers do: a drain waits for that.
+pub(crate) fn claim_9_15_a_drain_breaks_no_connection() {
+    let network = Network::new(3);
+    let setup = Setup {
+        drain_timeout: "30s",
+        ..Setup::member()
+    };
+    let (side, mut servers) = start(&network, &RouterSetup::policy("weighted"), &setup);
+    let habits = Habits {
+        lifetime: Some(Duration::from_secs(3)),
+        ..OPEN
+    };
+    let connections = Connections::open(&network.client, habits);
+    // Some are always new.
+    connections.wait_for_answering(OPEN.count * 3 / 4, SOON);
+    let probe = Probe::start(&network.client, RATE);
+    probe.wait_for_answered(1_000, SOON);
+    let drains = figures::rounds(DRAINS);
+    for round in 0..drains {
+        let index = round % servers.len();
+        let begin = now();
+        servers[index].terminate();
+        let leaver = servers[index].identity.as_str();
+        wait_for(SOON, "the leaving server gets no more datagrams, and keeps its connections", || {
+            !side.shares().contains_key(leaver) && side.connection_shares().contains_key(leaver)
+        });
+        let status = servers[index].wait_for_exit(4 * SOON);
+        figures::print(
+            "router side: drain, signal to exit",
+            format_args!("{:.0} ms", millis(begin.elapsed())),
+        );
+        assert!(status.success(), "{status}: {}", servers[index].log());
+        servers[index].run_again();
+        side.wait_for_members(&ALL);
+    }
+    let (report, outcome) = (probe.stop(), connections.close());
+    figures::print(&format!("router side: {drains} drains"), format_args!("{report}; TCP {outcome}"));
+    assert_eq!((report.lost(), outcome.broken, outcome.refused), (0, 0, 0), "{report}; {outcome}");
+}
+
+pub(crate) fn claim_9_15_a_killed_server_leaves_the_entry() {
+    let network = Network::new(3);
+    let (side, servers) = start(&network, &RouterSetup::policy("weighted"), &Setup::member());
+    let connections = Connections::open(&network.client, OPEN);
+    connections.wait_for_answering(OPEN.count, SOON);
+    let probe = Probe::start(&network.client, RATE);
+    probe.wait_for_answered(1_000, SOON);
+    servers[0].kill_everything();
+    wait_for(SOON, "the dead server is out of the entry", || !side.shares().contains_key("s1"));
+    probe.wait_for_answered(2_000, SOON);
+    let (report, outcome) = (probe.stop(), connections.close());
+    let of_the_dead = outcome.servers.get("s1").copied().unwrap_or_default();
+    figures::print(
+        "router side: SIGKILL of a server",
+        format_args!("gap {:.0} ms; {report}; TCP {outcome}", millis(report.gap())),
+    );
+    assert!(report.gap() <= KILLED * MARGIN, "{report}");
+    assert!(
+        outcome.broken <= of_the_dead,
+        "only the dead server's {of_the_dead} connections are lost: {outcome}"
+    );
+}
+
+/// The negative control of the default: what a plain group does to the connections of servers that nothing has happened to.
+pub(crate) fn claim_15_a_plain_group_breaks_connections_of_others() {
+    let network = Network::new(3);
+    let setup = RouterSetup {
+        group: "plain",
+        ..RouterSetup::policy("weighted")
+    };
+    let (side, servers) = start(&network, &setup, &Setup::member());
+    let connections = Connections::open(&network.client, OPEN);
+    connections.wait_for_answering(OPEN.count, SOON);
+    servers[0].kill_everything();
+    wait_for(SOON, "the dead server is out of the entry", || !side.shares().contains_key("s1"));
+    let probe = Probe::start(&network.client, RATE);
+    probe.wait_for_answered(2_000, SOON);
+    let (report, outcome) = (probe.stop(), connections.close());
+    let of_the_dead = outcome.servers.get("s1").copied().unwrap_or_default();
+    figures::print("router side: plain group, SIGKILL of a server", format_args!("TCP {outcome}"));
+    assert_eq!(report.lost(), 0, "{report}");
+    assert!(outcome.broken > of_the_dead, "a plain group moves flows of others too: {outcome}");
+}
