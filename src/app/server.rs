@@ -234,6 +234,7 @@ impl Running {
         } else if !self.service.drain(EMPTYING) {
             tracing::warn!("queries still came when the sockets were closed");
         }
+        self.herald.say_gone(receipt.outcome);
         Ok(())
     }
 }
