@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
-use heraldns::dns::answer::{Host, MAX_CHAIN, Query};
+use heraldns::dns::answer::{Host, Load, MAX_CHAIN, Query};
 use heraldns::dns::name;
 use heraldns::dns::zone::{self, NodeKind, Zone, ZoneSet};
 
@@ -18,6 +18,7 @@ use super::wire::{self, OPT, Record};
 const HOST: Host<'_> = Host {
     identity: b"fuzz-1",
     version: b"heraldns fuzz",
+    load: Load::ZERO,
     udp_payload: 1232,
 };
 /// Labels that are alike, that look like a length octet, a pointer or a whole name, and the longest there is.

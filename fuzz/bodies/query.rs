@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use heraldns::dns::answer::{Host, Query};
+use heraldns::dns::answer::{Host, Load, Query};
 use heraldns::dns::counters::Drop;
 use heraldns::dns::types::ResponseCode;
 use heraldns::dns::zone::{self, ZoneSet};
@@ -68,6 +68,7 @@ pub fn run(octets: &[u8]) -> Option<Result<ResponseCode, Drop>> {
     let host = Host {
         identity: IDENTITIES[usize::from(identity) % IDENTITIES.len()],
         version: b"heraldns fuzz",
+        load: Load::ZERO,
         udp_payload: PAYLOADS[usize::from(payload) % PAYLOADS.len()],
     };
     let query = match Query::parse(message) {

@@ -64,8 +64,10 @@ pub struct Report {
     pub advertised: bool,
     /// Another server is known to hold the service address.
     pub other_holder: Option<IdentityHash>,
-    /// The present term where there is one holder at a time (ND, but for members). Elsewhere everybody may hold.
-    pub term: Option<u32>,
+    /// There is one holder at a time (ND, but for members); elsewhere all may be next to each other.
+    pub sole: bool,
+    /// The present term (ND), or 0.
+    pub term: u32,
     /// While leaving: who takes over.
     pub successor: Option<IdentityHash>,
     /// The route cost it tells the network now, where its protocol has one and it says something.
@@ -86,10 +88,10 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether this server has the place of the one holder, and the term; `None` where everybody may hold.
+    /// Whether this server is the one holder, and the term. A route makes nobody that, nor does membership.
     #[must_use]
-    pub fn place(&self) -> Option<(bool, u32)> {
-        Some((self.holder, self.term?))
+    pub fn place(&self) -> (bool, u32) {
+        (self.holder && self.sole, self.term)
     }
 }
 

@@ -139,6 +139,10 @@ impl<'a> Guardian<'a> {
                 return Ok(end);
             }
             self.look_at_main();
+            if self.farewells.next().is_some() && self.main.is_some() && !self.slot.is_said() {
+                // It goes on, and knows: what it says now must not be taken back.
+                self.farewells.end(&mut self.driver);
+            }
             self.farewells.send(&mut self.driver, clock::now());
             if self.stopping && self.main.is_none() && self.farewells.next().is_none() {
                 return Ok(End::Killed);
@@ -229,10 +233,7 @@ impl<'a> Guardian<'a> {
                 tracing::error!("main has not answered for {} ms: it is spoken for", silence.as_millis());
                 self.speak_for_main();
             }
-            Sight::GoesOn(silence) => {
-                tracing::warn!("main answers again, after {} ms", silence.as_millis());
-                self.farewells.end(&mut self.driver);
-            }
+            Sight::GoesOn(silence) => tracing::warn!("main answers again, after {} ms", silence.as_millis()),
         }
     }
 

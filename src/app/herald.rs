@@ -3,11 +3,12 @@
 //! One turn: wait; hand packets to their machines; carry out what they want; look at the link and the service; decide; tell
 //! the advertisers; tell the peers. All of it is owned by this loop, so there is nothing to lock.
 
+mod leaving;
+
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
-use std::thread;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -22,17 +23,16 @@ use super::reload::Reload;
 use super::shutdown::{Drain, Outcome, Receipt, Tally};
 use super::zones::ZoneKeeper;
 use crate::advertiser::peers::{Conflict, Peers};
-use crate::advertiser::{Advertiser, Farewell, Report};
-use crate::base::machine::{Channel, ChannelId, Event, Input, Machine, OutDatagram, Outbox, Output, Severity};
+use crate::advertiser::{Advertiser, Report};
+use crate::base::machine::{ChannelId, Event, Input, Machine, Outbox, Output, Severity};
 use crate::base::peer::PeerState;
 use crate::base::time::{Timestamp, earliest};
 use crate::control::Reply;
 use crate::dns::counters::Drop;
-use crate::dns::server::Usher;
 use crate::dns::server::encrypted::Certificates;
+use crate::dns::server::{ToldLoad, Usher};
 use crate::io::clock;
 use crate::io::driver::{Driver, Handle, Ready, Token};
-use crate::io::farewell::ReadyPacket;
 use crate::io::interface::InterfaceMonitor;
 use crate::io::process::{Asked, Signals};
 use crate::io::sockets::udp_drops;
@@ -74,6 +74,7 @@ pub(super) struct Parts {
     pub(super) certificates: Option<Arc<Certificates>>,
     /// Ends the connections of a server that drains.
     pub(super) usher: Usher,
+    pub(super) told_load: Arc<ToldLoad>,
     pub(super) policy: Policy,
     pub(super) drain_timeout: Duration,
     pub(super) identity: Identity,
@@ -140,7 +141,7 @@ impl Herald {
         loop {
             self.look(clock::now());
             if let Some(receipt) = self.end_of_drain(clock::now()) {
-                self.leave(clock::now());
+                self.leave(receipt.outcome, clock::now());
                 return Ok(receipt);
             }
             let woken = self.wait()?;
@@ -343,6 +344,7 @@ impl Herald {
         if self.decision.as_ref() == Some(&decision) {
             return;
         }
+        self.parts.told_load.tell(peering::told_load(&decision));
         for index in 0..self.parts.advertisers.len() {
             self.parts.advertisers[index].machine.apply(&decision, now, &mut self.outbox);
             self.outputs
@@ -474,50 +476,6 @@ impl Herald {
         }
         self.hand_out(&receipt);
         None
-    }
-
-    /// Ends the conversation with the network, and says so as often as its farewell would: a packet may be lost.
-    fn leave(&mut self, now: Timestamp) {
-        self.parts.lifeline.rest();
-        for index in 0..self.parts.advertisers.len() {
-            self.parts.advertisers[index].machine.leave(now, &mut self.outbox);
-            self.outputs
-                .extend(self.outbox.drain().map(|output| (Speaker::Advertiser(index), output)));
-        }
-        self.carry_out();
-        let mut again: Vec<(Timestamp, Handle, OutDatagram)> = Vec::new();
-        for line in &self.parts.advertisers {
-            let farewells = line.machine.farewell().into_iter().filter(|farewell| !farewell.after.is_zero());
-            again.extend(farewells.filter_map(|one| Some((now + one.after, line.handle_of(one.channel)?, one.datagram))));
-        }
-        again.sort_by_key(|(at, ..)| *at);
-        for (at, handle, datagram) in again {
-            thread::sleep(at.since(clock::now()));
-            if let Err(error) = self.parts.driver.send(handle, &datagram) {
-                tracing::debug!(?error, destination = %datagram.destination, "not sent again");
-            }
-        }
-    }
-
-    /// Leaves what is to be sent when this process dies or hangs, before it says what that takes back.
-    fn leave_farewells(&mut self) {
-        let links = &self.parts.links;
-        let ready = |channels: &[Channel], farewells: Vec<Farewell>| -> Vec<ReadyPacket> {
-            let packet = |farewell: &Farewell| {
-                let channel = channels.get(farewell.channel.0)?;
-                let link = links.iter().find(|link| link.name() == channel.interface())?;
-                ReadyPacket::new(farewell.after, channel, link.state(), &farewell.datagram)
-            };
-            farewells.iter().filter_map(packet).collect()
-        };
-        let advertisers = self.parts.advertisers.iter().map(|line| &line.machine);
-        let mut packets: Vec<ReadyPacket> = advertisers
-            .flat_map(|machine| ready(machine.channels(), machine.farewell()))
-            .collect();
-        if let Some(line) = &self.parts.peers {
-            packets.extend(ready(line.machine.channels(), line.machine.farewell()));
-        }
-        self.parts.lifeline.leave(packets);
     }
 
     fn hand_to_all(&mut self, input: &Input<'_>, now: Timestamp) {

@@ -7,6 +7,7 @@ use std::net::Ipv6Addr;
 
 use crate::advertiser::Report;
 use crate::base::peer::{PeerState, Statement};
+use crate::dns::answer::Load;
 use crate::monitor::Figures;
 use crate::scheduler::{Decision, Standing, State};
 
@@ -58,7 +59,16 @@ pub(super) fn statement(identity: &Identity, standing: &Standing, decision: &Dec
 /// Whether this server is the one holder, and the term. A route makes nobody that: who waits for the place would follow, and
 /// servers that all have one would contradict each other without end.
 fn holding(reports: &[Report]) -> (bool, u32) {
-    reports.iter().filter_map(Report::place).max().unwrap_or_default()
+    reports.iter().map(Report::place).max().unwrap_or_default()
+}
+
+/// What clients are told that ask for the load.
+pub(super) const fn told_load(decision: &Decision) -> Load {
+    Load {
+        load: decision.load,
+        recent_load: decision.recent_load,
+        class: decision.class,
+    }
 }
 
 /// Why the server is in the state it shows, in one line.
@@ -83,17 +93,18 @@ mod tests {
     use super::*;
     use crate::advertiser;
 
-    fn report(holder: bool, term: Option<u32>) -> Report {
+    fn report(holder: bool, sole: bool, term: u32) -> Report {
         Report {
             protocol: "any",
             state: advertiser::State::Silent,
             holder,
+            sole,
+            term,
             advertised: holder,
             other_holder: None,
-            term,
+            other_routes: None,
             successor: None,
             cost: None,
-            other_routes: None,
             misdelivered: 0,
             sent: 0,
             errors: 0,
@@ -104,9 +115,11 @@ mod tests {
 
     #[test]
     fn a_route_makes_no_holder() {
-        let (route, follower, holder) = (report(true, None), report(false, Some(3)), report(true, Some(2)));
+        let (route, member) = (report(true, false, 0), report(true, false, 4));
+        let (follower, holder) = (report(false, true, 3), report(true, true, 2));
         assert_eq!(holding(&[]), (false, 0));
         assert_eq!(holding(std::slice::from_ref(&route)), (false, 0));
+        assert_eq!(holding(&[route.clone(), member]), (false, 4));
         assert_eq!(holding(&[route.clone(), follower.clone()]), (false, 3));
         assert_eq!(holding(&[follower, holder, route]), (true, 2));
     }

@@ -97,7 +97,7 @@ pub(super) enum ServerError {
     #[error(transparent)]
     Socket(#[from] control::socket::BindError),
     #[error(transparent)]
-    Web(#[from] control::web::BindError),
+    Port(#[from] control::port::BindError),
     #[error("the system refuses: {0}")]
     System(#[from] io::Error),
 }
@@ -129,6 +129,7 @@ pub(super) fn run(settings: &Settings) -> Result<(), ServerError> {
         identity: settings.identity.clone(),
         version: version(),
         udp_payload: settings.dns.udp_payload,
+        load: Arc::default(),
         protection: protection::build(settings)?,
     });
     let zones = Arc::new(ZoneKeeper::new(settings.zones.clone(), Arc::clone(&shared)));
@@ -233,6 +234,7 @@ impl Running {
         } else if !self.service.drain(EMPTYING) {
             tracing::warn!("queries still came when the sockets were closed");
         }
+        self.herald.say_gone(receipt.outcome);
         Ok(())
     }
 }
@@ -248,6 +250,7 @@ fn start(
     let counters = Arc::new(Counters::new());
     let limits = Limits::of(&settings.dns);
     let secrets = SecretKeeper::new(settings, Arc::clone(&shared));
+    let told_load = Arc::clone(&shared.load);
     let telling = protection::tell(Arc::clone(&shared));
     let mut service = Service::start(
         &listeners(settings),
@@ -287,6 +290,7 @@ fn start(
         reload: Arc::clone(&reload),
         certificates: certificates.clone(),
         usher: service.usher(),
+        told_load,
         policy: Policy {
             // Without a service nothing is advertised, and there is nothing to be silent about.
             standby_after: settings
@@ -512,12 +516,17 @@ fn open_control(settings: &Settings, runtime: &Runtime, socket: AdminSocket, des
     let operator: Arc<dyn Operator> = Arc::clone(desk) as _;
     let mut tasks = vec![runtime.spawn(socket.serve(Arc::clone(&operator)))];
     if let Some(listen) = settings.web {
-        let listener = runtime.block_on(control::web::bind(listen))?;
+        let listener = runtime.block_on(control::port::bind(listen, "web"))?;
+        let operator = Arc::clone(&operator);
         tasks.push(runtime.spawn(async move {
             if let Err(error) = control::web::serve(listener, operator).await {
                 tracing::error!(%error, "the web part has ended");
             }
         }));
+    }
+    if let Some(listen) = settings.agent_check {
+        let listener = runtime.block_on(control::port::bind(listen, "agent-check"))?;
+        tasks.push(runtime.spawn(control::agent_check::serve(listener, operator)));
     }
     Ok(Control(tasks))
 }

@@ -55,6 +55,7 @@ impl Herald {
                 per_second: round(figures.queries_per_second),
             },
             load: round(figures.load),
+            recent_load: round(figures.recent_load),
             capacity: figures.capacity.map_or(0.0, f64::round) as u64,
             class: self.standing.class().name().to_owned(),
             class_reason: class_reason(&self.standing),
@@ -194,6 +195,9 @@ fn show_peer(peer: &Peer, now: Timestamp) -> status::Peer {
         load: permille(peer.statement.load),
         class: CostClass::from_wire(peer.statement.class).map_or_else(String::new, |class| class.name().to_owned()),
         last_heard_ms: millis(now.since(peer.last_heard)),
+        dead: peer.dies_at() < now,
+        holder: peer.statement.holder,
+        per_second: peer.statement.offered.into(),
     }
 }
 

@@ -274,6 +274,7 @@ mod tests {
                 per_second: 17.25,
             },
             load: 0.314,
+            recent_load: 0.4,
             capacity: 55_000,
             class: "busy".to_owned(),
             class_reason: "load has come near the capacity; stays: load still comes here".to_owned(),
@@ -299,6 +300,9 @@ mod tests {
                 load: 0.0,
                 class: "last-resort".to_owned(),
                 last_heard_ms: 120,
+                dead: false,
+                holder: false,
+                per_second: 0,
             }],
             zones: ZoneNumbers {
                 loaded: 2,

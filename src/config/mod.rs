@@ -55,6 +55,8 @@ pub struct Config {
     pub control: control::config::Config,
     /// `[web]`.
     pub web: control::config::WebConfig,
+    /// `[agent-check]`.
+    pub agent_check: control::config::AgentCheckConfig,
 }
 
 /// The keys of one `[[advertiser]]`: those of its protocol.
@@ -78,7 +80,7 @@ pub struct StateConfig {
     pub directory: PathBuf,
 }
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "identity",
     "dns",
     "zones",
@@ -90,6 +92,7 @@ const KEYS: [&str; 11] = [
     "state",
     "control",
     "web",
+    "agent-check",
 ];
 
 /// A configuration that cannot be used: everything that is wrong with it.
@@ -293,6 +296,7 @@ impl Config {
                 "state" => config.state = reader.table("state", value),
                 "control" => config.control = reader.table("control", value),
                 "web" => config.web = reader.table("web", value),
+                "agent-check" => config.agent_check = reader.table("agent-check", value),
                 "router" => {
                     let cure = "start it with `heraldns router --config FILE`; a server has a file of its own";
                     reader.misfit("router", "this is a router side's table, and this program is to be a server", cure);

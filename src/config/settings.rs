@@ -39,6 +39,8 @@ pub struct Settings {
     pub control_socket: PathBuf,
     /// Where the web part listens, if it is on.
     pub web: Option<SocketAddr>,
+    /// Where the agent check listens, if it is on.
+    pub agent_check: Option<SocketAddr>,
 }
 
 /// Checks every part and the parts against one another. Relative paths are taken from `base`.
@@ -62,6 +64,7 @@ pub(super) fn check(config: &Config, base: &Path, problems: &mut Vec<Problem>) -
         }
     }
     let web = config.web.check(problems);
+    let agent_check = config.agent_check.check(problems);
     check_together(config, problems);
     let dns = dns::config::Config {
         cookie_secret_file: base_if_any(base, &config.dns.cookie_secret_file),
@@ -98,6 +101,7 @@ pub(super) fn check(config: &Config, base: &Path, problems: &mut Vec<Problem>) -
         state_directory: resolve(base, &config.state.directory),
         control_socket: resolve(base, &config.control.socket).unwrap_or_else(|| config.control.socket()),
         web,
+        agent_check,
     })
 }
 

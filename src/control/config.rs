@@ -1,4 +1,4 @@
-//! `[control]` and `[web]`: where a running server can be asked.
+//! `[control]`, `[web]` and `[agent-check]`: where a running server can be asked.
 
 use std::env;
 use std::net::SocketAddr;
@@ -75,17 +75,36 @@ impl Default for WebConfig {
 impl WebConfig {
     /// Where the web part listens: `None` if it is off.
     pub fn check(&self, problems: &mut Vec<Problem>) -> Option<SocketAddr> {
-        if self.listen.is_empty() {
-            return None;
-        }
-        let listen = self.listen.parse().ok();
-        if listen.is_none() {
-            let what = format!("'{}' is no address and port", self.listen);
-            let cure = "write \"127.0.0.1:8053\" or \"[::1]:8053\", or \"\" to turn the web part off";
-            problems.push(Problem::new("web.listen", what, cure));
-        }
-        listen
+        let cure = "write \"127.0.0.1:8053\" or \"[::1]:8053\", or \"\" to turn the web part off";
+        check_listen("web.listen", &self.listen, cure, problems)
     }
+}
+
+/// The keys of `[agent-check]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AgentCheckConfig {
+    /// Address and port of HAProxy's agent check; empty: off.
+    pub listen: String,
+}
+
+impl AgentCheckConfig {
+    /// Where the agent check listens: `None` if it is off.
+    pub fn check(&self, problems: &mut Vec<Problem>) -> Option<SocketAddr> {
+        let cure = "write an address and port that HAProxy reaches, as \"192.0.2.1:8054\", or \"\" to turn the agent check off";
+        check_listen("agent-check.listen", &self.listen, cure, problems)
+    }
+}
+
+fn check_listen(key: &str, listen: &str, cure: &str, problems: &mut Vec<Problem>) -> Option<SocketAddr> {
+    if listen.is_empty() {
+        return None;
+    }
+    let parsed = listen.parse().ok();
+    if parsed.is_none() {
+        problems.push(Problem::new(key, format!("'{listen}' is no address and port"), cure));
+    }
+    parsed
 }
 
 #[cfg(test)]
@@ -102,6 +121,16 @@ mod tests {
         let wrong = WebConfig { listen: "8053".to_owned() };
         assert_eq!(wrong.check(&mut problems), None);
         assert_eq!(problems[0].key, "web.listen");
+    }
+
+    #[test]
+    fn the_agent_check_is_off_until_it_is_given_an_address() {
+        let mut problems = Vec::new();
+        assert_eq!(AgentCheckConfig::default().check(&mut problems), None);
+        let at = |listen: &str| AgentCheckConfig { listen: listen.to_owned() };
+        assert_eq!(at("[::1]:8054").check(&mut problems), "[::1]:8054".parse().ok());
+        assert_eq!((at("8054").check(&mut problems), problems.len()), (None, 1));
+        assert_eq!(problems[0].key, "agent-check.listen");
     }
 
     #[test]

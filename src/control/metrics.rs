@@ -1,8 +1,9 @@
-//! `/metrics`: what `app` measured, in the OpenMetrics text format. Every name begins with `heraldns_`.
+//! `/metrics`: what `app` measured, in the OpenMetrics text format or in Prometheus' older one. Every name begins with `heraldns_`.
 //!
 //! Label values come from closed lists (types, codes, causes, states) and from the configuration (addresses, protocols),
 //! so that nobody on the network can make up new time series.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 
@@ -18,6 +19,8 @@ use crate::base::cost::CostClass;
 
 /// The content type of what [`render`] returns.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The content type of what [`to_plain`] returns.
+pub const PLAIN_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Everything that `/metrics` shows, at one moment. Counts are those since the start.
 #[derive(Clone, Debug)]
@@ -93,6 +96,30 @@ pub fn render(measured: &Measurements) -> String {
     // Writing into a String does not fail; were it to, the scraper would notice the missing end mark.
     let _ = encode(&mut text, &page.registry);
     text
+}
+
+/// The same page in Prometheus' own text format, for who does not ask for OpenMetrics: a family has the name of its samples
+/// there, and no end mark follows.
+#[must_use]
+pub fn to_plain(page: &str) -> String {
+    let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let types: BTreeMap<&str, &str> = types.collect();
+    let lines = page.lines().filter(|line| !line.starts_with("# UNIT") && *line != "# EOF");
+    lines.map(|line| plain_line(line, &types) + "\n").collect()
+}
+
+fn plain_line(line: &str, types: &BTreeMap<&str, &str>) -> String {
+    let mut words = line.splitn(4, ' ');
+    let (Some("#"), Some(keyword), Some(family), Some(rest)) = (words.next(), words.next(), words.next(), words.next()) else {
+        return line.to_owned();
+    };
+    let suffix = match types.get(family) {
+        Some(&"counter") => "_total",
+        Some(&"info") => "_info",
+        _ => "",
+    };
+    let rest = if keyword == "TYPE" && rest == "info" { "gauge" } else { rest };
+    format!("# {keyword} {family}{suffix} {rest}")
 }
 
 fn write_server(page: &mut Page, measured: &Measurements) {

@@ -1,12 +1,17 @@
-//! Control: the admin socket, the web part, and what they show.
+//! Control: the admin socket, the web part, the agent check, and what they show.
 //!
 //! Everything is asked of an [`Operator`]; nothing here knows how the server works.
 
+pub mod agent_check;
 mod bounded;
 pub mod client;
 pub mod config;
+mod history;
+mod listing;
 pub mod metrics;
 pub mod neighbors;
+mod page;
+pub mod port;
 pub mod socket;
 pub mod status;
 pub mod web;

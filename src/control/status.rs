@@ -29,6 +29,9 @@ pub struct Status {
     pub queries: Queries,
     /// Share of the capacity in use: 0 to 1, and above.
     pub load: f64,
+    /// The same over the last second or two.
+    #[serde(default)]
+    pub recent_load: f64,
     /// Queries a second it can take, configured or learned; 0: not known.
     #[serde(default)]
     pub capacity: u64,
@@ -176,6 +179,15 @@ pub struct Peer {
     pub class: String,
     /// Milliseconds since its last message.
     pub last_heard_ms: u64,
+    /// So long that it counts as dead.
+    #[serde(default)]
+    pub dead: bool,
+    /// It says that routers have its link-layer address, or a route to it.
+    #[serde(default)]
+    pub holder: bool,
+    /// Queries a second that it is asked at the service addresses.
+    #[serde(default)]
+    pub per_second: u64,
 }
 
 /// The peer messages in numbers, since the start.

@@ -12,7 +12,7 @@ use super::service::{Scene, Service};
 use super::weights::PERIOD;
 use crate::base::address::ServiceAddress;
 use crate::base::forwarding::{Forwarding, ServiceForwarding};
-use crate::base::machine::{Channel, Input, InterfaceState, Machine, Outbox};
+use crate::base::machine::{Channel, Input, Machine, Outbox};
 use crate::base::peer::Peer;
 use crate::base::tally::Tally;
 use crate::base::time::{Timestamp, earliest};
@@ -130,10 +130,6 @@ impl RouterSide {
         }
     }
 
-    fn link_changed(&mut self, state: &InterfaceState) {
-        self.sender.link = state.clone();
-    }
-
     fn run(&mut self, now: Timestamp, out: &mut Outbox) {
         let scene = self.scene(now);
         let update = now >= *self.update_at.get_or_insert(now + PERIOD);
@@ -238,20 +234,27 @@ impl Machine for RouterSide {
 
     fn handle(&mut self, input: Input<'_>, now: Timestamp, out: &mut Outbox) {
         self.notice_stall(now);
-        match input {
-            Input::Tick | Input::Inflow(_) => {}
-            Input::Interface(state) => self.link_changed(state),
-            Input::Peers(peers) => self.hear_peers(peers, now),
-            Input::Datagram(_, packet) => {
-                // A flood of what is refused must not cost more than its refusal.
-                let is_due = self.promised.is_none_or(|promised| now >= promised);
-                if !self.receive(&packet, now) && !is_due {
-                    return;
-                }
+        let news = match input {
+            Input::Tick => true,
+            Input::Interface(state) => {
+                self.sender.link = state.clone();
+                true
             }
-            Input::Unsent(..) => self.sender.errors += 1,
+            Input::Peers(peers) => {
+                self.hear_peers(peers, now);
+                true
+            }
+            Input::Datagram(_, packet) => self.receive(&packet, now),
+            Input::Unsent(..) => {
+                self.sender.errors += 1;
+                false
+            }
+            Input::Inflow(_) => false,
+        };
+        // A flood of what is refused costs no more than the refusals.
+        if news || self.promised.is_none_or(|promised| now >= promised) {
+            self.run(now, out);
         }
-        self.run(now, out);
     }
 
     fn deadline(&self) -> Option<Timestamp> {

@@ -155,8 +155,10 @@ impl Sign {
             interval: statement.interval,
         }
     }
+}
 
-    /// A message that no other has followed by then is an old one.
+impl Sign {
+    /// A message counts before what is advertised until its sender's next ones are missing.
     fn counts_until(&self) -> Timestamp {
         self.at + self.interval * MISSED_UNTIL_DEAD
     }
@@ -310,10 +312,9 @@ impl Member {
         Some(if later && (leaves || !recent) { advertisement } else { message })
     }
 
-    /// When its last message ceases to count before a later advertisement, which can say something else.
-    pub(super) fn message_fades_at(&self) -> Option<Timestamp> {
-        let (message, advertisement) = (self.message?, self.advertisement?);
-        (advertisement.at > message.at).then(|| message.counts_until())
+    /// When a later advertisement will count before its last message, if no other comes.
+    pub(super) fn doubted_at(&self) -> Option<Timestamp> {
+        self.advertisement.and(self.message).map(|message| message.counts_until())
     }
 
     fn patience(&self, rules: &Rules, now: Timestamp) -> Patience {

@@ -28,7 +28,7 @@ mod ignored {
 }
 
 impl RouterSide {
-    /// False: refused, counted, and nothing was learned.
+    /// True: something was learned.
     pub(super) fn receive(&mut self, packet: &Datagram<'_>, now: Timestamp) -> bool {
         let taken = self.take_in(packet, now);
         if let Err(cause) = taken {

@@ -262,8 +262,8 @@ impl Service {
             let asked = member.ask_at(rules, *now).filter(|_| !scene.signed_only);
             [
                 member.dies_at(rules, *now),
+                member.doubted_at(),
                 asked,
-                member.message_fades_at(),
                 member.inherited.map(|inherited| inherited.until),
             ]
         });

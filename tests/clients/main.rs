@@ -1,9 +1,10 @@
 //! Clients that others have written, and a kernel that is made to fail, against the real program.
 //!
-//! Needs `kdig` and `strace`; without them the tests are reported *ignored*, and `HERALDNS_LAB=required` makes that a failure.
+//! Needs `kdig`, `strace` and `haproxy`; without them the tests are reported *ignored*, and `HERALDNS_LAB=required` makes that a failure.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod haproxy;
 mod server;
 
 use std::fs;
@@ -23,6 +24,11 @@ fn main() {
     let trials = vec![
         trial("kdig", "kdig_gets_the_same_answers_over_every_transport", same_answers),
         trial("kdig", "kdig_sees_a_renewed_certificate_and_the_operator_a_broken_one", renewal),
+        trial(
+            "haproxy",
+            "haproxy_weighs_and_drains_by_the_agent_check",
+            haproxy::follows_load_and_state,
+        ),
         trial("strace", "an_aborted_accept_ends_no_listener", aborted_accepts),
     ];
     libtest_mimic::run(&arguments, trials).exit();
@@ -72,7 +78,7 @@ fn kdig_expecting(name: &str, server: &Server, transport: &str, port: u16, quest
         "+retry=0",
         "+timeout=10",
     ]);
-    if port != server.ports.plain {
+    if transport != "+tcp" && transport != "+notcp" {
         let trusted = server.folder.path().join("cert.pem");
         kdig.arg(format!("+tls-ca={}", trusted.display()))
             .arg(format!("+tls-hostname={name}"));

@@ -22,12 +22,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const NAME: &str = "ns.example.com";
 
 /// Where it listens.
+#[derive(Clone, Copy)]
 pub(crate) struct Ports {
     pub(crate) address: IpAddr,
     pub(crate) plain: u16,
     pub(crate) tls: u16,
     pub(crate) https: u16,
     pub(crate) quic: u16,
+    /// The agent check.
+    pub(crate) agent: u16,
     web: u16,
 }
 
@@ -44,18 +47,30 @@ impl Server {
     pub(crate) fn start(behind: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = own_address();
-        let [plain, tls, https, quic, web] = free_ports(address);
+        let [plain, tls, https, quic, agent, web] = free_ports(address);
         let ports = Ports {
             address,
             plain,
             tls,
             https,
             quic,
+            agent,
             web,
         };
         fs::write(folder.path().join("example.com.zone"), zone()).unwrap();
         fs::write(folder.path().join("c.toml"), ports.config()).unwrap();
         make_certificate(&folder);
+        Self::run(folder, ports, behind)
+    }
+
+    /// Starts it again after its end, with the same configuration.
+    pub(crate) fn start_again(mut self) -> Self {
+        self.process.wait().unwrap();
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        Self::run(folder, self.ports, &[])
+    }
+
+    fn run(folder: TempDir, ports: Ports, behind: &[&str]) -> Self {
         let words = behind
             .iter()
             .copied()
@@ -159,6 +174,7 @@ impl Ports {
             tls,
             https,
             quic,
+            agent,
             web,
         } = self;
         format!(
@@ -171,12 +187,15 @@ quic-listen = ["{address}:{quic}"]
 certificate-file = "cert.pem"
 key-file = "key.pem"
 udp-payload = 4096
+workers = 1
 [zones]
 directory = "."
 [control]
 socket = "run/c.sock"
 [web]
 listen = "{address}:{web}"
+[agent-check]
+listen = "{address}:{agent}"
 "#
         )
     }
@@ -203,6 +222,11 @@ fn own_address() -> IpAddr {
     static SERVERS: AtomicU8 = AtomicU8::new(1);
     let [.., high, low] = std::process::id().to_be_bytes();
     Ipv4Addr::new(127, high | 0x80, low, SERVERS.fetch_add(1, Relaxed)).into()
+}
+
+/// A port that is free on an address of our own.
+pub(crate) fn free_port(address: IpAddr) -> u16 {
+    free_ports::<1>(address)[0]
 }
 
 /// Ports that are free on an address of our own, for UDP and TCP.

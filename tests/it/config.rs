@@ -123,6 +123,9 @@ socket = ""
 
 [web]
 listen = "127.0.0.1:8053"
+
+[agent-check]
+listen = ""
 "#;
 
 #[test]

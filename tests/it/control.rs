@@ -1,6 +1,6 @@
 //! The admin socket and the web part over real sockets, with an operator that answers from a script.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,15 +12,15 @@ use std::time::Duration;
 
 use heraldns::control::client::{self, ClientError};
 use heraldns::control::socket::{AdminSocket, BindError};
-use heraldns::control::status::{Advertiser, Peer, PeerMessages, Pids, Queries, Service, State, Status, ZoneNumbers};
-use heraldns::control::{Command, Measurements, Operator, Reply, metrics, web};
+use heraldns::control::status::{Advertiser, Peer, PeerMessages, Pids, Queries, Service, State, Status, Zone, ZoneNumbers, ZoneState};
+use heraldns::control::{Command, Measurements, Operator, Reply, metrics, port, web};
 use insta::assert_snapshot;
 use serde_json::value::to_raw_value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
-/// Answers `status` with the state it has, and refuses everything else but `undrain`, which it drops.
+/// Answers `status` with the state it has, and `explain`; the zones only while it drains. Drops `undrain` and refuses everything else.
 struct Scripted(State);
 
 impl Operator for Scripted {
@@ -28,6 +28,8 @@ impl Operator for Scripted {
         let answer = match command {
             Command::Status => Ok(to_raw_value(&status(self.0)).unwrap()),
             Command::Undrain => return,
+            Command::Explain { id: None } => Ok(to_raw_value(&["decisions"]).unwrap()),
+            Command::Zones if self.0 == State::Draining => Ok(to_raw_value(&zones()).unwrap()),
             other => Err(format!("refused: {other:?}")),
         };
         let _ = reply.send(answer);
@@ -59,6 +61,7 @@ fn status(state: State) -> Status {
             per_second: 17.2,
         },
         load: 0.25,
+        recent_load: 0.5,
         capacity: 40_000,
         class: "busy".to_owned(),
         class_reason: "load has come near the capacity".to_owned(),
@@ -84,6 +87,9 @@ fn status(state: State) -> Status {
             load: 0.0,
             class: "last-resort".to_owned(),
             last_heard_ms: 120,
+            dead: false,
+            holder: false,
+            per_second: 0,
         }],
         zones: ZoneNumbers {
             loaded: 2,
@@ -92,6 +98,19 @@ fn status(state: State) -> Status {
         },
         problems: Vec::new(),
     }
+}
+
+fn zones() -> Vec<Zone> {
+    let states = [ZoneState::Loaded; 150].into_iter().chain([ZoneState::Failed]);
+    let zone = |(number, state)| Zone {
+        name: format!("zone-{number}."),
+        serial: None,
+        records: 0,
+        file: String::new(),
+        state,
+        error: None,
+    };
+    (0..).zip(states).map(zone).collect()
 }
 
 fn measurements(state: State) -> Measurements {
@@ -236,20 +255,27 @@ fn without_a_server_the_client_says_how_to_start_one() {
 /// A served web part; it lives as long as the runtime.
 fn serve_web(operator: impl Operator) -> (Runtime, SocketAddr) {
     let runtime = Runtime::new().unwrap();
-    let listener = runtime.block_on(web::bind("127.0.0.1:0".parse().unwrap())).unwrap();
+    let listener = runtime.block_on(port::bind("127.0.0.1:0".parse().unwrap(), "web")).unwrap();
     let address = listener.local_addr().unwrap();
     runtime.spawn(web::serve(listener, Arc::new(operator)));
     (runtime, address)
 }
 
+/// Head and body of an answer.
+fn fetch(address: SocketAddr, request: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
+}
+
 /// Status line and body of an answer.
 fn request(address: SocketAddr, method: &str, path: &str) -> (String, String) {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    let answer = exchange(stream, request.as_bytes());
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.lines().next().unwrap().to_owned(), body.to_owned())
+    let (head, body) = fetch(address, &format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    (head.lines().next().unwrap().to_owned(), body)
 }
 
 #[test]
@@ -278,7 +304,7 @@ impl Operator for Ended {
 #[test]
 fn a_server_that_does_not_answer_is_not_healthy() {
     let (_runtime, address) = serve_web(Ended);
-    for path in ["/health", "/api/status", "/metrics"] {
+    for path in ["/health", "/api/status", "/api/decisions", "/api/zones", "/metrics"] {
         let (line, body) = request(address, "GET", path);
         assert!(line.contains(" 503 "), "{path}: {line}");
         assert!(!body.is_empty(), "{path}");
@@ -291,18 +317,92 @@ fn the_web_part_shows_the_status_and_changes_nothing() {
     let (line, body) = request(address, "GET", "/api/status");
     assert!(line.contains(" 200 "), "{line}");
     assert_eq!(serde_json::from_str::<Status>(&body).unwrap(), status(State::Active));
-    let (line, body) = request(address, "GET", "/");
-    assert!(line.contains(" 200 ") && body.contains("/metrics"), "{line}");
+    assert_eq!(request(address, "GET", "/api/decisions").1, r#"["decisions"]"#);
     assert!(request(address, "GET", "/secret").0.contains(" 404 "));
-    for path in ["/", "/health", "/api/status", "/metrics"] {
+    for path in [
+        "/",
+        "/health",
+        "/api/status",
+        "/api/history",
+        "/api/decisions",
+        "/api/zones",
+        "/metrics",
+    ] {
         assert!(request(address, "POST", path).0.contains(" 405 "), "{path}");
     }
 }
 
 #[test]
+fn the_page_needs_nothing_from_elsewhere_and_makes_no_markup_of_text() {
+    let (_runtime, address) = serve_web(Scripted(State::Active));
+    let (head, page) = fetch(address, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert!(
+        head.contains("content-security-policy: default-src 'none'; script-src 'self'; "),
+        "{head}"
+    );
+    assert!(head.contains("require-trusted-types-for 'script'"), "{head}");
+    let named = page.split(['"']).filter(|word| word.starts_with('/') && !word.contains(' '));
+    let mut all = vec![page.clone()];
+    for path in named.chain(["/draw.js", "/history.js"]) {
+        let (line, body) = request(address, "GET", path);
+        assert!(line.contains(" 200 "), "{path}: {line}");
+        all.push(body);
+    }
+    assert!(all.len() >= 8, "all files were read");
+    for text in all.iter().filter(|text| !text.starts_with("<svg")) {
+        for forbidden in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "style=",
+            "http://",
+            "https://",
+        ] {
+            let allowed = text.replace("http://www.w3.org/2000/svg", "");
+            assert!(!allowed.contains(forbidden), "{forbidden} in {text}");
+        }
+    }
+}
+
+#[test]
+fn the_history_is_told_once() {
+    let (_runtime, address) = serve_web(Scripted(State::Active));
+    let ask = |after: u64| -> serde_json::Value {
+        let (line, body) = request(address, "GET", &format!("/api/history?after={after}"));
+        assert!(line.contains(" 200 "), "{line}");
+        serde_json::from_str(&body).unwrap()
+    };
+    // The web part looks for the first time when it begins, which may be after the first question.
+    let first = (0..1_000)
+        .map(|_| ask(0))
+        .find(|news| news["samples"][0].is_object())
+        .expect("it looks");
+    assert_eq!(first["changes"][0][2], "active");
+    assert_eq!(first["changes"][1][1], "s2 fe80::2");
+    assert_eq!(
+        (&first["samples"][0]["total"], &first["samples"][0]["load"]),
+        (&1234.into(), &0.25.into())
+    );
+    let now = first["now"].as_u64().unwrap();
+    assert_eq!(ask(now)["changes"], serde_json::json!([]));
+    assert!(request(address, "GET", "/api/history?after=x").0.contains(" 400 "));
+}
+
+#[test]
+fn a_hundred_zones_are_shown_and_the_failed_ones_first() {
+    let (_runtime, address) = serve_web(Scripted(State::Draining));
+    let listing: serde_json::Value = serde_json::from_str(&request(address, "GET", "/api/zones").1).unwrap();
+    let shown = listing["zones"].as_array().unwrap();
+    assert_eq!((shown.len(), &listing["more"]), (100, &51.into()));
+    assert_eq!(shown[0]["name"], "zone-150.");
+}
+
+#[test]
 fn a_port_in_use_is_named() {
     let (runtime, address) = serve_web(Scripted(State::Active));
-    let error = runtime.block_on(web::bind(address)).expect_err("in use");
+    let error = runtime.block_on(port::bind(address, "web")).expect_err("in use");
     assert!(error.to_string().starts_with(&format!("{address} is in use: ")), "{error}");
 }
 
@@ -387,4 +487,91 @@ fn metrics_begin_with_the_program_s_name() {
     heraldns_zones_failed 0
     heraldns_zones_loaded 2
     "#);
+}
+
+/// Everything there is to measure.
+fn everything() -> Measurements {
+    let mut measured = measurements(State::Active);
+    measured.status.peer_messages = Some(PeerMessages {
+        sent: 1,
+        errors: 0,
+        received: 1,
+        dropped: BTreeMap::from([("signature".to_owned(), 1)]),
+    });
+    measured
+}
+
+/// `name{label,label}` of every family in Prometheus' own text format, with its type.
+fn families(page: &str) -> BTreeMap<String, String> {
+    let sample = |name: &str| {
+        page.lines()
+            .find(|line| line.split(['{', ' ']).next() == Some(name))
+            .unwrap_or_default()
+    };
+    let labels = |line: &str| -> Vec<String> {
+        let inside = line.split_once('{').map_or("", |(_, rest)| rest.rsplit_once('}').unwrap().0);
+        inside
+            .split("\",")
+            .filter_map(|label| Some(label.split_once('=')?.0.to_owned()))
+            .collect()
+    };
+    let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let family = |(name, kind): (&str, &str)| {
+        let labels = labels(sample(name)).join(",");
+        let labels = if labels.is_empty() { labels } else { format!("{{{labels}}}") };
+        (format!("{name}{labels}"), kind.to_owned())
+    };
+    types.map(family).collect()
+}
+
+#[test]
+fn every_metric_is_documented_with_its_labels_and_nothing_else_is() {
+    let page = metrics::to_plain(&metrics::render(&everything()));
+    let document = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md")).unwrap();
+    let rows = document
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `heraldns_")?.split_once("` | "));
+    let documented = rows.map(|(name, rest)| (format!("heraldns_{name}"), rest.split(' ').next().unwrap().to_owned()));
+    assert_eq!(documented.collect::<BTreeMap<_, _>>(), families(&page));
+}
+
+#[test]
+fn what_a_peer_says_makes_no_time_series() {
+    let names = |measured: &Measurements| -> BTreeSet<String> {
+        let page = metrics::render(measured);
+        page.lines().filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect()
+    };
+    let mut measured = everything();
+    let before = names(&measured);
+    let peer = &mut measured.status.peers[0];
+    (peer.identity, peer.class, peer.state) = ("made-up".to_owned(), "made-up".to_owned(), "made-up".to_owned());
+    peer.address = "fe80::666".parse().unwrap();
+    assert_eq!(names(&measured), before);
+}
+
+#[test]
+fn open_metrics_are_for_those_who_ask_for_them() {
+    let (_runtime, address) = serve_web(Scripted(State::Active));
+    let ask = |accept: &str| fetch(address, &format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{accept}\r\n"));
+    let (head, open) = ask("Accept: application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.2\r\n");
+    assert!(
+        head.contains("content-type: application/openmetrics-text") && open.ends_with("# EOF\n"),
+        "{head}"
+    );
+    assert!(
+        open.contains("# TYPE heraldns_decisions counter\nheraldns_decisions_total 3\n"),
+        "{open}"
+    );
+    let (head, plain) = ask("");
+    assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+    assert!(
+        plain.contains("# TYPE heraldns_decisions_total counter\nheraldns_decisions_total 3\n"),
+        "{plain}"
+    );
+    assert!(
+        plain.contains("# TYPE heraldns_build_info gauge\n") && !plain.contains("EOF"),
+        "{plain}"
+    );
+    let samples = |page: &str| page.lines().filter(|line| !line.starts_with('#')).count();
+    assert_eq!(samples(&open), samples(&plain));
 }

@@ -9,6 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use heraldns::base::cost::CostClass;
+use heraldns::dns::answer::Load;
 use heraldns::dns::counters::{self, Counters, Drop, Tally, Transport};
 use heraldns::dns::protect::Protection;
 use heraldns::dns::protect::cookie::Secrets;
@@ -16,7 +18,7 @@ use heraldns::dns::server::{Limits, Listener, RECEIVE, ServeError, Service, Shar
 use heraldns::dns::zone::{self, ZoneSet};
 use heraldns::io::clock;
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_proto::rr::{Name, RecordType};
+use hickory_proto::rr::{DNSClass, Name, RecordType};
 use tokio::runtime::Runtime;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -84,6 +86,7 @@ impl Server {
             identity: "test-1".to_owned(),
             version: "heraldns test".to_owned(),
             udp_payload,
+            load: Arc::default(),
             protection,
         });
         let counters = Arc::new(Counters::new());
@@ -408,6 +411,25 @@ fn a_reload_is_seen_by_the_next_query() {
     assert!(serial().contains(" 1 2 3 4 5"));
     server.shared.zones.store(Arc::new(zones(2)));
     assert!(serial().contains(" 2 2 3 4 5"));
+}
+
+#[test]
+fn the_load_is_told_as_it_is_now_over_both_transports() {
+    let server = Server::start();
+    let mut asking = Message::from_vec(&query(7, "load.heraldns.", RecordType::TXT)).unwrap();
+    asking.queries[0].set_query_class(DNSClass::CH);
+    let asking = asking.to_vec().unwrap();
+    let text = |octets: &[u8]| Message::from_vec(octets).unwrap().answers[0].data.to_string();
+    for (load, class) in [(0, CostClass::Normal), (310, CostClass::Busy), (1_200, CostClass::Overloaded)] {
+        let recent_load = load + 1;
+        server.shared.load.tell(Load { load, recent_load, class });
+        let expected = format!("load={load} recent={recent_load} class={class}");
+        let mut stream = server.tcp();
+        stream.write_all(&framed(&asking)).unwrap();
+        assert_eq!(text(&read_framed(&mut stream)), expected);
+        // The same octets from the same workers: an answer that was kept would be an old one.
+        (0..8).for_each(|_| assert_eq!(text(&server.ask_udp(&asking)), expected));
+    }
 }
 
 #[test]

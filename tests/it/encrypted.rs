@@ -20,6 +20,7 @@ use heraldns::io::clock;
 use hickory_proto::rr::RecordType;
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use rustls::pki_types::CertificateDer;
+use tokio::io::AsyncReadExt;
 
 use answers::Answer;
 use clients::{Client, Https, Quic, Tls, handshake};
@@ -321,6 +322,34 @@ fn draining_answers_what_has_come_and_closes_everything() {
         assert!(TcpStream::connect(address).is_err());
     }
     server.wait_for("the port of QUIC", |server| UdpSocket::bind(server.quic).is_ok());
+}
+
+#[test]
+fn who_is_asked_to_leave_is_closed_in_a_pause_over_tls_and_https_too() {
+    let server = Server::start_with(Limits {
+        tcp_idle: Duration::from_secs(60),
+        ..LIMITS
+    });
+    let (mut tls, mut https): (Tls, Https) = (server.connect(server.tls), server.connect(server.https));
+    let mut quic: Quic = server.connect(server.quic);
+    prove(&server, &mut tls);
+    prove(&server, &mut https);
+    let start = clock::now();
+    server.service.as_ref().unwrap().usher().ask_to_leave();
+    // The farewell of TLS before the end of TCP: the client knows that nothing was cut off.
+    let ended = server.runtime.block_on(async { tls.0.read(&mut [0; 1]).await });
+    assert_eq!(ended.unwrap(), 0);
+    let query = query("www.example.", RecordType::A).to_vec().unwrap();
+    server.runtime.block_on(async {
+        // Each try ends a pause; so long ones are what it is closed in.
+        while https.request(&query).await.is_ok() {
+            assert!(clock::now().since(start) < PATIENCE, "HTTPS stays open");
+            tokio::time::sleep(Duration::from_millis(400)).await;
+        }
+    });
+    assert!(clock::now().since(start) < Duration::from_secs(5), "not after the idle time");
+    prove(&server, &mut quic);
+    prove::<Tls>(&server, &mut server.connect(server.tls));
 }
 
 #[test]

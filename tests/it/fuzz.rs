@@ -126,7 +126,7 @@ fn ospf_packets_with_random_changes() {
         let mode = if is_keyed { ospf::KEYED } else { ospf::MENDED };
         [vec![mode], any(ospf::SETTINGS - 1, random), octets].concat()
     };
-    let said = run(5_000, input, |octets| match ospf::run(octets) {
+    let said = run(20_000, input, |octets| match ospf::run(octets) {
         Some(Ok(kind)) => format!("{kind:?}"),
         Some(Err(cause)) => cause.name().to_owned(),
         None => "nothing".to_owned(),

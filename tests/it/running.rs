@@ -70,6 +70,15 @@ impl Server {
         }
     }
 
+    /// Reads the log until each of `texts` has stood in a line, in whatever order.
+    pub(crate) fn read_until_all(&mut self, texts: &[&str]) {
+        let mut missing = texts.to_vec();
+        while !missing.is_empty() {
+            let line = self.read_until("");
+            missing.retain(|text| !line.contains(text));
+        }
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.process.id().try_into().unwrap()).unwrap();
         kill_process(pid, signal).unwrap();

@@ -1,6 +1,8 @@
 //! The real binary as a server without privileges: started, asked through its admin socket and its web part, stopped.
 
 use std::fs;
+use std::net::UdpSocket;
+use std::time::Duration;
 
 use heraldns::control::status::State;
 use rustix::process::{Pid, Signal, kill_process};
@@ -21,6 +23,23 @@ fn a_server_tells_its_status_and_stops_when_told() {
     assert_eq!(server.process.wait().unwrap().code(), Some(0));
     assert!(!folder.path().join("run/c.sock").exists(), "the admin socket is left behind");
     assert_eq!(ask(folder.path(), &["status"]).status.code(), Some(1));
+}
+
+#[test]
+fn the_load_is_told_to_who_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let socket = UdpSocket::bind((server.address.ip(), 0)).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let query = b"\x12\x34\0\0\0\x01\0\0\0\0\0\0\x04load\x08heraldns\0\0\x10\0\x03";
+    socket.send_to(query, server.address).unwrap();
+    let mut answer = [0; 512];
+    let length = socket.recv(&mut answer).unwrap();
+    let text = String::from_utf8_lossy(&answer[..length]).into_owned();
+    assert!(
+        text.contains("load=") && text.contains(" recent=") && text.contains(" class="),
+        "{text}"
+    );
 }
 
 fn kill(pid: u32) {
@@ -81,8 +100,8 @@ fn a_main_that_hangs_is_spoken_for_and_starts_as_new_when_it_goes_on() {
         signal(pids.main, Signal::STOP);
         server.read_until("main has not answered for");
         signal(pids.main, Signal::CONT);
-        server.read_until("its guardian has said its farewell: it starts as new");
-        server.read_until("main answers again");
+        // Two processes write it.
+        server.read_until_all(&["its guardian has said its farewell: it starts as new", "main answers again"]);
     }
     assert_eq!(status(folder.path()).pids, pids, "nobody was started anew");
     // A main that died while it was hanging is started again like any other.

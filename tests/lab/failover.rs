@@ -104,10 +104,7 @@ pub(crate) fn claim_9_killed_holder_is_replaced() {
 pub(crate) fn claim_9_killed_main_is_spoken_for() {
     figures::repeat("main of the holder killed, gap", 3 * Duration::from_millis(50), || {
         let network = Network::new(3);
-        let servers = Server::start_on_all(&network, &Setup::failover());
-        let holder = wait_for_one_holder(&servers);
-        let probe = Probe::start(&network.client, 1_000);
-        probe.wait_for_answered(500, SOON);
+        let (servers, holder, probe) = start_group_under_load(&network);
         servers[holder].pids().kill_main();
         let killed = &servers[holder].identity;
         wait_for(SOON, "another server answers", || {

@@ -18,15 +18,19 @@ mod one_server;
 mod ospf;
 mod ospf_routers;
 mod peer_messages;
+mod pictures;
 mod rotate;
 mod router_side;
 mod standby;
+mod status_page;
 
 use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
+use crate::harness::browser;
 use crate::harness::command::is_installed;
 use crate::harness::namespace::sweep_leftovers;
 use crate::harness::quiet;
@@ -48,10 +52,10 @@ macro_rules! tests {
 fn main() {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(AT_A_TIME));
-    if missing().is_none() {
+    if missing(&[]).is_none() {
         sweep_leftovers();
     }
-    let trials = trials().into_iter().chain(recorder()).collect();
+    let trials = trials().into_iter().chain(recorders()).collect();
     libtest_mimic::run(&arguments, trials).exit();
 }
 
@@ -140,20 +144,33 @@ fn trials() -> Vec<Trial> {
             claim_17_forged_messages_change_nothing_when_signed_ones_are_required,
             claim_15_a_flood_of_invented_servers_pushes_nobody_out,
             claim_15_two_hundred_servers_in_one_entry;
+        alone status_page: status_page_shows_a_drain_and_a_server_that_goes_and_comes_back,
+            status_page_of_a_lone_server_is_of_use_and_shows_names_as_text,
+            metrics_are_as_promtool_wants_them;
     ]
 }
 
-/// `LAB_RECORD=FOLDER` adds a trial that records what the routers say to each other.
-fn recorder() -> Option<Trial> {
-    let folder = std::path::PathBuf::from(std::env::var_os("LAB_RECORD")?);
-    Some(Trial::test("record", move || {
-        ospf_routers::record(&folder);
-        Ok(())
-    }))
+/// `LAB_RECORD=FOLDER` adds a trial that records what the routers say to each other, `LAB_PICTURES=FOLDER` one that takes
+/// the manual's pictures of the status page.
+fn recorders() -> impl Iterator<Item = Trial> {
+    let recorder = |variable: &str, name: &str, record: fn(&Path)| {
+        let folder = PathBuf::from(std::env::var_os(variable)?);
+        Some(Trial::test(name, move || {
+            record(&folder);
+            Ok(())
+        }))
+    };
+    let packets = recorder("LAB_RECORD", "record", ospf_routers::record);
+    packets.into_iter().chain(recorder("LAB_PICTURES", "pictures", pictures::take))
 }
 
 fn trial(name: &'static str, place: fn(fn()), test: fn()) -> Trial {
-    Trial::ignorable_test(name, move || match missing() {
+    let more: &[&str] = match name.split('_').next() {
+        Some("status") => &browser::TOOLS,
+        Some("metrics") => &["promtool"],
+        _ => &[],
+    };
+    Trial::ignorable_test(name, move || match missing(more) {
         None => {
             let thread = thread::Builder::new().name(name.to_owned()).spawn(move || place(test));
             thread?.join().unwrap_or_else(|panic| resume_unwind(panic));
@@ -166,11 +183,11 @@ fn trial(name: &'static str, place: fn(fn()), test: fn()) -> Trial {
     })
 }
 
-/// What stands in the lab's way.
-fn missing() -> Option<String> {
+/// What stands in the lab's way, or in that of a test that needs `more` tools.
+fn missing(more: &[&'static str]) -> Option<String> {
     if !rustix::process::geteuid().is_root() {
         return Some("needs root".to_owned());
     }
-    let absent = TOOLS.into_iter().find(|tool| !is_installed(tool))?;
+    let absent = TOOLS.iter().chain(more).find(|tool| !is_installed(tool))?;
     Some(format!("needs the tool '{absent}'"))
 }

@@ -548,7 +548,8 @@ impl Advertiser for NeighborDiscovery {
                 Mode::Member => None,
                 Mode::Failover | Mode::Rotate => self.others.holder(self.ran).map(|holder| holder.identity),
             },
-            term: (self.setup.config.mode != Mode::Member).then(|| self.told_term()),
+            sole: self.setup.config.mode != Mode::Member,
+            term: self.told_term(),
             successor: if self.phase == Phase::Leaving {
                 self.leaving.successor()
             } else {

@@ -9,6 +9,7 @@ mod decide;
 pub mod edns;
 #[cfg(test)]
 mod fixture;
+mod load;
 mod message;
 mod plan;
 mod proof;
@@ -23,6 +24,7 @@ use std::time::Duration;
 pub use account::Account;
 pub use decide::answer;
 pub use edns::{EDNS_VERSION, Edns, NSID};
+pub use load::Load;
 pub use message::{HEADER, PLAIN_UDP_PAYLOAD, Query, Question};
 pub use plan::{Authority, Chain, Content, Denial, Link, MAX_CHAIN, Negative, Owner, Plan, Referral};
 pub use proof::Proof;
@@ -51,6 +53,8 @@ pub struct Host<'h> {
     pub identity: &'h [u8],
     /// For `version.bind.`.
     pub version: &'h [u8],
+    /// For `load.heraldns.`.
+    pub load: Load,
     /// The largest datagram this server sends and takes, in octets; at least 512.
     pub udp_payload: u16,
 }
@@ -163,7 +167,7 @@ pub fn respond_located(
                 _ => return render.plan(zones, &plan).counted_for(client, || Account::of_plan(question, &plan)),
             }
         }
-        Class::CH => match chaos_text(host, question) {
+        Class::CH => match chaos_text(host, question, &mut [0; load::LONGEST]) {
             Some(text) => return render.chaos_text(text).counted_for(client, || Account::of_question(Kind::Answer)),
             None => ExtendedError::NotAuthoritative,
         },
@@ -224,7 +228,7 @@ fn refusal(client: &Client, query: &Query) -> Option<(ResponseCode, Option<Exten
     }
 }
 
-fn chaos_text<'h>(host: &Host<'h>, question: &Question) -> Option<&'h [u8]> {
+fn chaos_text<'h>(host: &Host<'h>, question: &Question, room: &'h mut [u8; load::LONGEST]) -> Option<&'h [u8]> {
     if !matches!(question.record_type, RecordType::TXT | RecordType::ANY) {
         return None;
     }
@@ -232,6 +236,8 @@ fn chaos_text<'h>(host: &Host<'h>, question: &Question) -> Option<&'h [u8]> {
         Some(host.identity)
     } else if VERSION_NAMES.contains(&question.name()) {
         Some(host.version)
+    } else if question.name() == load::LOAD_NAME {
+        Some(host.load.text(room))
     } else {
         None
     }

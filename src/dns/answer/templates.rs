@@ -1,14 +1,14 @@
 //! Answers that were given before, ready to be given again: what popular names cost is one comparison and one copy.
 //!
-//! An answer over UDP depends on nothing but the zones, this host and the octets of its query; all of these octets but the
+//! An answer over UDP of class IN depends on nothing but the zones, this host and the octets of its query; all of these octets but the
 //! message id are what an answer is found by. So a template is right for as long as the zones are the same, and only then.
-//! Answers that depend on more (cookies, rate limits) are never kept. Where questions hardly ever come again (a random-subdomain
+//! Answers that depend on more (cookies, rate limits, the load) are never kept. Where questions hardly ever come again (a random-subdomain
 //! flood, a registry's zone) looking costs more than it brings: then it is left off but for a sample.
 
 use std::sync::{Arc, Weak};
 
-use super::{Client, HEADER, Query, Reply};
-use crate::dns::types::ResponseCode;
+use super::{Client, HEADER, Query, Question, Reply};
+use crate::dns::types::{Class, ResponseCode};
 use crate::dns::zone::ZoneSet;
 
 /// Answers that are kept, a power of two.
@@ -137,7 +137,12 @@ impl Templates {
     /// Keeps the answer to a message, if it is one that everybody gets who asks so, and not too long.
     pub fn keep(&mut self, message: &[u8], query: &Query, client: &Client, reply: &Reply, answer: &[u8]) {
         let depends_on_client = client.cookie.is_some() || client.keepalive.is_some() || client.is_accounted;
-        let Some(question) = query.question.as_ref().filter(|_| !depends_on_client) else {
+        let depends_on_time = |question: &Question| question.class == Class::CH;
+        let question = query
+            .question
+            .as_ref()
+            .filter(|question| !depends_on_client && !depends_on_time(question));
+        let Some(question) = question else {
             return;
         };
         let (Some(place), Some(asked), Some(answered)) = (Self::place(message), message.get(ID..), answer.get(ID..)) else {
@@ -211,6 +216,7 @@ mod tests {
     const HOST: Host<'_> = Host {
         identity: b"s1",
         version: b"heraldns",
+        load: crate::dns::answer::Load::ZERO,
         udp_payload: 1232,
     };
 

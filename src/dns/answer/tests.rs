@@ -7,7 +7,8 @@ use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption, NSIDPayload};
 use hickory_proto::rr::{DNSClass, Name, Record, RecordType as Type};
 use proptest::prelude::*;
 
-use super::{Client, Host, MAX_MESSAGE, Query, Reply, fixture, respond};
+use super::{Client, Host, Load, MAX_MESSAGE, Query, Reply, fixture, respond};
+use crate::base::cost::CostClass;
 use crate::dns::counters::Transport;
 use crate::dns::zone::ZoneSet;
 
@@ -15,6 +16,11 @@ mod limits;
 mod options;
 
 const HOST: Host<'static> = Host {
+    load: Load {
+        load: 310,
+        recent_load: 440,
+        class: CostClass::Busy,
+    },
     identity: b"ams-1",
     version: b"heraldns 0",
     udp_payload: 1232,
@@ -305,6 +311,7 @@ fn classes() {
         ("HOSTNAME.bind.", "ams-1"),
         ("version.bind.", "heraldns 0"),
         ("version.server.", "heraldns 0"),
+        ("Load.heraldns.", "load=310 recent=440 class=busy"),
     ] {
         let answer = of_class(DNSClass::CH, name, Type::TXT);
         assert_eq!((answer.answers.len(), answer.answers[0].dns_class), (1, DNSClass::CH), "{name}");

@@ -16,6 +16,7 @@ mod visit;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -24,7 +25,8 @@ use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::dns::answer::Host;
+use crate::base::cost::CostClass;
+use crate::dns::answer::{Host, Load};
 use crate::dns::counters::{self, Counters, Transport};
 use crate::dns::protect::Protection;
 use crate::dns::zone::ZoneSet;
@@ -58,6 +60,8 @@ pub struct Shared {
     pub version: String,
     /// The largest datagram sent, in octets; at least 512.
     pub udp_payload: u16,
+    /// For `load.heraldns.`.
+    pub load: Arc<ToldLoad>,
     /// Cookies and the rate limit.
     pub protection: Protection,
 }
@@ -67,7 +71,31 @@ impl Shared {
         Host {
             identity: self.identity.as_bytes(),
             version: self.version.as_bytes(),
+            load: self.load.read(),
             udp_payload: self.udp_payload,
+        }
+    }
+}
+
+/// The load as it was last told; whoever decides writes it, every answer may read it.
+#[derive(Debug, Default)]
+pub struct ToldLoad(AtomicU64);
+
+impl ToldLoad {
+    /// From now on the load is this one.
+    pub fn tell(&self, told: Load) {
+        let [load, recent] = [told.load, told.recent_load].map(u64::from);
+        self.0.store(load | recent << 16 | (told.class as u64) << 32, Relaxed);
+    }
+
+    /// The load that was last told; zero before.
+    #[must_use]
+    pub fn read(&self) -> Load {
+        let word = self.0.load(Relaxed);
+        Load {
+            load: word as u16,
+            recent_load: (word >> 16) as u16,
+            class: CostClass::from_wire((word >> 32) as u8).unwrap_or_default(),
         }
     }
 }

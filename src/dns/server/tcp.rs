@@ -413,6 +413,7 @@ mod tests {
             identity: String::new(),
             version: String::new(),
             udp_payload: 1232,
+            load: Arc::default(),
             protection: Protection::with(Secrets::of(&[7; 16])),
         };
         Acceptor {

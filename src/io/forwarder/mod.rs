@@ -8,37 +8,33 @@
 //! There is no memory of what is in the kernel: each call reads it and changes what differs ([`plan`]), so that a
 //! restart, a link that was down and somebody's hand are one case. No packet passes here.
 
+mod applied;
+mod environment;
 mod message;
 mod objects;
 mod plan;
+mod reading;
 mod requests;
 mod sole;
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::fs;
 use std::io;
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
-use netlink_packet_route::neighbour::{NeighbourAttribute, NeighbourMessage};
-use netlink_packet_route::route::{RouteMessage, RouteProtocol};
-use netlink_packet_route::rule::RuleMessage;
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rustix::io::Errno;
 
-use self::message::{NextHopMessage, Verb};
-use self::objects::{Kind, Objects, PROTOCOL};
+pub use self::applied::{Applied, Changes};
+use self::environment::{HASH_POLICY, check_capability, check_kernel, set_hash_policy};
+use self::objects::{Kind, Objects};
 use self::plan::{MAIN, Policy, Step, plan};
 use self::requests::{Orders, orders};
 use self::sole::Sole;
 use crate::base::address::{InterfaceIndex, LinkLayerAddress, ServiceAddress};
 use crate::base::forwarding::{Forwarding, Grouping, NextHop, ServiceForwarding};
-use crate::io::capability::{self, Capability};
+use crate::io::capability::Capability;
 use crate::io::netlink::{Entry, Netlink, NetlinkError, Request};
 
-const HASH_POLICY: &str = "/proc/sys/net/ipv6/fib_multipath_hash_policy";
-const FORWARDING: &str = "/proc/sys/net/ipv6/conf/all/forwarding";
 /// A refusal is met by looking again, so often: another may have taken a number, or the link has gone meanwhile.
 const ATTEMPTS: usize = 8;
 /// Our tables begin here; there are as many as interfaces can have.
@@ -106,34 +102,6 @@ pub enum ForwarderError {
     Netlink(#[from] NetlinkError),
 }
 
-/// What was changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Applied {
-    /// The link is down or absent: the kernel takes no next hops, and the rest waits.
-    pub waiting: bool,
-    /// Next hops that the kernel does not take; [`Forwarder::refused`] says which. The others are in place.
-    pub refused: usize,
-    /// Next hops made and removed.
-    pub next_hops: Changes,
-    /// Neighbours set and removed.
-    pub neighbors: Changes,
-    /// Groups made or replaced, and removed.
-    pub groups: Changes,
-    /// Routes made or replaced, and removed.
-    pub routes: Changes,
-    /// Rules made and removed.
-    pub rules: Changes,
-}
-
-/// How many of one kind were changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Made, or made different.
-    pub set: usize,
-    /// Removed.
-    pub removed: usize,
-}
-
 /// Keeps the kernel's forwarding table as it is wished.
 pub struct Forwarder {
     netlink: Netlink,
@@ -156,20 +124,14 @@ impl Forwarder {
     /// # Errors
     /// See [`ForwarderError`]; each says what to do.
     pub fn open(setup: Setup) -> Result<Self, ForwarderError> {
-        if let Some(missing) = capability::missing(&[Capability::NetAdmin]).first() {
-            return Err(ForwarderError::Capability(*missing));
-        }
+        check_capability()?;
         let mut netlink = Netlink::open()?;
         check_kernel(&mut netlink, setup.grouping)?;
         let link = netlink
             .link(&setup.interface)?
             .ok_or_else(|| ForwarderError::Interface(setup.interface.clone()))?;
         let sole = Sole::on(&setup.interface)?;
-        let mut warnings = Vec::new();
         set_hash_policy()?;
-        if !forwards() {
-            warnings.push("this host does not forward IPv6: 'sysctl -w net.ipv6.conf.all.forwarding=1' makes it a router".to_owned());
-        }
         let policy = Policy {
             grouping: setup.grouping,
             table: table_of(&setup.interface),
@@ -185,7 +147,7 @@ impl Forwarder {
             wish: None,
             programmed: BTreeMap::new(),
             refused: BTreeMap::new(),
-            warnings,
+            warnings: environment::warnings(),
             _sole: sole,
         })
     }
@@ -346,119 +308,10 @@ impl Forwarder {
         let up = link.as_ref().is_some_and(|link| link.up);
         // Made anew under the same name, it has another number.
         self.interface = link.map_or(self.interface, |link| link.index);
-        let mut objects = Objects::default();
-        let next_hops = self.netlink.dump(Request::NextHops, NextHopMessage::new(Verb::Get, 0, 0))?;
-        objects.read_next_hops(&next_hops, self.interface);
+        let objects = reading::read(&mut self.netlink, self.interface, self.policy.table)?;
         self.policy.wide |= objects.wide;
-        objects.read_routes(&routes(&mut self.netlink)?);
-        objects.read_rules(&rules(&mut self.netlink)?, self.policy.table);
-        objects.read_neighbors(&neighbors(&mut self.netlink, self.interface)?, self.interface);
         Ok((objects, up))
     }
-}
-
-impl Applied {
-    /// The kernel is not as it was before.
-    #[must_use]
-    pub fn is_change(&self) -> bool {
-        let Self { waiting, refused, .. } = *self;
-        *self != Self { waiting, refused, ..Self::default() }
-    }
-
-    fn count(&mut self, step: &Step) {
-        let (changes, is_removed) = match step {
-            Step::AddNextHop { .. } => (&mut self.next_hops, false),
-            Step::SetNeighbor { .. } => (&mut self.neighbors, false),
-            Step::AddGroup { .. } | Step::ReplaceGroup { .. } => (&mut self.groups, false),
-            Step::AddRoute(_) | Step::ReplaceRoute(_) => (&mut self.routes, false),
-            Step::AddRule(_) => (&mut self.rules, false),
-            Step::RemoveRule(_) => (&mut self.rules, true),
-            Step::RemoveRoute(_) => (&mut self.routes, true),
-            Step::RemoveGroup { .. } => (&mut self.groups, true),
-            Step::RemoveNextHop { .. } => (&mut self.next_hops, true),
-            Step::RemoveNeighbor { .. } => (&mut self.neighbors, true),
-        };
-        if is_removed {
-            changes.removed += 1;
-        } else {
-            changes.set += 1;
-        }
-    }
-}
-
-impl fmt::Display for Applied {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kinds = [
-            ("next hops", self.next_hops),
-            ("neighbours", self.neighbors),
-            ("groups", self.groups),
-            ("routes", self.routes),
-            ("rules", self.rules),
-        ];
-        let mut parts = Vec::new();
-        for (kind, changes) in kinds {
-            match changes {
-                Changes { set: 0, removed: 0 } => {}
-                Changes { set, removed: 0 } => parts.push(format!("{kind}: {set} set")),
-                Changes { set: 0, removed } => parts.push(format!("{kind}: {removed} removed")),
-                Changes { set, removed } => parts.push(format!("{kind}: {set} set, {removed} removed")),
-            }
-        }
-        if self.refused > 0 {
-            parts.push(format!("next hops: {} refused", self.refused));
-        }
-        if self.waiting {
-            parts.push("waiting for the link".to_owned());
-        }
-        formatter.write_str(if parts.is_empty() { "nothing" } else { "" })?;
-        formatter.write_str(&parts.join("; "))
-    }
-}
-
-fn check_kernel(netlink: &mut Netlink, grouping: Grouping) -> Result<(), ForwarderError> {
-    let lacks = |error: &NetlinkError| matches!(error, NetlinkError::Refused { errno, .. } if *errno == Errno::OPNOTSUPP);
-    if let Err(error) = netlink.dump(Request::NextHops, NextHopMessage::new(Verb::Get, 0, 0)) {
-        return Err(if lacks(&error) {
-            ForwarderError::Kernel {
-                what: "next hop objects",
-                since: "5.3",
-                instead: "",
-            }
-        } else {
-            error.into()
-        });
-    }
-    if grouping == Grouping::Plain {
-        return Ok(());
-    }
-    if let Err(error) = netlink.dump(Request::Buckets, NextHopMessage::new(Verb::GetBuckets, 0, 0)) {
-        return Err(if lacks(&error) {
-            ForwarderError::Kernel {
-                what: "resilient next hop groups",
-                since: "5.13",
-                instead: "; without, group = \"plain\" works and breaks TCP connections when shares change",
-            }
-        } else {
-            error.into()
-        });
-    }
-    Ok(())
-}
-
-/// By the ports (1), or as an administrator has said in detail (3).
-fn set_hash_policy() -> Result<(), ForwarderError> {
-    let found = fs::read_to_string(HASH_POLICY).unwrap_or_default();
-    if matches!(found.trim(), "1" | "3") {
-        return Ok(());
-    }
-    fs::write(HASH_POLICY, "1").map_err(|source| ForwarderError::HashPolicy {
-        found: found.trim().to_owned(),
-        source,
-    })
-}
-
-fn forwards() -> bool {
-    fs::read_to_string(FORWARDING).is_ok_and(|value| value.trim() != "0")
 }
 
 /// Our table for an interface: of its name, which stays when its number changes (FNV-1a).
@@ -490,42 +343,6 @@ fn gateway_of(request: Request, steps: &[Step]) -> Option<Ipv6Addr> {
 /// A removal of what is not there has nothing left to do.
 fn is_gone_already(request: Request, errno: Errno) -> bool {
     matches!(request, Request::Remove(_)) && matches!(errno, Errno::NOENT | Errno::SRCH)
-}
-
-fn routes(netlink: &mut Netlink) -> Result<Vec<RouteMessage>, NetlinkError> {
-    let mut message = RouteMessage::default();
-    message.header.address_family = AddressFamily::Inet6;
-    // The kernel leaves out the rest, of which there can be a whole Internet.
-    message.header.protocol = RouteProtocol::from(PROTOCOL);
-    let dumped = netlink.dump(Request::Routes, RouteNetlinkMessage::GetRoute(message))?;
-    let routes = dumped.into_iter().filter_map(|message| match message {
-        RouteNetlinkMessage::NewRoute(route) => Some(route),
-        _ => None,
-    });
-    Ok(routes.collect())
-}
-
-fn rules(netlink: &mut Netlink) -> Result<Vec<RuleMessage>, NetlinkError> {
-    let mut message = RuleMessage::default();
-    message.header.family = AddressFamily::Inet6;
-    let dumped = netlink.dump(Request::Rules, RouteNetlinkMessage::GetRule(message))?;
-    let rules = dumped.into_iter().filter_map(|message| match message {
-        RouteNetlinkMessage::NewRule(rule) => Some(rule),
-        _ => None,
-    });
-    Ok(rules.collect())
-}
-
-fn neighbors(netlink: &mut Netlink, interface: InterfaceIndex) -> Result<Vec<NeighbourMessage>, NetlinkError> {
-    let mut message = NeighbourMessage::default();
-    message.header.family = AddressFamily::Inet6;
-    message.attributes.push(NeighbourAttribute::IfIndex(interface.0));
-    let dumped = netlink.dump(Request::Neighbors, RouteNetlinkMessage::GetNeighbour(message))?;
-    let neighbors = dumped.into_iter().filter_map(|message| match message {
-        RouteNetlinkMessage::NewNeighbour(neighbor) => Some(neighbor),
-        _ => None,
-    });
-    Ok(neighbors.collect())
 }
 
 /// The delivery of one service as it is in the kernel.

@@ -24,7 +24,7 @@ const METRIC: u32 = 10;
 /// One share of the connections where weights are wide: what is left of it, 1, is for whoever is to get no new ones.
 ///
 /// A draining server in a group of one octet's weights gets one in 257 of the new connections at best. Among wide ones
-/// it gets less than half a bucket: none but those that it has.
+/// it gets one in 65,281 then: a bucket or none, beside those that it has.
 const WIDE: u16 = 255;
 
 /// What the configuration and the kernel have to say.

@@ -115,3 +115,52 @@ impl Netlink {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use netlink_packet_route::RouteNetlinkMessage;
+    use netlink_packet_route::neighbour::NeighbourMessage;
+
+    use super::*;
+    use crate::base::address::InterfaceIndex;
+    use crate::io::netlink::address_message;
+
+    /// None of these addresses is there; and without privileges the kernel refuses too.
+    #[test]
+    fn each_refusal_is_told_however_many_orders_there_are() {
+        let mut netlink = Netlink::open().unwrap();
+        for count in [0, 1, AT_ONCE, 2 * AT_ONCE + 44] {
+            let addresses: Vec<Ipv6Addr> = (0..count)
+                .map(|number| Ipv6Addr::from(0x2001_0db8 << 96 | number as u128))
+                .collect();
+            let orders = addresses.iter().map(|address| Order {
+                request: Request::DeleteAddress(*address),
+                message: RouteNetlinkMessage::DelAddress(address_message(InterfaceIndex(1), *address)),
+                flags: 0,
+            });
+            let refused = netlink.order(orders.collect()).unwrap();
+            let expected: Vec<Request> = addresses.iter().map(|address| Request::DeleteAddress(*address)).collect();
+            let requests: Vec<Request> = refused.iter().map(|(request, _)| *request).collect();
+            assert_eq!(requests, expected);
+            assert!(refused.iter().all(|(_, errno)| matches!(*errno, Errno::ADDRNOTAVAIL | Errno::PERM)));
+        }
+    }
+
+    #[test]
+    fn a_dump_is_read_to_its_end_and_what_follows_is_another_answer() {
+        let mut netlink = Netlink::open().unwrap();
+        for _ in 0..2 {
+            let neighbors = RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default());
+            netlink.dump(Request::Neighbors, neighbors).unwrap();
+            assert!(
+                netlink
+                    .addresses()
+                    .unwrap()
+                    .iter()
+                    .any(|found| found.address == Ipv6Addr::LOCALHOST)
+            );
+        }
+    }
+}

@@ -36,15 +36,15 @@ fn either_kind_of_sign_keeps_a_server_alive() {
 }
 
 #[test]
-fn an_old_message_gives_way_to_a_later_advertisement_in_time() {
+fn an_advertisement_counts_at_the_moment_when_messages_are_missing() {
     let mut bench = Bench::new(policy(Policy::Weighted));
-    bench.hear(peer(1, |peer| peer.statement.state = PeerState::Withdrawn));
-    bench.run_until(100);
-    bench.advertise(1, |_| {});
+    bench.hear(peer(1, |peer| peer.signed = true));
+    bench.run_until(600);
+    bench.advertise(1, |information| information.state = PeerState::Withdrawn);
     bench.run_until(899);
-    assert_eq!(bench.delivered(), NOBODY, "its message counts");
+    assert_eq!(bench.delivered(), [1]);
     bench.run_until(900);
-    assert_eq!(bench.delivered(), [1], "three of its messages are missing");
+    assert_eq!((bench.delivered(), bench.member(1).unwrap().standing), (vec![], Standing::Out));
 }
 
 #[test]

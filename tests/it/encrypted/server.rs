@@ -74,6 +74,7 @@ impl Server {
             zones: ArcSwap::from_pointee(zones()),
             identity: "test-1".to_owned(),
             version: "heraldns test".to_owned(),
+            load: Arc::default(),
             udp_payload: LARGEST,
             protection: Protection::with(Secrets::of(&[7; 16])),
         });

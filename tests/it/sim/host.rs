@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use heraldns::advertiser::nd::{self, NeighborDiscovery};
 use heraldns::advertiser::peers::{self, Peers};
-use heraldns::advertiser::{Advertiser, Report, State};
+use heraldns::advertiser::{Advertiser, Farewell, Report, State};
 use heraldns::base::address::{LinkLayerAddress, ServiceAddress};
 use heraldns::base::machine::{Datagram, Event, Input, InterfaceState, Machine, OutDatagram, Outbox, Output};
 use heraldns::base::peer::{IdentityHash, PeerState, Statement};
@@ -51,6 +51,8 @@ pub(super) struct Host {
     pub(super) link_up: bool,
     /// What the others last heard of it: its messages come at the interval of idle standby.
     pub(super) said_idle: bool,
+    /// Its guardian has said its farewell while the process was stopped.
+    pub(super) spoken_for: bool,
     /// What waits in the kernel while the process is stopped.
     pub(super) backlog: Vec<Packet>,
     /// When it is to be woken, as it was last scheduled.
@@ -80,6 +82,7 @@ impl Host {
             queries: 0,
             link_up: true,
             said_idle: false,
+            spoken_for: false,
             backlog: Vec::new(),
             wake_at: None,
             settings: settings.clone(),
@@ -102,7 +105,28 @@ impl Host {
         (self.peers_seen, self.last_intent, self.queries) = (0, None, 0);
         (self.life, self.wish, self.last_wanted, self.link_up) = (Life::Running, Wish::Serve, now, true);
         self.backlog.clear();
+        self.spoken_for = false;
         self.link_changed(now);
+    }
+
+    /// What its guardian is to say when the process dies or hangs.
+    pub(super) fn farewell(&self) -> Vec<Farewell> {
+        self.nd.farewell().into_iter().chain(self.peers.farewell()).collect()
+    }
+
+    /// The process goes on, and finds what has waited for it.
+    pub(super) fn go_on(&mut self, now: Timestamp) {
+        self.life = Life::Running;
+        for packet in std::mem::take(&mut self.backlog) {
+            self.receive(&packet, now);
+        }
+        if std::mem::take(&mut self.spoken_for) {
+            self.sent.clear();
+            self.nd.taken_back(now, &mut self.outbox);
+            self.peers.taken_back(now);
+            self.last_intent = None;
+        }
+        self.wake(now);
     }
 
     pub(super) fn link_changed(&mut self, now: Timestamp) {
@@ -256,7 +280,7 @@ impl Host {
             (Wish::Serve, _) if report.advertised => PeerState::Active,
             (Wish::Serve, _) => PeerState::Standby,
         };
-        let (holder, term) = report.place().unwrap_or_default();
+        let (holder, term) = report.place();
         Statement {
             services: vec![SERVICE],
             state,

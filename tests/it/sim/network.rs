@@ -18,6 +18,8 @@ use super::router::{Out, Router};
 
 /// The service address of all simulated servers.
 pub(super) const SERVICE: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 5, 0, 0, 0, 0, 0x53);
+/// A guardian finds that main hangs after so long.
+const GUARD: Duration = Duration::from_millis(425);
 /// A stopped process finds so many packets when it goes on; the rest was dropped.
 const BACKLOG: usize = 64;
 
@@ -81,8 +83,12 @@ impl Quality {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Act {
     Start(usize),
+    /// All of it dies, or the main process alone; then its guardian says what that has left.
     Kill(usize),
+    KillMain(usize),
+    /// All of it stops, or the main process alone; then its guardian finds that out.
     Stop(usize),
+    Hang(usize),
     Continue(usize),
     Wish(usize, Wish),
     Link(usize, bool),
@@ -93,12 +99,35 @@ pub(super) enum Act {
 
 #[derive(Clone, Debug)]
 enum Happening {
-    Arrives { to: usize, packet: Packet },
-    QueryArrives { to: LinkLayerAddress, number: u64 },
-    Wakes { host: usize, due: Timestamp },
-    RouterTimer { due: Timestamp },
-    Query { generation: u64 },
+    Arrives {
+        to: usize,
+        packet: Packet,
+    },
+    QueryArrives {
+        to: LinkLayerAddress,
+        number: u64,
+    },
+    Wakes {
+        host: usize,
+        due: Timestamp,
+    },
+    RouterTimer {
+        due: Timestamp,
+    },
+    Query {
+        generation: u64,
+    },
     Acts(Act),
+    /// The guardian of a host looks whether main, in this one of its stops, hangs still.
+    Guards {
+        host: usize,
+        stop: u64,
+    },
+    Farewell {
+        host: usize,
+        stop: u64,
+        packet: OutDatagram,
+    },
 }
 
 /// Everything: servers, router, link and clock.
@@ -115,6 +144,8 @@ pub(super) struct Network {
     /// Queries that came to a server that could not answer, and which.
     pub(super) lost_queries: Vec<(Timestamp, Option<usize>)>,
     traffic: (Option<Duration>, u64),
+    /// How often each host was started, stopped or let go on.
+    turns: Vec<u64>,
     queue: BTreeMap<(Timestamp, u64), Happening>,
     queued: u64,
     trace: Option<Vec<String>>,
@@ -139,6 +170,7 @@ impl Network {
             answered: vec![0; weights.len()],
             lost_queries: Vec::new(),
             traffic: (None, 0),
+            turns: vec![0; weights.len()],
             queue: BTreeMap::new(),
             queued: 0,
             trace: traced.then(Vec::new),
@@ -153,11 +185,23 @@ impl Network {
         self.note(|| format!("{act:?}"));
         let now = self.now;
         match act {
-            Act::Start(host) => self.hosts[host].start(now),
+            Act::Start(host) => {
+                self.turns[host] += 1;
+                self.hosts[host].start(now);
+            }
             Act::Kill(host) => self.hosts[host].life = Life::Dead,
-            Act::Stop(host) => {
+            Act::KillMain(host) => {
+                self.hosts[host].life = Life::Dead;
+                self.speak_for(host);
+            }
+            Act::Stop(host) | Act::Hang(host) => {
                 if self.hosts[host].life == Life::Running {
                     self.hosts[host].life = Life::Stopped;
+                    self.turns[host] += 1;
+                    if matches!(act, Act::Hang(_)) {
+                        let stop = self.turns[host];
+                        self.push(now + GUARD, Happening::Guards { host, stop });
+                    }
                 }
             }
             Act::Continue(host) => self.go_on(host),
@@ -181,7 +225,7 @@ impl Network {
         }
         match act {
             Act::Start(host) | Act::Wish(host, _) | Act::Link(host, _) => self.after_host(host),
-            Act::Kill(_) | Act::Stop(_) | Act::Continue(_) | Act::Side(..) | Act::Traffic(_) => {}
+            Act::Kill(_) | Act::KillMain(_) | Act::Stop(_) | Act::Hang(_) | Act::Continue(_) | Act::Side(..) | Act::Traffic(_) => {}
         }
         self.check();
     }
@@ -220,17 +264,34 @@ impl Network {
         if host.life != Life::Stopped {
             return;
         }
-        host.life = Life::Running;
-        for packet in std::mem::take(&mut host.backlog) {
-            host.receive(&packet, now);
-        }
-        host.wake(now);
+        self.turns[number] += 1;
+        host.go_on(now);
         self.after_host(number);
+    }
+
+    /// The guardian of a host says what its main process has left, at its times; no more once that runs again.
+    fn speak_for(&mut self, host: usize) {
+        let stop = self.turns[host];
+        for farewell in self.hosts[host].farewell() {
+            let packet = farewell.datagram;
+            self.push(self.now + farewell.after, Happening::Farewell { host, stop, packet });
+        }
     }
 
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Acts(act) => self.act(act),
+            Happening::Guards { host, stop } => {
+                if self.turns[host] == stop && self.hosts[host].life == Life::Stopped {
+                    self.hosts[host].spoken_for = true;
+                    self.speak_for(host);
+                }
+            }
+            Happening::Farewell { host, stop, packet } => {
+                if self.turns[host] == stop {
+                    self.transmit(host, &packet);
+                }
+            }
             Happening::Arrives { to, packet } if to == self.hosts.len() => {
                 let Some(message) = packet.message() else { return };
                 let before = self.router.entry;
@@ -431,12 +492,7 @@ fn standing(host: &Host) -> String {
         Life::Stopped => format!("s{}:stopped", host.number + 1),
         Life::Running => {
             let holder = if report.holder { "*" } else { "" };
-            format!(
-                "s{}:{}{holder}({})",
-                host.number + 1,
-                report.state.name(),
-                report.term.unwrap_or_default()
-            )
+            format!("s{}:{}{holder}({})", host.number + 1, report.state.name(), report.term)
         }
     }
 }

@@ -158,6 +158,36 @@ fn a_flap_of_the_holders_link_moves_nothing() {
 }
 
 #[test]
+fn a_holder_whose_main_process_dies_or_hangs_is_replaced_as_soon_as_its_guardian_speaks() {
+    with_seeds(100, |seed, traced| {
+        let hangs = seed % 2 == 0;
+        let mut signed = settings(Mode::Failover);
+        signed.key = (seed % 4 < 2).then_some(b"key".as_slice());
+        let mut network = Network::new(seed, &[100; 3], &signed, Quality::GOOD, traced);
+        (0..3).for_each(|host| network.act(Act::Start(host)));
+        network.act(Act::Traffic(GAP));
+        network.run(4_000);
+        let holder = network.holder().unwrap();
+        network.act(if hangs { Act::Hang(holder) } else { Act::KillMain(holder) });
+        network.run(if hangs { 425 + 3 } else { 3 });
+        let next = network.holder();
+        if next.is_none_or(|next| next == holder) || network.pointed_at() != next {
+            network.fail("nobody has taken over, or the router does not know");
+        }
+        let lost = network.lost_queries.len();
+        network.run(seed * 20);
+        let act = if hangs { Act::Continue(holder) } else { Act::Start(holder) };
+        network.act(act);
+        for _ in 0..500 {
+            network.run(10);
+            if network.holder() != next || network.pointed_at() != next || network.lost_queries.len() != lost {
+                network.fail("the successor did not stay");
+            }
+        }
+    });
+}
+
+#[test]
 fn whatever_happens_there_is_one_holder_in_the_end() {
     with_seeds(1_000, chaos);
 }
@@ -194,7 +224,9 @@ fn any_act(host: usize, network: &Network, random: &mut Random) -> Act {
     match (network.hosts[host].life, random.below(10)) {
         (Life::Dead, _) => Act::Start(host),
         (Life::Stopped, _) => Act::Continue(host),
-        (Life::Running, 0 | 1) => Act::Kill(host),
+        (Life::Running, 0) => Act::Kill(host),
+        (Life::Running, 1) => Act::KillMain(host),
+        (Life::Running, 2) if random.chance(500) => Act::Hang(host),
         (Life::Running, 2) => Act::Stop(host),
         (Life::Running, 3) => Act::Wish(host, Wish::Drain),
         (Life::Running, 4) => Act::Wish(host, Wish::Fail),

@@ -25,20 +25,23 @@ pub(crate) fn output(command: &mut Command) -> Output {
         .unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
+/// Runs `command` with `input` on its standard input and returns all of its outcome.
+#[track_caller]
+pub(crate) fn output_with_input(command: &mut Command, input: &str) -> Output {
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let mut stdin = child.stdin.take().expect("a pipe was asked for");
+    stdin.write_all(input.as_bytes()).expect("it reads its input");
+    drop(stdin);
+    child.wait_with_output().expect("it can be waited for")
+}
+
 /// Runs `lines` as one batch of `ip` commands in the namespace of that name.
 #[track_caller]
 pub(crate) fn ip_batch(namespace: &str, lines: &[String]) {
-    let mut child = Command::new("ip")
-        .args(["-6", "-netns", namespace, "-batch", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("ip: {error}"));
-    let mut input = child.stdin.take().expect("a pipe was asked for");
-    input.write_all((lines.join("\n") + "\n").as_bytes()).expect("ip reads its batch");
-    drop(input);
-    let output = child.wait_with_output().expect("ip can be waited for");
+    let mut command = Command::new("ip");
+    command.args(["-6", "-netns", namespace, "-batch", "-"]);
+    let output = output_with_input(&mut command, &(lines.join("\n") + "\n"));
     assert!(
         output.status.success(),
         "ip -netns {namespace} -batch: {}\n{}",

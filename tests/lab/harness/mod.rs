@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows what a test claims; nothing here takes a part of heraldns' place.
 
+pub(crate) mod browser;
 pub(crate) mod capture;
 pub(crate) mod clock;
 pub(crate) mod command;

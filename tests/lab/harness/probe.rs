@@ -374,7 +374,7 @@ fn receive_one(socket: &UdpSocket) -> Option<(usize, SocketAddr, [u8; 512])> {
 }
 
 /// `id.server. CH TXT` (RFC 4892).
-pub(super) fn question(id: u16) -> Vec<u8> {
+pub(crate) fn question(id: u16) -> Vec<u8> {
     let mut query = id.to_be_bytes().to_vec();
     query.extend([0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
     query.extend(b"\x02id\x06server\x00");

@@ -350,6 +350,12 @@ impl<'network> Server<'network> {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("explain of {}: {error} in {text}", self.identity))
     }
 
+    /// `heraldns drain`: the receipt, when the drain is over.
+    pub(crate) fn drain(&self) -> String {
+        let output = output(program().args(["drain", "--socket"]).arg(self.socket()));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// `state` of its status; empty while it does not answer.
     pub(crate) fn state(&self) -> String {
         let status = self.status().unwrap_or_default();

@@ -156,11 +156,16 @@ fn kill(make: Make) {
     let servers = start_servers(&network, &Setup::ospf());
     quiet::rest(CALM);
 
-    let (hung, identity) = quiet::alone(|| gap(make, &network, &servers, 3, |server| server.pids().set_frozen(true)));
+    let mut hanging = None;
+    let (hung, _) = quiet::alone(|| {
+        gap(make, &network, &servers, 3, |server| {
+            let pids = server.pids();
+            pids.set_frozen(true);
+            hanging = Some(pids);
+        })
+    });
     assert_within(make, "main hung, gap", hung, figures.main_hung);
-    for server in servers.iter().filter(|server| server.identity == identity) {
-        server.pids().set_frozen(false);
-    }
+    hanging.expect("one hangs").set_frozen(false);
     network.router().wait_for_gateways(2 * SOON, next_hops(&servers));
     quiet::rest(CALM);
 

@@ -198,6 +198,11 @@ pub(crate) fn claim_15_what_a_link_or_a_hand_has_taken_away_is_put_back() {
         assert_near_with_few(&sinks.shares(&network.client, FEW_FLOWS), &[50.0, 50.0]);
     }
 
+    // Somebody's better route hides ours, which is there all the same.
+    ip(&router.namespace, "-6 route add 2001:db8:5::53/128 dev lan0 metric 1");
+    assert!(!forwarder.check().expect("the kernel answers"), "only hidden");
+    ip(&router.namespace, "-6 route del 2001:db8:5::53/128 metric 1");
+
     run(&mut router.namespace.ip(&["link", "set", "lan0", "down"]));
     assert!(!forwarder.check().expect("the kernel answers"), "nothing can be done");
     assert!(forwarder.apply(&wish).expect("it waits").waiting);

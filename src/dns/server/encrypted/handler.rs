@@ -165,6 +165,7 @@ mod tests {
             identity: String::new(),
             version: String::new(),
             udp_payload: 1232,
+            load: Arc::default(),
             protection: Protection::with(Secrets::of(&[7; 16])),
         };
         let address = "[::1]:443".parse().unwrap();

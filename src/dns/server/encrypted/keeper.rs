@@ -82,6 +82,7 @@ mod tests {
             identity: String::new(),
             version: String::new(),
             udp_payload: 1232,
+            load: Arc::default(),
             protection: Protection::with(Secrets::of(&[7; 16])),
         });
         let counters = counters.add_listener(socket.local_addr().unwrap(), Transport::Tcp, false, 1, Timestamp::ZERO);
