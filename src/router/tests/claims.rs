@@ -198,6 +198,41 @@ fn claim_16_a_loaded_server_gets_less_after_a_period() {
     assert!((39.0..41.0).contains(&member.effective) && member.weight == 100, "{member:?}");
 }
 
+/// Server 1 always says 120 %; the weight law's turns are at 5.4 s and 10.8 s.
+fn loaded_beside(millis: u64, second: impl Fn(u64) -> Option<(u16, PeerState)>) -> Bench {
+    let mut bench = Bench::resolved(policy(Policy::Weighted));
+    while bench.now < at(millis) {
+        let now = bench.now.as_micros() / 1_000;
+        bench.advertise(1, |information| information.recent_load = Some(1_200));
+        if let Some((load, state)) = second(now) {
+            bench.advertise(2, |information| (information.recent_load, information.state) = (Some(load), state));
+        }
+        bench.run_until(now + 300);
+    }
+    bench
+}
+
+#[test]
+fn claim_16_a_newcomers_load_does_not_count_before_it_has_had_its_share() {
+    let newcomer = |now| (now >= 4_800).then_some((100, PeerState::Active));
+    assert_eq!(loaded_beside(6_000, newcomer).shares(), [(1, 256, 256), (2, 256, 256)]);
+    let neighbor = |_| Some((100, PeerState::Active));
+    let shares = loaded_beside(6_000, neighbor).shares();
+    assert!(shares[0].1 < 256, "one that was there all the time is measured: {shares:?}");
+}
+
+#[test]
+fn claim_16_neither_does_that_of_one_that_comes_back() {
+    let comes_back = |now| {
+        Some(match now {
+            ..6_000 => (1_200, PeerState::Active),
+            6_000..10_200 => (0, PeerState::Draining),
+            _ => (100, PeerState::Active),
+        })
+    };
+    assert_eq!(loaded_beside(11_400, comes_back).shares(), [(1, 256, 256), (2, 256, 256)]);
+}
+
 #[test]
 fn claim_17_peer_messages_alone_make_members() {
     let mut bench = Bench::new(policy(Policy::Weighted));

@@ -4,6 +4,8 @@ use super::bench::*;
 use crate::advertiser::nd::wire::{Message, NeighborAdvertisement};
 use crate::base::address::ALL_NODES;
 use crate::base::address::LinkLayerAddress;
+use crate::base::machine::Input;
+use crate::base::peer::PeerState;
 use crate::base::random::Random;
 use crate::router::{Config, Policy, Standing};
 
@@ -102,7 +104,7 @@ fn with_require_signed_no_forged_advertisement_moves_anything() {
                 signed(&mut bench);
             }
             let (number, source) = (random.below(5) as u16, random.below(5) as u16);
-            let state = crate::base::peer::PeerState::from_wire(random.below(7) as u8).unwrap();
+            let state = PeerState::from_wire(random.below(7) as u8).unwrap();
             let information = bench.information(number, |information| {
                 information.state = state;
                 information.hand_over = random.chance(200);
@@ -129,9 +131,9 @@ fn with_require_signed_the_latest_is_the_signed_holder() {
             peer.statement.holder = holder;
             peer.statement.term = term;
             peer.statement.state = if holder {
-                crate::base::peer::PeerState::Active
+                PeerState::Active
             } else {
-                crate::base::peer::PeerState::Standby
+                PeerState::Standby
             };
         }));
     };
@@ -229,7 +231,7 @@ fn a_signed_server_takes_its_place_from_an_unsigned_one() {
         (Some(hash(1)), link_local(1), true)
     );
     bench.run_until(100);
-    let forged = bench.information(1, |information| information.state = crate::base::peer::PeerState::Gone);
+    let forged = bench.information(1, |information| information.state = PeerState::Gone);
     bench.advertisement(link_local(1), mac(1), false, Some(forged));
     assert_eq!(bench.delivered(), [1], "its own message counts before that");
 }
@@ -250,6 +252,45 @@ fn replayed_advertisements_are_dropped_and_a_restart_is_not() {
     assert_eq!(bench.delivered(), [1], "far off: a new life with its own count");
     bench.advertise(1, |information| information.sequence = 4_000_000_001);
     assert_eq!(bench.dropped("late"), 3);
+}
+
+#[test]
+fn a_signed_server_that_serves_nothing_keeps_its_place_too() {
+    let mut bench = Bench::new(policy(Policy::Weighted));
+    bench.hear(peer(1, |peer| {
+        peer.signed = true;
+        peer.statement.state = PeerState::Withdrawn;
+    }));
+    bench.run_until(100);
+    let stranger = bench.information(7, |_| {});
+    bench.advertisement(link_local(1), mac(1), false, Some(stranger));
+    bench.advertisement(link_local(1), mac(1), false, None);
+    assert_eq!((bench.delivered(), bench.dropped("other-identity")), (vec![], 2));
+}
+
+#[test]
+fn a_new_term_and_a_new_life_begin_their_own_count() {
+    let mut bench = Bench::resolved(policy(Policy::Weighted));
+    bench.advertise(1, |information| information.sequence = 500);
+    bench.advertise(1, |information| (information.sequence, information.term) = (3, 2));
+    assert_eq!((bench.dropped("late"), bench.member(1).unwrap().advertisements), (0, 3));
+
+    bench.hear(peer(1, |_| {}));
+    bench.advertise(1, |information| (information.sequence, information.term) = (500, 2));
+    bench.run_until(100);
+    bench.hear(peer(1, |peer| peer.boot = 2));
+    bench.advertise(1, |information| (information.sequence, information.term) = (1, 1));
+    assert_eq!((bench.dropped("late"), bench.member(1).unwrap().advertisements), (0, 5));
+}
+
+#[test]
+fn a_peer_that_is_dead_already_makes_no_member() {
+    let mut bench = Bench::new(policy(Policy::Weighted));
+    bench.run_until(5_000);
+    bench.input(Input::Peers(&[peer(1, |peer| peer.last_heard = at(4_100))]));
+    assert_eq!(bench.member(1), None);
+    bench.input(Input::Peers(&[peer(1, |peer| peer.last_heard = at(4_101))]));
+    assert_eq!(bench.delivered(), [1]);
 }
 
 #[test]
