@@ -130,11 +130,7 @@ fn with_require_signed_the_latest_is_the_signed_holder() {
             peer.signed = true;
             peer.statement.holder = holder;
             peer.statement.term = term;
-            peer.statement.state = if holder {
-                PeerState::Active
-            } else {
-                PeerState::Standby
-            };
+            peer.statement.state = if holder { PeerState::Active } else { PeerState::Standby };
         }));
     };
     says(&mut bench, 2, false, 0);
