@@ -6,6 +6,8 @@
 use std::net::Ipv6Addr;
 
 use super::machine::RouterSide;
+use super::member::Gateway;
+use super::service::Scene;
 use crate::advertiser::nd::wire::{Message, NeighborAdvertisement};
 use crate::base::address::LinkLayerAddress;
 use crate::base::machine::Datagram;
@@ -70,6 +72,7 @@ impl RouterSide {
             }
             Some(_) | None => {
                 self.admit_link_layer(link_layer)?;
+                self.clear_gateway(source, link_layer, false, &scene)?;
                 self.services[index].hear_advertisement(source, message, link_layer, &scene)
             }
         }
@@ -95,7 +98,7 @@ impl RouterSide {
         let seen = std::mem::replace(&mut self.peers_seen, latest);
         self.beyond_the_link.clear();
         for peer in peers {
-            if let Err(cause) = self.hear_peer(peer, now)
+            if let Err(cause) = self.hear_peer(peer, Some(peer.last_heard) >= seen, now)
                 && Some(peer.last_heard) > seen
             {
                 self.dropped.count(cause);
@@ -103,7 +106,7 @@ impl RouterSide {
         }
     }
 
-    fn hear_peer(&mut self, peer: &Peer, now: Timestamp) -> Result<(), &'static str> {
+    fn hear_peer(&mut self, peer: &Peer, may_be_news: bool, now: Timestamp) -> Result<(), &'static str> {
         let scene = self.scene(now);
         let statement = &peer.statement;
         if !self
@@ -122,8 +125,22 @@ impl RouterSide {
             return Err(ignored::BEYOND_THE_LINK);
         }
         self.admit_link_layer(statement.link_layer)?;
+        if may_be_news {
+            self.clear_gateway(peer.source, statement.link_layer, peer.signed, &scene)?;
+        }
         let refused = self.services.iter_mut().filter_map(|service| service.hear_peer(peer, &scene).err());
         refused.last().map_or(Ok(()), Err)
+    }
+
+    /// What one service's record would refuse must not come in by another's: the kernel has one neighbour for both.
+    fn clear_gateway(&mut self, source: Ipv6Addr, link_layer: LinkLayerAddress, signed: bool, scene: &Scene) -> Result<(), &'static str> {
+        let gateway = Gateway::of(source, link_layer);
+        for service in &mut self.services {
+            service
+                .record
+                .clear_gateway(gateway, link_layer, signed, (&scene.rules, scene.now))?;
+        }
+        Ok(())
     }
 
     fn knows(&self, peer: &Peer) -> bool {

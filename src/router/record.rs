@@ -93,7 +93,7 @@ impl Record {
                 self.0.remove(&claim.link_layer);
             }
         }
-        self.clear_gateway(gateway, claim, rules, now)?;
+        self.clear_gateway(gateway, claim.link_layer, claim.signed, (rules, now))?;
         if !self.0.contains_key(&claim.link_layer) {
             self.make_room(claim.signed, rules, now)?;
         }
@@ -103,12 +103,18 @@ impl Record {
         Ok(member)
     }
 
-    /// Two members cannot have one gateway: the kernel has one link-layer address for it.
-    fn clear_gateway(&mut self, gateway: Gateway, claim: &Claim, rules: &Rules, now: Timestamp) -> Result<(), &'static str> {
-        let same = |other: &&Member| other.gateway.address == gateway.address && other.link_layer != claim.link_layer;
+    /// Two members cannot have one gateway, not even of two services: the kernel has one link-layer address for it.
+    pub(super) fn clear_gateway(
+        &mut self,
+        gateway: Gateway,
+        link_layer: LinkLayerAddress,
+        signed: bool,
+        (rules, now): (&Rules, Timestamp),
+    ) -> Result<(), &'static str> {
+        let same = |other: &&Member| other.gateway.address == gateway.address && other.link_layer != link_layer;
         let Some(other) = self.iter().find(same) else { return Ok(()) };
         let lives = other.standing(rules, now) != Standing::Dead;
-        if lives && (other.signed || !claim.signed) {
+        if lives && (other.signed || !signed) {
             return Err(refused::GATEWAY_TAKEN);
         }
         let other = other.link_layer;

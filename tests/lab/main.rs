@@ -138,6 +138,8 @@ fn trials() -> Vec<Trial> {
             the_end_of_a_router_side_gives_the_kernel_back_what_it_had,
             claim_9_15_a_drain_breaks_no_connection,
             claim_9_15_a_killed_server_leaves_the_entry,
+            claim_15_a_link_that_is_up_again_delivers_at_once,
+            claim_15_what_the_kernel_has_refused_is_tried_again,
             claim_15_a_plain_group_breaks_connections_of_others,
             claim_17_forged_messages_change_nothing_when_signed_ones_are_required,
             claim_15_a_flood_of_invented_servers_pushes_nobody_out,

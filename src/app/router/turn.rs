@@ -27,6 +27,8 @@ const SIGNALS: Token = Token(0);
 const LINK: Token = Token(1);
 /// What nobody rings for is looked at so often: groups, and what others do to our forwarding.
 const CHECK: Duration = Duration::from_secs(1);
+/// With a link the kernel forgets next hops and routes, and takes them again when it is up: then it is looked at this soon.
+const CHECK_LINK: Duration = Duration::from_millis(10);
 
 /// What the loop is made of.
 pub(super) struct Parts {
@@ -138,6 +140,7 @@ impl RouterLoop {
         })?;
         if link {
             self.look_at_link(false);
+            self.next_check = self.next_check.min(clock::now() + CHECK_LINK);
         }
         if signals {
             self.obey_signals();
@@ -156,6 +159,8 @@ impl RouterLoop {
         self.failed = None;
         self.look_at_link(true);
         match self.parts.forwarder.check() {
+            // Why the kernel refused may have ended, and nothing tells when.
+            Ok(false) if self.parts.forwarder.refused().next().is_some() => self.applied = None,
             Ok(false) => {}
             Ok(true) => {
                 self.kernel.repairs += 1;
@@ -208,7 +213,7 @@ impl RouterLoop {
             Ok(changed) => {
                 (self.applied, self.failed) = (Some(wished), None);
                 self.tell_refused();
-                if changed != Applied::default() {
+                if changed.is_change() {
                     self.kernel.changes += 1;
                     self.kernel.last_change_us = u64::try_from(clock::now().since(began).as_micros()).unwrap_or(u64::MAX);
                     tracing::debug!("the kernel delivers anew: {changed}");

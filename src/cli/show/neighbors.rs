@@ -53,7 +53,10 @@ pub(in crate::cli) fn neighbors(neighbors: &Neighbors) -> String {
 fn entry_line(entry: &Entry) -> String {
     let link_layer = entry.link_layer.as_ref().map_or_else(String::new, |address| format!(" {address}"));
     let discarded = causes(&entry.discarded);
-    format!("{} is {}{link_layer}; discarded: {discarded}\n", entry.address, entry.state)
+    format!(
+        "{} is {}{link_layer}; moves: {}; discarded: {discarded}\n",
+        entry.address, entry.state, entry.moves
+    )
 }
 
 fn member_row(member: &Member) -> [String; 10] {
@@ -128,7 +131,7 @@ mod tests {
                 address: "2001:db8:5::53".parse().unwrap(),
                 state: "reachable".to_owned(),
                 link_layer: Some("02:00:00:00:00:01".to_owned()),
-                moves: 0,
+                moves: 2,
                 members: vec![member("s1", 100, 87.5, 0.5), stranger],
                 discarded: BTreeMap::from([("unchanged".to_owned(), 12)]),
             }],
@@ -149,7 +152,7 @@ mod tests {
         router side on lan: policy weighted, group split
           ! no server is heard
 
-        2001:db8:5::53 is reachable 02:00:00:00:00:01; discarded: unchanged 12
+        2001:db8:5::53 is reachable 02:00:00:00:00:01; moves: 2; discarded: unchanged 12
         SERVER  LINK-LAYER         NEXT HOP  STATE   WEIGHT       SHARE  TCP  LOAD  HEARD       SIGNED
         s1      02:00:00:00:00:01  fe80::1   active  87.5 of 100  50%    50%  31%   120 ms ago  yes
         -       02:00:00:00:00:01  fe80::1   active  100          50%    50%  -     120 ms ago  no

@@ -33,6 +33,13 @@ pub struct Changes {
 }
 
 impl Applied {
+    /// The kernel is not as it was before.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        let Self { waiting, refused, .. } = *self;
+        *self != Self { waiting, refused, ..Self::default() }
+    }
+
     pub(super) fn count(&mut self, step: &Step) {
         let (changes, is_removed) = match step {
             Step::AddNextHop { .. } => (&mut self.next_hops, false),

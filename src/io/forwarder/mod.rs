@@ -15,6 +15,7 @@ mod objects;
 mod plan;
 mod reading;
 mod requests;
+mod sole;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -28,6 +29,7 @@ use self::environment::{HASH_POLICY, check_capability, check_kernel, set_hash_po
 use self::objects::{Kind, Objects};
 use self::plan::{MAIN, Policy, Step, plan};
 use self::requests::{Orders, orders};
+use self::sole::Sole;
 use crate::base::address::{InterfaceIndex, LinkLayerAddress, ServiceAddress};
 use crate::base::forwarding::{Forwarding, Grouping, NextHop, ServiceForwarding};
 use crate::io::capability::Capability;
@@ -84,6 +86,17 @@ pub enum ForwarderError {
     /// The interface.
     #[error("there is no interface {0}: 'ip link' shows those there are")]
     Interface(String),
+    /// Each of two would remove what the other has made.
+    #[error("another router side delivers on {0} already: one does it for all services of a link, name them in its [router] services")]
+    NotAlone(String),
+    /// Whether it is alone cannot be known.
+    #[error("whether another router side delivers on {interface} cannot be known: {source}")]
+    Alone {
+        /// The interface.
+        interface: String,
+        /// The kernel's.
+        source: io::Error,
+    },
     /// Netlink.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
@@ -102,6 +115,7 @@ pub struct Forwarder {
     /// Gateways of the wish that the kernel did not take.
     refused: BTreeMap<Ipv6Addr, Errno>,
     warnings: Vec<String>,
+    _sole: Sole,
 }
 
 impl Forwarder {
@@ -116,6 +130,7 @@ impl Forwarder {
         let link = netlink
             .link(&setup.interface)?
             .ok_or_else(|| ForwarderError::Interface(setup.interface.clone()))?;
+        let sole = Sole::on(&setup.interface)?;
         set_hash_policy()?;
         let policy = Policy {
             grouping: setup.grouping,
@@ -133,6 +148,7 @@ impl Forwarder {
             programmed: BTreeMap::new(),
             refused: BTreeMap::new(),
             warnings: environment::warnings(),
+            _sole: sole,
         })
     }
 

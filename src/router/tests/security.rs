@@ -174,6 +174,37 @@ fn a_living_member_keeps_its_gateway_and_its_identity() {
 }
 
 #[test]
+fn the_gateway_of_a_living_member_is_not_to_be_had_by_another_service_either() {
+    let other = "2001:db8:5::54".parse().unwrap();
+    let mut bench = Bench::new(Config {
+        services: vec![other, SERVICE],
+        ..policy(Policy::Weighted)
+    });
+    bench.advertise(1, |_| {});
+    let thief = bench.information(8, |_| {});
+    let forged = NeighborAdvertisement {
+        target: other,
+        router: false,
+        solicited: false,
+        overriding: false,
+        target_link_layer: Some(mac(8)),
+        information: Some(thief),
+    };
+    bench.message(link_local(1), &forged);
+    let link_layers = |bench: &Bench| -> Vec<_> {
+        let hops = bench.machine.forwarding().services.iter().flat_map(|service| &service.next_hops);
+        hops.map(|hop| (hop.gateway, hop.link_layer)).collect()
+    };
+    assert_eq!(link_layers(&bench), [(link_local(1), mac(1))]);
+    assert_eq!(bench.dropped("gateway-taken"), 1);
+    bench.run_until(900);
+    bench.message(link_local(1), &forged);
+    assert_eq!(link_layers(&bench), [(link_local(1), mac(8))], "the dead do not object");
+    bench.hear(peer(1, |peer| peer.signed = true));
+    assert_eq!(link_layers(&bench), [(link_local(1), mac(1))], "a signed one takes it back");
+}
+
+#[test]
 fn a_made_up_gateway_gives_way_to_the_real_one() {
     let mut bench = Bench::new(policy(Policy::Weighted));
     bench.advertisement(SERVICE, mac(1), false, None);

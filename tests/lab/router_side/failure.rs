@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::{ALL, OPEN, RATE, SOON, start};
 use crate::harness::clock::{millis, now, wait_for};
+use crate::harness::command::run;
 use crate::harness::connections::{Connections, Habits};
 use crate::harness::figures;
+use crate::harness::host::Host;
 use crate::harness::network::Network;
 use crate::harness::probe::Probe;
 use crate::harness::router_side::RouterSetup;
@@ -15,6 +17,10 @@ use crate::harness::server::Setup;
 const DRAINS: usize = 3;
 /// A killed server's flows are served by others after so long.
 const KILLED: Duration = Duration::from_millis(1_000);
+/// After its link is up the kernel has its next hops back after so long,
+const LINK_UP: Duration = Duration::from_millis(50);
+/// whenever in the second it is.
+const FLAPS: usize = 5;
 const MARGIN: u32 = 3;
 
 /// Clients that end their connections themselves, as resolvers do: a drain waits for that.
@@ -79,6 +85,44 @@ pub(crate) fn claim_9_15_a_killed_server_leaves_the_entry() {
         outcome.servers.get("s1"),
         "the dead server's connections, and no others: {outcome}"
     );
+}
+
+/// With its link the kernel loses all next hops. It has them again when the link is up, not when it is looked at next.
+pub(crate) fn claim_15_a_link_that_is_up_again_delivers_at_once() {
+    let network = Network::new(3);
+    let router = network.router();
+    let (_side, _servers) = start(&network, &RouterSetup::policy("round-robin"), &Setup::member());
+    let gateways = || network.hosts.iter().map(Host::link_local);
+    let mut longest = Duration::ZERO;
+    for _ in 0..FLAPS {
+        run(&mut router.namespace.ip(&["link", "set", "lan0", "down"]));
+        router.wait_for_gateways(SOON, []);
+        run(&mut router.namespace.ip(&["link", "set", "lan0", "up"]));
+        longest = longest.max(router.wait_for_gateways(SOON, gateways()));
+    }
+    figures::print("router side: link up to next hops", format_args!("{:.0} ms", millis(longest)));
+    assert!(longest <= LINK_UP * MARGIN, "{longest:?}");
+}
+
+/// The reason for a refusal can end while nothing that is wished changes: here somebody turns IPv6 off and on again.
+pub(crate) fn claim_15_what_the_kernel_has_refused_is_tried_again() {
+    let network = Network::new(3);
+    let router = network.router();
+    let setup = RouterSetup {
+        dead_after: "60s",
+        ..RouterSetup::policy("round-robin")
+    };
+    let (side, _servers) = start(&network, &setup, &Setup::member());
+    router.namespace.sysctl("net/ipv6/conf/lan0/disable_ipv6", "1");
+    wait_for(SOON, "the kernel refuses, and that is shown", || {
+        let problems = side.neighbors().unwrap_or_default()["problems"].to_string();
+        problems.contains("the kernel does not take as next hop")
+    });
+    router.namespace.sysctl("net/ipv6/conf/lan0/disable_ipv6", "0");
+    let took = router.wait_for_gateways(SOON, network.hosts.iter().map(Host::link_local));
+    figures::print("router side: IPv6 on again to next hops", format_args!("{:.0} ms", millis(took)));
+    let problems = side.neighbors().unwrap_or_default()["problems"].clone();
+    assert_eq!(problems.as_array().map(Vec::len), Some(0), "{problems}");
 }
 
 /// The negative control of the default: what a plain group does to the connections of servers that nothing has happened to.
