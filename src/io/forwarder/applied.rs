@@ -37,7 +37,12 @@ impl Applied {
     #[must_use]
     pub fn is_change(&self) -> bool {
         let Self { waiting, refused, .. } = *self;
-        *self != Self { waiting, refused, ..Self::default() }
+        *self
+            != Self {
+                waiting,
+                refused,
+                ..Self::default()
+            }
     }
 
     pub(super) fn count(&mut self, step: &Step) {
