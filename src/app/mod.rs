@@ -2,7 +2,7 @@
 //!
 //! [`serve`] is the guardian, [`main_process`] everything else: `server` builds the parts, `herald` drives them, `desk`
 //! answers the operator, `zones` keeps the zones, `protection` the cookie secrets, `encryption` the certificate, `reload` reads
-//! all of them again, `shutdown` knows when a drain is over. [`router`] is the other program: a router side.
+//! all of them again, `shutdown` knows when a drain is over. [`router()`] is the other program: a router side.
 
 mod boot;
 mod desk;

@@ -6,8 +6,11 @@
 use std::net::Ipv6Addr;
 
 use crate::advertiser::Report;
+use crate::advertiser::peers;
+use crate::advertiser::peers::wire::Key;
 use crate::base::peer::{PeerState, Statement};
 use crate::dns::answer::Load;
+use crate::io::files::{self, FileError};
 use crate::monitor::Figures;
 use crate::scheduler::{Decision, Standing, State};
 
@@ -19,6 +22,15 @@ pub(super) struct Identity {
     /// The link interface; empty without a `[service]`.
     pub(super) interface: String,
     pub(super) weight: u16,
+}
+
+/// The key of the peer messages, if there is one; without, the log says what that means and the `cure`.
+pub(super) fn read_key(config: &peers::Config, cure: &str) -> Result<Option<Key>, FileError> {
+    if config.key_file.as_os_str().is_empty() {
+        tracing::warn!("peer messages are not signed: anybody on the link can speak for a server; {cure}");
+        return Ok(None);
+    }
+    Ok(Some(Key::new(files::read(&config.key_file)?.trim_ascii())))
 }
 
 /// The state as `status` names it.

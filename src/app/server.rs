@@ -22,7 +22,7 @@ use super::herald::{Herald, Parts};
 use super::lifeline::Lifeline;
 use super::line::Line;
 use super::message::Inbox;
-use super::peering::Identity;
+use super::peering::{self, Identity};
 use super::protection::{self, SecretKeeper};
 use super::reload::Reload;
 use super::shutdown::Outcome;
@@ -30,7 +30,6 @@ use super::zones::ZoneKeeper;
 use crate::advertiser::Advertiser;
 use crate::advertiser::nd::{self, NeighborDiscovery};
 use crate::advertiser::ospf::{self, Ospf};
-use crate::advertiser::peers::wire::Key;
 use crate::advertiser::peers::{self, Peers};
 use crate::base::machine::{Channel, Machine};
 use crate::base::peer::IdentityHash;
@@ -487,15 +486,9 @@ fn ospf_key(config: &ospf::config::Authentication) -> Result<ospf::wire::Key, Se
 }
 
 fn peers(settings: &Settings, service: &ServiceSettings) -> Result<Peers, ServerError> {
-    let key = if settings.peers.key_file.as_os_str().is_empty() {
-        tracing::warn!("peer messages are not signed: anybody on the link can speak for a server; [peers] key-file ends that");
-        None
-    } else {
-        Some(Key::new(files::read(&settings.peers.key_file)?.trim_ascii()))
-    };
     Ok(Peers::new(peers::Setup {
         config: settings.peers.clone(),
-        key,
+        key: peering::read_key(&settings.peers, "[peers] key-file ends that")?,
         interface: service.interface.clone(),
         identity: settings.identity.clone(),
         boot: boot::count(settings.state_directory.as_deref()),

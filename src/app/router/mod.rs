@@ -16,8 +16,8 @@ use tokio::sync::oneshot;
 use self::turn::{Parts, RouterLoop};
 use super::line::Line;
 use super::message::{Inbox, Message};
+use super::peering;
 use super::server::{groups, names};
-use crate::advertiser::peers::wire::Key;
 use crate::advertiser::peers::{self, Peers};
 use crate::base::machine::{Channel, Machine};
 use crate::config::RouterSettings;
@@ -26,7 +26,7 @@ use crate::control::{Command, Measurements, Operator, Reply};
 use crate::io::capability::{Capability, missing};
 use crate::io::clock;
 use crate::io::driver::{Driver, OpenError};
-use crate::io::files::{self, FileError};
+use crate::io::files::FileError;
 use crate::io::forwarder::{self, Forwarder, ForwarderError};
 use crate::io::interface::InterfaceMonitor;
 use crate::io::netlink::NetlinkError;
@@ -149,17 +149,9 @@ fn put_on_the_link(
 
 /// The servers' peer messages are heard; a router side says nothing of itself.
 fn listen_to_peers(settings: &RouterSettings) -> Result<Peers, RouterError> {
-    let key = if settings.peers.key_file.as_os_str().is_empty() {
-        tracing::warn!(
-            "peer messages are not signed: anybody on the link can speak for a server; [peers] key-file and [router] require-signed end that"
-        );
-        None
-    } else {
-        Some(Key::new(files::read(&settings.peers.key_file)?.trim_ascii()))
-    };
     Ok(Peers::new(peers::Setup {
         config: settings.peers.clone(),
-        key,
+        key: peering::read_key(&settings.peers, "[peers] key-file and [router] require-signed end that")?,
         interface: settings.router.interface.clone(),
         identity: String::new(),
         boot: 0,

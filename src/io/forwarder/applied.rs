@@ -9,7 +9,7 @@ use super::plan::Step;
 pub struct Applied {
     /// The link is down or absent: the kernel takes no next hops, and the rest waits.
     pub waiting: bool,
-    /// Next hops that the kernel does not take; [`Forwarder::refused`] says which. The others are in place.
+    /// Next hops that the kernel does not take; `Forwarder::refused` says which. The others are in place.
     pub refused: usize,
     /// Next hops made and removed.
     pub next_hops: Changes,
@@ -37,7 +37,12 @@ impl Applied {
     #[must_use]
     pub fn is_change(&self) -> bool {
         let Self { waiting, refused, .. } = *self;
-        *self != Self { waiting, refused, ..Self::default() }
+        *self
+            != Self {
+                waiting,
+                refused,
+                ..Self::default()
+            }
     }
 
     pub(super) fn count(&mut self, step: &Step) {

@@ -5,7 +5,7 @@
 //!                           main table: SERVICE/128 --> plain group -----+--> next hop --> neighbour (MAC)
 //! ```
 //!
-//! There is no memory of what is in the kernel: each call reads it and changes what differs ([`plan`]), so that a
+//! There is no memory of what is in the kernel: each call reads it and changes what differs (`plan`), so that a
 //! restart, a link that was down and somebody's hand are one case. No packet passes here.
 
 mod applied;
