@@ -5,7 +5,7 @@
 //! | floor | modules | may know |
 //! |---|---|---|
 //! | 4 composition | [`app`], [`cli`], [`config`] | everything below |
-//! | 3 effects | [`io`], [`dns::server`], [`monitor`] (`system`, `probe`, `heartbeat`), [`control`] | sockets, clocks, files, the kernel |
+//! | 3 effects | [`io`], [`dns::server`], [`monitor`] (`system`, `probe`, `heartbeat`), [`control`], [`watch`] | sockets, clocks, files, the kernel |
 //! | 2 machines | [`advertiser`], [`router`], [`scheduler`], `monitor::{observation, rate, ledger}`, [`dns::answer`], [`dns::zone`], [`dns::counters`] | bytes and time handed in; pure and synchronous |
 //! | 1 codecs | `advertiser::*::wire` | bytes and values |
 //! | 0 words | [`base`] | `std` |
@@ -21,3 +21,4 @@ pub mod io;
 pub mod monitor;
 pub mod router;
 pub mod scheduler;
+pub mod watch;

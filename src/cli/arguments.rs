@@ -1,12 +1,14 @@
 //! The arguments, as clap reads them.
 
 use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 use crate::base::duration;
+use crate::watch;
 
 /// An authoritative DNS server that advertises its own anycast address.
 #[derive(Debug, Parser)]
@@ -98,6 +100,8 @@ pub(super) enum Action {
         #[command(flatten)]
         server: ServerArguments,
     },
+    /// Ask a service address all the time and show which servers answer
+    Watch(WatchArguments),
 }
 
 impl Default for Action {
@@ -150,6 +154,40 @@ pub(super) struct RouterArguments {
     /// How log lines look
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
+}
+
+/// What is watched, and how.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub(super) struct WatchArguments {
+    /// The service address
+    address: IpAddr,
+    /// Its port
+    #[arg(long, default_value_t = 53)]
+    port: u16,
+    /// Queries a second
+    #[arg(long, default_value_t = 300, value_parser = value_parser!(u32).range(1..=100_000))]
+    rate: u32,
+    /// Source ports to ask from: as many clients
+    #[arg(long, default_value_t = 64, value_parser = value_parser!(u16).range(1..=1_000))]
+    ports: u16,
+    /// End after so many seconds; exit code 1 if anything was lost
+    #[arg(long)]
+    seconds: Option<u32>,
+    /// Print a line a second even on a terminal
+    #[arg(long)]
+    plain: bool,
+}
+
+impl From<WatchArguments> for watch::Settings {
+    fn from(arguments: WatchArguments) -> Self {
+        Self {
+            service: SocketAddr::new(arguments.address, arguments.port),
+            rate: arguments.rate,
+            ports: arguments.ports,
+            seconds: arguments.seconds,
+            plain: arguments.plain,
+        }
+    }
 }
 
 /// Which running server is meant.

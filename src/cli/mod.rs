@@ -14,8 +14,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::{app, config};
-use arguments::{Action, Arguments, RouterArguments};
+use crate::io::capability::take_permitted;
+use crate::{app, config, watch};
+use arguments::{Action, Arguments, RouterArguments, WatchArguments};
 
 pub use arguments::{LogFormat, ServeArguments};
 
@@ -42,10 +43,12 @@ pub fn run() -> ExitCode {
         Action::Reload { zone, server } => operate::reload(server, zone),
         Action::Router(arguments) => router(&arguments),
         Action::Neighbors { json, server } => operate::neighbors(server, json),
+        Action::Watch(arguments) => watch(arguments),
     }
 }
 
 fn with_settings(arguments: &ServeArguments, run: impl FnOnce(config::Settings) -> ExitCode) -> ExitCode {
+    take_permitted();
     if let Err(error) = logging::start(arguments.log_format) {
         return fail(USAGE, &error);
     }
@@ -56,12 +59,24 @@ fn with_settings(arguments: &ServeArguments, run: impl FnOnce(config::Settings) 
 }
 
 fn router(arguments: &RouterArguments) -> ExitCode {
+    take_permitted();
     if let Err(error) = logging::start(arguments.log_format) {
         return fail(USAGE, &error);
     }
     match config::load_router(&arguments.config) {
         Ok(settings) => app::router(&settings, arguments.keep),
         Err(refused) => fail(REFUSED, &refused),
+    }
+}
+
+fn watch(arguments: WatchArguments) -> ExitCode {
+    match watch::watch(&arguments.into()) {
+        Ok(totals) => {
+            let (sent, answered, lost, gap) = (totals.sent, totals.answered, totals.lost, totals.gap.as_millis());
+            print(&format!("in all: sent={sent} answered={answered} lost={lost} gap={gap}ms\n"));
+            done_if(lost == 0)
+        }
+        Err(error) => fail(REFUSED, &format_args!("error: {error}")),
     }
 }
 

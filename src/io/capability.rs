@@ -41,6 +41,19 @@ impl fmt::Display for Capability {
     }
 }
 
+/// Makes those usable that this process may have and does not use yet, as after the start of a file with `setcap ...=p`: such a file
+/// starts without them too, where one with `=ep` would not. What the kernel refuses stays [`missing`], and is told there.
+///
+/// Capabilities belong to threads: so, before any other thread.
+pub fn take_permitted() {
+    for capability in [Capability::NetRaw, Capability::NetAdmin, Capability::NetBindService] {
+        let kernel = capability.kernel();
+        if has_cap(None, CapSet::Permitted, kernel).unwrap_or(false) {
+            let _missing_then = caps::raise(None, CapSet::Effective, kernel);
+        }
+    }
+}
+
 /// Those of `wanted` that this thread cannot use now; one that cannot be asked for counts as missing.
 #[must_use]
 pub fn missing(wanted: &[Capability]) -> Vec<Capability> {
@@ -61,5 +74,18 @@ mod tests {
         });
         assert_eq!(gone.join().unwrap(), [Capability::NetRaw]);
         assert_eq!(missing(&[]), []);
+    }
+
+    #[test]
+    fn what_is_permitted_is_taken_and_nothing_else() {
+        let usable = std::thread::spawn(|| {
+            let raw = caps::Capability::CAP_NET_RAW;
+            let permitted = has_cap(None, CapSet::Permitted, raw).unwrap();
+            caps::drop(None, CapSet::Effective, raw).unwrap();
+            take_permitted();
+            (permitted, missing(&[Capability::NetRaw]).is_empty())
+        });
+        let (permitted, usable) = usable.join().unwrap();
+        assert_eq!(permitted, usable);
     }
 }

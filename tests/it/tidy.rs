@@ -25,6 +25,8 @@ const FLOORS: &[(&str, u8)] = &[
     ("dns::server", 3),
     ("io", 3),
     ("control", 3),
+    ("watch::tally", 2),
+    ("watch", 3),
     ("app", 4),
     ("cli", 4),
     ("config", 4),
