@@ -30,6 +30,7 @@ impl Docker {
     pub(crate) fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("heraldns-demo-").tempdir().unwrap();
         let path = folder.path().to_owned();
+        sweep_leftovers();
         let daemon = start_daemon(&path);
         let docker = Self {
             folder: Mutex::new(Some(folder)),
@@ -100,6 +101,17 @@ impl Docker {
                 ".",
             ]);
         run(&mut build);
+    }
+}
+
+/// Bridges of an earlier run that was killed; those of a demo that runs here have containers on them, and are up.
+fn sweep_leftovers() {
+    let addresses = run(Command::new("ip").args(["-6", "-oneline", "address", "show", "to", "fd44:d5::/32"]));
+    for name in addresses.lines().filter_map(|line| line.split_whitespace().nth(1)) {
+        let is_up = fs::read_to_string(format!("/sys/class/net/{name}/operstate")).is_ok_and(|state| state.trim() == "up");
+        if name.starts_with("br-") && !is_up {
+            run(Command::new("ip").args(["link", "delete", name]));
+        }
     }
 }
 

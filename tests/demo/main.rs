@@ -22,7 +22,15 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use crate::docker::Docker;
 
 /// Tools of the system that are called.
-const TOOLS: [&str; 6] = ["dockerd", "docker-compose", "debootstrap", "prometheus", "promtool", "setpriv"];
+const TOOLS: [&str; 7] = [
+    "ip",
+    "dockerd",
+    "docker-compose",
+    "debootstrap",
+    "prometheus",
+    "promtool",
+    "setpriv",
+];
 
 /// Started by the first test that needs it.
 static DOCKER: OnceLock<Docker> = OnceLock::new();
