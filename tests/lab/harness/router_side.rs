@@ -163,6 +163,15 @@ impl<'network> RouterSide<'network> {
         panic!("it delivers to {last:?} and not to {identities:?}: {:#}", self.entry());
     }
 
+    /// Waits until it delivers no datagrams to the server any more. It is asked seldom: it shares the machine with what is measured.
+    #[track_caller]
+    pub(crate) fn wait_until_without(&self, identity: &str) {
+        super::clock::wait_for(SOON, "the server is out of the datagrams' group", || {
+            super::clock::let_pass(Duration::from_millis(50));
+            !self.shares().contains_key(identity)
+        });
+    }
+
     /// What it has logged.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()

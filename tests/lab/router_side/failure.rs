@@ -46,9 +46,12 @@ pub(crate) fn claim_9_15_a_drain_breaks_no_connection() {
         let begin = now();
         servers[index].terminate();
         let leaver = servers[index].identity.as_str();
-        wait_for(SOON, "the leaving server gets no more datagrams, and keeps its connections", || {
-            !side.shares().contains_key(leaver) && side.connection_shares().contains_key(leaver)
-        });
+        side.wait_until_without(leaver);
+        assert!(
+            side.connection_shares().contains_key(leaver),
+            "it keeps its connections: {:#}",
+            side.entry()
+        );
         let status = servers[index].wait_for_exit(4 * SOON);
         figures::print(
             "router side: drain, signal to exit",
@@ -71,7 +74,7 @@ pub(crate) fn claim_9_15_a_killed_server_leaves_the_entry() {
     let probe = Probe::start(&network.client, RATE);
     probe.wait_for_answered(1_000, SOON);
     servers[0].kill_everything();
-    wait_for(SOON, "the dead server is out of the entry", || !side.shares().contains_key("s1"));
+    side.wait_until_without("s1");
     probe.wait_for_answered(u64::from(RATE) * 2, SOON);
     let (report, lost) = (probe.stop(), OPEN.count - connections.count_open());
     let outcome = connections.close();
@@ -137,7 +140,7 @@ pub(crate) fn claim_15_a_plain_group_breaks_connections_of_others() {
     let connections = Connections::open_once(&network.client, OPEN);
     connections.wait_for_answering(OPEN.count, SOON);
     servers[0].kill_everything();
-    wait_for(SOON, "the dead server is out of the entry", || !side.shares().contains_key("s1"));
+    side.wait_until_without("s1");
     let probe = Probe::start(&network.client, RATE);
     probe.wait_for_answered(u64::from(RATE), SOON);
     let (report, lost) = (probe.stop(), OPEN.count - connections.count_open());
