@@ -50,6 +50,7 @@ fn help_names_every_command() {
       reload        Load the zones of a running server again
       router        Make this router spread the queries for the service addresses over all their servers
       neighbors     Show the neighbour cache of a running router side: entries, servers, weights, load
+      watch         Ask a service address all the time and show which servers answer
 
     Options:
       -h, --help     Print help
