@@ -188,16 +188,29 @@ impl Forwarder {
         self.settle(wish, false)
     }
 
-    /// True if the kernel is not as it was last wished: somebody's hand, or a link that was down and is up again.
+    /// True if the kernel is not as it was last wished: somebody's hand, or a link that was down and is up again. To be called
+    /// once a second: neighbours that are no longer needed are removed here, and not with their next hops. A packet can have
+    /// been given a next hop and lose its processor before it is sent; with a neighbour that is dead by then it would be lost.
     ///
     /// # Errors
     /// The kernel's.
     pub fn check(&mut self) -> Result<bool, ForwarderError> {
         let Some(wish) = self.wish.take() else { return Ok(false) };
-        let read = self.read();
-        let differs = read.map(|(objects, up)| up && !self.plan(&objects, &wish).is_empty());
+        let checked = self.check_against(&wish);
         self.wish = Some(wish);
-        differs
+        checked
+    }
+
+    fn check_against(&mut self, wish: &Forwarding) -> Result<bool, ForwarderError> {
+        let (objects, up) = self.read()?;
+        if !up {
+            return Ok(false);
+        }
+        let (removals, others): (Vec<Step>, Vec<Step>) = self.plan(&objects, wish).into_iter().partition(removes_neighbor);
+        if others.is_empty() {
+            self.carry_out(&removals, &mut Applied::default())?;
+        }
+        Ok(!others.is_empty())
     }
 
     /// Takes everything of ours away: what was there before is what counts again.
@@ -220,17 +233,21 @@ impl Forwarder {
         plan(objects, &wish, &self.policy, &self.programmed)
     }
 
-    fn settle(&mut self, wish: &Forwarding, even_if_down: bool) -> Result<Applied, ForwarderError> {
+    /// At the end everything goes, even if the link is down.
+    fn settle(&mut self, wish: &Forwarding, is_end: bool) -> Result<Applied, ForwarderError> {
         let mut applied = Applied::default();
         self.refused.clear();
         let mut attempt = 1;
         loop {
             let (objects, up) = self.read()?;
-            if !up && !even_if_down {
+            if !up && !is_end {
                 applied.waiting = true;
                 return Ok(applied);
             }
-            let steps = self.plan(&objects, wish);
+            let mut steps = self.plan(&objects, wish);
+            if !is_end {
+                steps.retain(|step| !removes_neighbor(step));
+            }
             let refusals = self.carry_out(&steps, &mut applied)?;
             // The first group tells whether weights can be wide; then it is looked at once more.
             let made_group = steps.iter().any(|step| matches!(step, Step::AddGroup { .. }));
@@ -326,6 +343,11 @@ fn table_of(interface: &str) -> u32 {
 fn idle_of(silence: Duration) -> u64 {
     let tenths = silence.as_millis().div_ceil(100).clamp(1, 864_000);
     u64::try_from(tenths).unwrap_or(1) * 100
+}
+
+/// The one kind of step that can wait.
+const fn removes_neighbor(step: &Step) -> bool {
+    matches!(step, Step::RemoveNeighbor { .. })
 }
 
 /// The gateway of the server whose next hop or neighbour was to be set.

@@ -337,7 +337,9 @@ fn is_to_be_set(neighbor: &Neighbor, wished: &NextHop, is_new: bool, programmed:
         // An administrator's: it stays.
         return false;
     }
-    if is_new || !neighbor.ours || neighbor.permanent != wished.made_up || neighbor.managed == wished.made_up {
+    // One that is known from before, and right, may have packets on their way.
+    let is_unknown = is_new && neighbor.link_layer.is_none();
+    if is_unknown || !neighbor.ours || neighbor.permanent != wished.made_up || neighbor.managed == wished.made_up {
         return true;
     }
     match neighbor.link_layer {

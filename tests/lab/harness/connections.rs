@@ -185,7 +185,8 @@ impl Crowd {
                         stream,
                         born: now.checked_sub(spread(lifetime)).unwrap_or(now),
                         asked: None,
-                        next: now + spread(self.habits.interval),
+                        // Who opens one has something to ask.
+                        next: if first_round { now + spread(self.habits.interval) } else { now },
                         received: Vec::new(),
                         identity: None,
                     });

@@ -236,7 +236,14 @@ fn neighbors_are_told_when_they_must_be() {
     let told = Some(wished.link_layer);
     for (what, neighbor, is_new, programmed, expected) in [
         ("as it should be", known, false, told, false),
-        ("a newcomer's", known, true, told, true),
+        ("one that left and is back", known, true, told, false),
+        (
+            "a newcomer's that was asked for in vain",
+            Neighbor { link_layer: None, ..known },
+            true,
+            told,
+            true,
+        ),
         (
             "somewhere else",
             Neighbor {
