@@ -57,7 +57,7 @@ pub enum PeerState {
     Withdrawn = 4,
     /// On its way out.
     Stopping = 5,
-    /// Said on its behalf: the process is no more.
+    /// Its last word, or said on its behalf: nothing answers there any more.
     Gone = 6,
 }
 

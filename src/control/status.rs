@@ -170,7 +170,7 @@ pub struct Peer {
     pub identity: String,
     /// Where its messages come from.
     pub address: Ipv6Addr,
-    /// The state it tells; also `gone`, said on its behalf.
+    /// The state it tells; also `gone`, its last word or said on its behalf.
     pub state: String,
     /// Share of its capacity.
     pub load: f64,

@@ -70,6 +70,7 @@ impl Default for Config {
             policy: Policy::default(),
             group: Grouping::default(),
             dead_after: Duration::from_millis(900),
+            // Half as much again as the servers' limit, so that retransmissions find their server too.
             tcp_idle: Duration::from_secs(15),
             require_signed: false,
             allowed_macs: Vec::new(),

@@ -126,6 +126,7 @@ fn trials() -> Vec<Trial> {
             claim_15_changed_shares_break_no_connection,
             claim_15_changes_under_load_lose_no_datagram,
             claim_15_a_predecessors_group_is_taken_over_and_foreign_objects_stay,
+            claim_15_a_neighbor_outlives_its_next_hop_by_a_look,
             claim_15_what_a_link_or_a_hand_has_taken_away_is_put_back,
             claim_15_a_server_that_the_kernel_refuses_hinders_no_other,
             claim_15_two_hundred_servers_on_two_links;

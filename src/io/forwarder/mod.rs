@@ -54,11 +54,6 @@ pub struct Setup {
     pub tcp_idle: Duration,
 }
 
-impl Setup {
-    /// Half as much again as the servers' limit of 10 s, so that retransmissions find their server too.
-    pub const TCP_IDLE: Duration = Duration::from_secs(15);
-}
-
 /// Why the forwarding table cannot be made as wished.
 #[derive(Debug, thiserror::Error)]
 pub enum ForwarderError {

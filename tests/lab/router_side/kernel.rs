@@ -177,6 +177,25 @@ pub(crate) fn claim_15_a_predecessors_group_is_taken_over_and_foreign_objects_st
     assert_eq!(everything(namespace), before);
 }
 
+/// A packet that has its next hop already still finds the neighbour; the next look takes it away, and finds nothing amiss.
+pub(crate) fn claim_15_a_neighbor_outlives_its_next_hop_by_a_look() {
+    let network = Network::new(2);
+    let (hosts, router) = (&network.hosts, &network.router().namespace);
+    let mut forwarder = open(router, "lan0", SERVICE, Grouping::Split);
+    let leaver = to(&hosts[0], 1, 1);
+    let is_there = || {
+        let neighbors = run(&mut router.ip(&["neighbor", "show", "dev", "lan0"]));
+        neighbors.lines().any(|line| line.starts_with(&leaver.gateway.to_string()))
+    };
+    forwarder
+        .apply(&wish(SERVICE, [leaver, to(&hosts[1], 1, 1)]))
+        .expect("the kernel takes it");
+    forwarder.apply(&wish(SERVICE, [to(&hosts[1], 1, 1)])).expect("the kernel takes it");
+    assert!(is_there(), "the group is another one, the neighbour stays");
+    assert!(!forwarder.check().expect("the kernel answers"), "that is as it should be");
+    assert!(!is_there(), "and then it goes");
+}
+
 pub(crate) fn claim_15_what_a_link_or_a_hand_has_taken_away_is_put_back() {
     let network = Network::new(2);
     let (hosts, router) = (&network.hosts, network.router());
