@@ -231,6 +231,7 @@ pub(crate) fn claim_15_what_a_link_or_a_hand_has_taken_away_is_put_back() {
     let up = || forwarder.check().expect("the kernel answers");
     wait_for(SOON, "the link is up", up);
     forwarder.apply(&wish).expect("the kernel takes it");
+    network.switch.wait_until_forwarding("r1");
     run(&mut router.namespace.ip(&["address", "replace", "2001:db8:5::1/64", "dev", "lan0"]));
     assert_near_with_few(&sinks.shares(&network.client, FEW_FLOWS), &[50.0, 50.0]);
 
