@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Figures, MARGIN, SOON, assert_within, next_hops, start_router, start_servers};
+use super::{Figures, SOON, assert_within, next_hops, start_router, start_servers};
 use crate::harness::clock::{let_pass, millis, now, wait_for, wait_slowly};
 use crate::harness::figures;
 use crate::harness::network::Network;
@@ -201,15 +201,11 @@ fn kill(make: Make) {
     router.run();
     let begin = now();
     for server in &rest {
-        router.wait_for_full(Speaker::plain().router_id(server.host), 3 * SOON);
+        router.wait_for_full(Speaker::plain().router_id(server.host), 2 * SOON);
     }
     network.router().wait_for_gateways(SOON, next_hops());
-    figures::print(
-        &format!("{make}: router restarted, routes back"),
-        format_args!("{:.0} ms", millis(begin.elapsed())),
-    );
+    assert_within(make, "router restarted, routes back", begin.elapsed(), figures.router_restarted);
     ask_once(&network.client).expect("the service is back");
-    assert!(begin.elapsed() <= MARGIN * SOON);
 }
 
 /// The longest gap of a port when `failure` happens to the server that answers most, and which one that was. `failure` returns when
