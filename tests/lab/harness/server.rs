@@ -128,6 +128,14 @@ impl Setup {
         }
     }
 
+    /// The same, and never idle: costs do not change while a test waits for its turn, nor when its load begins.
+    pub(crate) fn ospf_awake() -> Self {
+        Self {
+            standby_after: "0s",
+            ..Self::ospf()
+        }
+    }
+
     /// The same with another speaker.
     pub(crate) fn with_speaker(mut self, change: impl FnOnce(&mut Speaker)) -> Self {
         change(self.ospf.get_or_insert_with(Speaker::plain));

@@ -45,7 +45,7 @@ fn withdraw(make: Make) {
     let router = start_router(make, &network, &Routing::on_the_link(1));
     let setup = Setup {
         hold: "1s",
-        ..Setup::ospf()
+        ..Setup::ospf_awake()
     };
     let servers = start_servers(&network, &setup);
     let [first, second] = &servers[..] else { unreachable!("two hosts") };
@@ -152,7 +152,7 @@ fn kill(make: Make) {
     let network = Network::new(3);
     let mut router = start_router(make, &network, &Routing::on_the_link(1));
     let figures = Figures::of(make);
-    let servers = start_servers(&network, &Setup::ospf());
+    let servers = start_servers(&network, &Setup::ospf_awake());
     quiet::rest(CALM);
 
     let without = |gone: &Server<'_>| {
