@@ -227,7 +227,8 @@ impl<'a> Guardian<'a> {
     fn look_at_main(&mut self) {
         let (beats, now) = (self.slot.beats(), clock::now());
         let Some(main) = &mut self.main else { return };
-        match main.vigil.look(beats, now) {
+        let process = main.child.process();
+        match main.vigil.look(beats, || process.is_in_kernel(), now) {
             Sight::Same => {}
             Sight::Hangs(silence) => {
                 tracing::error!("main has not answered for {} ms: it is spoken for", silence.as_millis());

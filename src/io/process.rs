@@ -3,6 +3,7 @@
 //! What a guardian needs without any runtime: everything here has a descriptor that the driver can watch.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -73,6 +74,14 @@ impl PidFd {
     /// ESRCH when it has ended.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         Ok(pidfd_send_signal(&self.descriptor, signal)?)
+    }
+
+    /// True if its first thread waits inside the kernel, for a lock or a disk, and cannot be woken.
+    #[must_use]
+    pub fn is_in_kernel(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid.as_raw_nonzero())).unwrap_or_default();
+        // The state comes after the name, in which there may be anything.
+        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('D'))
     }
 
     /// True once it has ended, reaped or not.
