@@ -10,13 +10,16 @@ use super::compose::{Demo, SERVERS};
 use super::docker::Docker;
 use super::seconds::{Second, longest_gap, lost, show};
 
+/// A test may take so many times what is promised.
+const MARGIN: u64 = 3;
+
 /// What differs between the variants.
 #[derive(Clone, Copy, Debug)]
 struct Expected {
     /// All servers answer, and not one holder.
     shared: bool,
-    /// The outage in milliseconds when a server is gone without a word: what docs/ say, and a second for this machine.
-    longest_gap: u64,
+    /// The outage in milliseconds when a server is gone without a word, as docs/ promise it.
+    gap: u64,
     /// What a server does about a crowd that is too much for it.
     crowd: Crowd,
 }
@@ -37,7 +40,7 @@ pub(crate) fn stock(docker: &Docker) {
         &demo,
         Expected {
             shared: false,
-            longest_gap: 2_300,
+            gap: 1_300,
             crowd: Crowd::IsTold,
         },
     );
@@ -49,7 +52,7 @@ pub(crate) fn frr(docker: &Docker) {
         &demo,
         Expected {
             shared: true,
-            longest_gap: 5_500,
+            gap: 4_500,
             crowd: Crowd::MovesAll,
         },
     );
@@ -61,7 +64,7 @@ pub(crate) fn router_side(docker: &Docker) {
         &demo,
         Expected {
             shared: true,
-            longest_gap: 2_300,
+            gap: 1_300,
             crowd: Crowd::MovesSome,
         },
     );
@@ -69,7 +72,7 @@ pub(crate) fn router_side(docker: &Docker) {
 
 fn five_things(demo: &Demo<'_>, expected: Expected) {
     wait_for_all(demo, expected);
-    for (what, undo, gap) in [("stop", "start", 0), ("pause", "unpause", expected.longest_gap)] {
+    for (what, undo, gap) in [("stop", "start", 0), ("pause", "unpause", expected.gap)] {
         let server = demo.busiest();
         leave(demo, what, server, gap, || drop(demo.compose(&[what, server])));
         demo.compose(&[undo, server]);
@@ -84,7 +87,7 @@ fn five_things(demo: &Demo<'_>, expected: Expected) {
     demo.compose(&["exec", "-T", server, "heraldns", "undrain"]);
     wait_for_all(demo, expected);
     let server = demo.busiest();
-    leave(demo, "cut", server, expected.longest_gap, || {
+    leave(demo, "cut", server, expected.gap, || {
         demo.compose_for(server, &["run", "--rm", "-T", "cut"]);
     });
     demo.compose_for(server, &["run", "--rm", "-T", "mend"]);
@@ -105,9 +108,10 @@ fn wait_for_all(demo: &Demo<'_>, expected: Expected) {
     });
 }
 
-/// `server` leaves by `what`: the others answer all of it, and no port has waited for longer than `longest` milliseconds.
+/// `server` leaves by `what`: the others answer all of it, and no port has waited for longer than three times the `promised`
+/// milliseconds; nothing is lost if none are.
 #[track_caller]
-fn leave(demo: &Demo<'_>, what: &str, server: &str, longest: u64, leaving: impl FnOnce()) {
+fn leave(demo: &Demo<'_>, what: &str, server: &str, promised: u64, leaving: impl FnOnce()) {
     let seconds = demo.seconds();
     let mark = seconds.now();
     leaving();
@@ -115,17 +119,17 @@ fn leave(demo: &Demo<'_>, what: &str, server: &str, longest: u64, leaving: impl 
         second.is_served() && second.of(server) == 0
     });
     println!(
-        "figure: demo: {what} {server}: lost {}, longest gap {} ms",
+        "figure: demo: {what} {server}: lost {}, longest gap {} ms, promised {promised} ms",
         lost(&seen),
         longest_gap(&seen)
     );
     assert!(
-        longest_gap(&seen) <= longest,
-        "{what} {server}: a longer gap than {longest} ms\n{}",
+        longest_gap(&seen) <= MARGIN * promised,
+        "{what} {server}: a gap of more than {MARGIN} times {promised} ms\n{}",
         show(&seen)
     );
     assert!(
-        longest > 0 || lost(&seen) == 0,
+        promised > 0 || lost(&seen) == 0,
         "{what} {server}: something is lost\n{}",
         show(&seen)
     );

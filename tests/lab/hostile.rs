@@ -72,6 +72,7 @@ pub(crate) fn claim_2_random_packets_change_nothing() {
     assert_eq!(server.pids().main, pids.main, "the same process is still there");
     wait_for(SOON, "still active", || server.state() == "active");
     let counted: u64 = drops(&server).values().sum();
+    figures::print("random packets", format_args!("{counted} of {} counted", 11 * RANDOM_PACKETS / 10));
     assert!(counted >= RANDOM_PACKETS as u64 / 2, "most random packets were counted: {counted}");
 }
 

@@ -40,11 +40,9 @@ pub(crate) fn claim_1_4_18_one_server_router_learns_its_mac() {
         herald.as_ref().is_some_and(|body| body.starts_with(b"HD")),
         "option 253: {herald:?}"
     );
-    assert_eq!(
-        network.switch.members(solicited_node(SERVICE)),
-        ["h1"],
-        "the switch heard a report for the group"
-    );
+    wait_for(SOON, "the switch hears a report for the group", || {
+        network.switch.members(solicited_node(SERVICE)) == ["h1"]
+    });
 
     assert_eq!(dig(&network, &[]), "2001:db8::80");
     assert_eq!(dig(&network, &["+tcp"]), "2001:db8::80");

@@ -12,6 +12,7 @@ use heraldns::base::peer::{PeerState, Statement};
 use heraldns::base::random::Random;
 
 use crate::harness::clock::wait_for;
+use crate::harness::figures;
 use crate::harness::host::Host;
 use crate::harness::injector::Injector;
 use crate::harness::network::{Network, SERVICE, client_address};
@@ -172,13 +173,15 @@ pub(crate) fn claim_17_forged_peer_messages_are_counted_shown_and_change_nothing
         wait_for(SOON, cause, || dropped(&server, cause) == before + 3);
     }
     flood(&attacker, &wrong);
+    let mut counted = 0;
     wait_for(SOON, "the flood is counted", || {
-        let counted: u64 = ["short", "magic", "version", "wrong-key", "unsigned"]
+        counted = ["short", "magic", "version", "wrong-key", "unsigned"]
             .map(|cause| dropped(&server, cause))
             .iter()
             .sum();
         counted >= FORGED as u64 / 2
     });
+    figures::print("forged messages", format_args!("{counted} of {FORGED} counted"));
     let page = metrics(&network.hosts[0]);
     for (cause, _) in &attacks {
         let line = format!("heraldns_peer_messages_dropped_total{{cause=\"{cause}\"}}");

@@ -56,7 +56,7 @@ fn shares(weights: [u32; 3], expected: [f64; 3], tolerance: f64, load: Duration)
     };
     let servers: Vec<Server<'_>> = network.hosts.iter().zip(weights).map(start).collect();
     wait_for_rotation(&network, &servers);
-    let probe = Probe::start(&network.client, 3_000);
+    let probe = Probe::start(&network.client, 1_000);
     let_pass(load);
     let report = probe.stop();
     figures::print(&format!("turns with weights {weights:?}"), &report);

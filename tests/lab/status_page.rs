@@ -78,7 +78,11 @@ pub(crate) fn status_page_shows_a_drain_and_a_server_that_goes_and_comes_back() 
         json!(["active", "draining"]),
         "each change is shown once"
     );
-    let successor = servers.iter().find(|server| server.is_holder()).expect("somebody has taken over");
+    let successor = wait_for_value(SOON, "somebody has taken over", || {
+        servers
+            .iter()
+            .find(|server| server.identity != drained.identity && server.is_holder())
+    });
     browser.wait_for_text(SOON, &row(successor, ".state"), "active");
     browser.wait_for_text(SOON, &row(successor, ".holder"), "holder");
     browser.wait_for(

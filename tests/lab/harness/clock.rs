@@ -1,5 +1,6 @@
 //! The lab's clock, and waiting for conditions with a limit: the only place of the lab that sleeps.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -63,6 +64,15 @@ pub(crate) fn holds_for(window: Duration, what: &str, mut condition: impl FnMut(
 /// Lets `duration` pass while something else is measured (a load that has to run for so long).
 pub(crate) fn let_pass(duration: Duration) {
     thread::sleep(duration);
+}
+
+/// Sets what ends a thread beside the test, also when the test panics.
+pub(crate) struct SetOnDrop<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// `duration` in milliseconds, for a line of figures.

@@ -1,7 +1,8 @@
 //! Open TCP connections to the service, each asking now and then, as resolvers do: what becomes of them.
 //!
 //! A connection is broken if it was reset, or ended with a query unanswered. One that the server ends between two queries has
-//! ended in order (RFC 7766 §6.2.4): the client opens another one.
+//! ended in order (RFC 7766 §6.2.4): the client opens another one. It looks for that before it asks, and where it has been
+//! silent for so long that a server may be about to end the connection it does so itself.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,7 +23,13 @@ use super::probe::{parse, question};
 
 /// Longer than any answer takes.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// A server that drains ends what is silent for a second. Who wants to ask more often is so late only when this machine held it up.
+const TOO_LATE: Duration = Duration::from_millis(900);
 const TURN: Duration = Duration::from_millis(5);
+/// A turn that takes longer was held up, and the servers with it: patience does not wear out meanwhile.
+const LONGEST_TURN: Duration = Duration::from_millis(50);
+/// Broken connections that are described.
+const DESCRIBED: usize = 5;
 
 /// How the connections behave.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +72,8 @@ pub(crate) struct Outcome {
     pub(crate) answered: usize,
     /// Connections by the server that answered on them.
     pub(crate) servers: BTreeMap<String, usize>,
+    /// How the first broken ones ended.
+    breaks: Vec<String>,
 }
 
 impl Connections {
@@ -126,21 +135,38 @@ impl Drop for Connections {
     }
 }
 
+impl Outcome {
+    fn count_broken(&mut self, connection: &Connection, how: &str) {
+        self.broken += 1;
+        if self.breaks.len() < DESCRIBED {
+            let server = connection.identity.as_deref().unwrap_or("nobody yet");
+            let (asked, port) = (connection.asked, connection.stream.local_addr().map_or(0, |address| address.port()));
+            let [age, heard] = [connection.born, connection.heard].map(|since| clock::millis(since.elapsed()));
+            self.breaks.push(format!(
+                "port {port}, to {server}, {age:.0} ms old, heard {heard:.0} ms ago, waiting for {asked:.0?}: {how}"
+            ));
+        }
+    }
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
             "opened {}, refused {}, broken {}, ended in order {}, answered {}, servers {:?}",
             self.opened, self.refused, self.broken, self.ended_in_order, self.answered, self.servers
-        )
+        )?;
+        self.breaks.iter().try_for_each(|how| write!(formatter, "; {how}"))
     }
 }
 
 struct Connection {
     stream: TcpStream,
     born: Instant,
-    /// When the query was sent that has no answer yet.
-    asked: Option<Instant>,
+    /// For how long the query has been waited for that has no answer yet.
+    asked: Option<Duration>,
+    /// When the last answer came, or it was opened.
+    heard: Instant,
     next: Instant,
     received: Vec<u8>,
     identity: Option<String>,
@@ -149,7 +175,8 @@ struct Connection {
 /// How a connection has ended.
 enum End {
     InOrder,
-    Broken,
+    /// And what was seen of it.
+    Broken(String),
 }
 
 struct Crowd {
@@ -157,6 +184,7 @@ struct Crowd {
     replaces: bool,
     open: Vec<Connection>,
     outcome: Outcome,
+    last_turn: Instant,
 }
 
 impl Crowd {
@@ -166,6 +194,7 @@ impl Crowd {
             replaces,
             open: Vec::with_capacity(habits.count),
             outcome: Outcome::default(),
+            last_turn: clock::now(),
         };
         crowd.fill();
         crowd
@@ -185,6 +214,7 @@ impl Crowd {
                         stream,
                         born: now.checked_sub(spread(lifetime)).unwrap_or(now),
                         asked: None,
+                        heard: now,
                         // Who opens one has something to ask.
                         next: if first_round { now + spread(self.habits.interval) } else { now },
                         received: Vec::new(),
@@ -211,43 +241,58 @@ impl Crowd {
             live.answering
                 .store(self.open.iter().filter(|one| one.identity.is_some()).count(), Ordering::Relaxed);
         }
-        let end = clock::now();
-        while self.open.iter().any(|one| one.asked.is_some()) && end.elapsed() < PATIENCE {
-            self.habits.interval = Duration::MAX;
+        // Nobody is patient for ever, so this ends.
+        self.habits.interval = Duration::MAX;
+        while self.open.iter().any(|one| one.asked.is_some()) {
             self.turn();
         }
-        self.outcome.broken += self.open.iter().filter(|one| one.asked.is_some()).count();
         self.outcome
     }
 
-    /// Asks where it is time, and reads what has come.
+    /// Reads what has come, and asks where it is time.
     fn turn(&mut self) {
-        let (now, interval) = (clock::now(), self.habits.interval);
-        for one in &mut self.open {
-            if interval != Duration::MAX && one.asked.is_none() && now >= one.next && one.ask().is_ok() {
-                one.asked = Some(now);
+        self.read();
+        let (now, interval, replaces) = (clock::now(), self.habits.interval, self.replaces);
+        if interval == Duration::MAX {
+            return;
+        }
+        self.open.retain_mut(|one| {
+            if one.asked.is_some() || now < one.next {
+                return true;
+            }
+            if replaces && interval < TOO_LATE && one.heard.elapsed() >= TOO_LATE {
+                return false;
+            }
+            // A connection that cannot be written to has an end that is read in the next turn.
+            if one.ask().is_ok() {
+                one.asked = Some(Duration::ZERO);
                 one.next = now + interval;
             }
-        }
+            true
+        });
+    }
+
+    fn read(&mut self) {
         let timeout = Timespec::try_from(TURN).expect("a short timeout");
         let mut waiting: Vec<PollFd<'_>> = self.open.iter().map(|one| PollFd::new(&one.stream, PollFlags::IN)).collect();
         let _interrupted = poll(&mut waiting, Some(&timeout));
         let ready: Vec<bool> = waiting.iter().map(|one| !one.revents().is_empty()).collect();
         drop(waiting);
+        let passed = self.last_turn.elapsed().min(LONGEST_TURN);
+        self.last_turn = clock::now();
         let mut number = 0;
-        let outcome = &mut self.outcome;
+        let (outcome, pause) = (&mut self.outcome, self.habits.interval / 2);
         self.open.retain_mut(|one| {
             number += 1;
-            let overdue = one.asked.is_some_and(|asked| asked.elapsed() > PATIENCE);
-            let end = if ready[number - 1] { one.read(outcome) } else { None };
-            match end.or(overdue.then_some(End::Broken)) {
+            let end = if ready[number - 1] { one.read(outcome, pause) } else { None };
+            match end.or_else(|| one.wait(passed)) {
                 None => true,
                 Some(End::InOrder) => {
                     outcome.ended_in_order += 1;
                     false
                 }
-                Some(End::Broken) => {
-                    outcome.broken += 1;
+                Some(End::Broken(how)) => {
+                    outcome.count_broken(one, &how);
                     false
                 }
             }
@@ -269,24 +314,31 @@ impl Connection {
         self.stream.write_all(&framed)
     }
 
-    /// Reads what there is; the end of the connection, if it has one.
-    fn read(&mut self, outcome: &mut Outcome) -> Option<End> {
+    /// Waits on for an answer; the end, if that is overdue.
+    fn wait(&mut self, passed: Duration) -> Option<End> {
+        let waited = self.asked.as_mut()?;
+        *waited += passed;
+        (*waited > PATIENCE).then(|| End::Broken("no answer".to_owned()))
+    }
+
+    /// Reads what there is; the end of the connection, if it has one. It pauses after an answer.
+    fn read(&mut self, outcome: &mut Outcome, pause: Duration) -> Option<End> {
         let mut buffer = [0; 1_024];
         loop {
             match self.stream.read(&mut buffer) {
                 Ok(0) if self.asked.is_none() => return Some(End::InOrder),
-                Ok(0) => return Some(End::Broken),
+                Ok(0) => return Some(End::Broken("ended by the server".to_owned())),
                 Ok(length) => {
                     self.received.extend_from_slice(&buffer[..length]);
-                    self.take_answers(outcome);
+                    self.take_answers(outcome, pause);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
-                Err(_) => return Some(End::Broken),
+                Err(error) => return Some(End::Broken(error.to_string())),
             }
         }
     }
 
-    fn take_answers(&mut self, outcome: &mut Outcome) {
+    fn take_answers(&mut self, outcome: &mut Outcome, pause: Duration) {
         while let Some((length, rest)) = self.received.split_first_chunk::<2>() {
             let length = usize::from(u16::from_be_bytes(*length));
             let Some(message) = rest.get(..length) else { return };
@@ -294,6 +346,8 @@ impl Connection {
             self.received.drain(..2 + length);
             outcome.answered += 1;
             self.asked = None;
+            self.heard = clock::now();
+            self.next = self.next.max(self.heard + pause.min(PATIENCE));
             if self.identity.is_none() {
                 *outcome.servers.entry(identity.clone()).or_default() += 1;
                 self.identity = Some(identity);

@@ -8,13 +8,16 @@ use super::namespace::Namespace;
 use super::network::{SERVICE, client_address};
 use super::probe::{parse, question};
 
+/// An answer that comes at all comes within so long, also when other tests run.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Asks `flows` queries, each from a port of its own; the share of each server in percent. Panics if one is not answered.
 pub(crate) fn spread(client: &Namespace, flows: usize) -> BTreeMap<String, f64> {
     let mut answered: BTreeMap<String, usize> = BTreeMap::new();
     client.enter(|| {
         for number in 0..flows {
             let socket = UdpSocket::bind(SocketAddr::from((client_address(1), 0))).expect("the client has its address");
-            socket.set_read_timeout(Some(Duration::from_secs(1))).expect("a timeout can be set");
+            socket.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
             socket
                 .send_to(&question(number as u16), (SERVICE, 53))
                 .expect("the service is routed");

@@ -15,7 +15,7 @@ const SOON: Duration = Duration::from_secs(10);
 pub(crate) fn start_group_under_load(network: &Network) -> (Vec<Server<'_>>, usize, Probe) {
     let servers = Server::start_on_all(network, &Setup::failover());
     let holder = wait_for_one_holder(&servers);
-    let probe = Probe::start(&network.client, 1_000);
+    let probe = Probe::for_gaps(&network.client, 1_000);
     probe.wait_for_answered(500, SOON);
     (servers, holder, probe)
 }

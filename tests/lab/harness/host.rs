@@ -1,12 +1,16 @@
 //! A machine on the link on which a server can run: its namespace, its interface `eth0`, its addresses.
 
 use std::net::Ipv6Addr;
+use std::time::Duration;
 
 use heraldns::base::address::LinkLayerAddress;
 
+use super::clock::wait_for;
 use super::command::{ip_batch, run};
 use super::namespace::Namespace;
 use super::network::SERVICE;
+
+const SOON: Duration = Duration::from_secs(5);
 
 /// A machine on the link.
 #[derive(Debug)]
@@ -63,7 +67,8 @@ impl Host {
         }
     }
 
-    /// The admin's hand: the service address on `lo`, or off it.
+    /// The admin's hand: the service address on `lo`, or off it. What is sent to it arrives, then.
+    #[track_caller]
     pub(crate) fn set_service_address(&self, present: bool) {
         let address = format!("{SERVICE}/128");
         let arguments: &[&str] = if present {
@@ -72,6 +77,9 @@ impl Host {
             &["address", "del", &address, "dev", "lo"]
         };
         run(&mut self.namespace.ip(arguments));
+        // The kernel makes the route to a new address a moment after the address.
+        let route = || run(&mut self.namespace.ip(&["route", "show", "table", "local", &address]));
+        wait_for(SOON, "the address is delivered to", || !present || !route().is_empty());
     }
 
     /// True if the service address is on one of its interfaces.

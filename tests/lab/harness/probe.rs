@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,8 @@ use super::network::{SERVICE, client_address};
 const PORTS: usize = 64;
 /// Fewer, each asked more often: a gap of a thousand queries a second is seen to within 16 ms.
 const FEW_PORTS: usize = 16;
+/// At most so many queries at once, when this machine has held the probe up: a burst that overflows a buffer is no loss of the servers'.
+const LONGEST_BURST: usize = 32;
 /// How long after the last query answers are still counted.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -31,16 +33,24 @@ const LINGER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Probe {
     live: Arc<Live>,
-    ports: usize,
     thread: Option<JoinHandle<Report>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Live {
     stop: AtomicBool,
     sent: AtomicU64,
     answered: AtomicU64,
-    answering: Mutex<Option<String>>,
+    /// By port, the number of queries up to the latest that was answered.
+    latest: Vec<AtomicU64>,
+    servers: Mutex<Servers>,
+}
+
+/// Who has answered until now.
+#[derive(Debug, Default)]
+struct Servers {
+    last: Option<String>,
+    answers: BTreeMap<String, u64>,
 }
 
 /// What was asked and answered.
@@ -83,19 +93,13 @@ impl Probe {
 
     fn ask(client: &Namespace, router: usize, ports: usize, per_second: u32) -> Self {
         let sockets = client.enter(|| open_sockets(client_address(router), ports));
-        let live = Arc::new(Live::default());
+        let live = Arc::new(Live::new(ports));
         let ours = Arc::clone(&live);
         let thread = thread::spawn(move || Asker::new(sockets, per_second).run(&ours));
         Self {
             live,
-            ports,
             thread: Some(thread),
         }
-    }
-
-    /// Source ports, of which each asks in its turn.
-    pub(crate) fn ports(&self) -> u64 {
-        self.ports as u64
     }
 
     /// Queries sent so far.
@@ -110,7 +114,14 @@ impl Probe {
 
     /// Who gave the last answer.
     pub(crate) fn answering(&self) -> Option<String> {
-        self.live.answering.lock().expect("no probe thread panics").clone()
+        self.live.servers().last.clone()
+    }
+
+    /// Who has given the most answers; none if nobody has given one.
+    pub(crate) fn busiest(&self) -> Option<String> {
+        let servers = self.live.servers();
+        let most = servers.answers.iter().max_by_key(|(_, answers)| **answers);
+        most.map(|(identity, _)| identity.clone())
     }
 
     /// Waits until `more` further queries have been sent.
@@ -125,6 +136,14 @@ impl Probe {
     pub(crate) fn wait_for_answered(&self, more: u64, limit: Duration) {
         let goal = self.answered() + more;
         clock::wait_for(limit, "queries are answered", || self.answered() >= goal);
+    }
+
+    /// Waits until each port has had an answer to a query that was sent from now on: whatever was going on before is over for all.
+    #[track_caller]
+    pub(crate) fn wait_for_every_port(&self, limit: Duration) {
+        let begin = self.sent();
+        let is_answered = |latest: &AtomicU64| latest.load(Ordering::Relaxed) > begin;
+        clock::wait_for(limit, "every port is answered", || self.live.latest.iter().all(is_answered));
     }
 
     /// Stops asking, waits for the last answers and returns what happened.
@@ -144,7 +163,35 @@ impl Drop for Probe {
     }
 }
 
-/// Asks once, with up to ten tries of 200 ms: the server that answered, and the try that it answered.
+impl Live {
+    fn new(ports: usize) -> Self {
+        Self {
+            stop: AtomicBool::default(),
+            sent: AtomicU64::default(),
+            answered: AtomicU64::default(),
+            latest: (0..ports).map(|_| AtomicU64::default()).collect(),
+            servers: Mutex::default(),
+        }
+    }
+
+    fn servers(&self) -> MutexGuard<'_, Servers> {
+        self.servers.lock().expect("nobody panics who holds the names")
+    }
+
+    /// The first answer to the query that is the `number`th of all, on `port`.
+    fn count_answered(&self, number: usize, port: usize, answered: u64) {
+        self.latest[port].fetch_max(number as u64 + 1, Ordering::Relaxed);
+        self.answered.store(answered, Ordering::Relaxed);
+    }
+
+    fn count_answer_of(&self, identity: &str) {
+        let mut servers = self.servers();
+        *servers.answers.entry(identity.to_owned()).or_default() += 1;
+        servers.last = Some(identity.to_owned());
+    }
+}
+
+/// Asks once, with up to ten tries of 200 ms: the server that answered, and the try that it answered, which may be an earlier one.
 pub(crate) fn ask_once(client: &Namespace) -> Option<(String, usize)> {
     client.enter(|| {
         let socket = UdpSocket::bind(SocketAddr::from((client_address(1), 0))).expect("the client has its address");
@@ -152,10 +199,11 @@ pub(crate) fn ask_once(client: &Namespace) -> Option<(String, usize)> {
             .set_read_timeout(Some(Duration::from_millis(200)))
             .expect("a timeout can be set");
         (1..=10).find_map(|attempt| {
-            let _lost_when_unreachable = socket.send_to(&question(attempt as u16), (SERVICE, 53));
+            let _lost_when_unreachable = socket.send_to(&question(attempt), (SERVICE, 53));
             let mut buffer = [0; 512];
             let (length, _) = socket.recv_from(&mut buffer).ok()?;
-            Some((parse(&buffer[..length])?.1, attempt))
+            let (answered, identity) = parse(&buffer[..length])?;
+            Some((identity, usize::from(answered)))
         })
     })
 }
@@ -266,6 +314,8 @@ struct Asker {
     per_second: u32,
     report: Report,
     answered: u64,
+    /// Queries that were due while this machine held the probe up, and are not made up for.
+    skipped: usize,
 }
 
 impl Asker {
@@ -281,6 +331,7 @@ impl Asker {
             per_second,
             report,
             answered: 0,
+            skipped: 0,
         }
     }
 
@@ -297,12 +348,14 @@ impl Asker {
                 self.receive(Duration::from_millis(20), live);
                 continue;
             }
-            let due = (elapsed.as_secs_f64() * f64::from(self.per_second)) as usize;
-            while self.report.queries.len() <= due {
+            let due = 1 + (elapsed.as_secs_f64() * f64::from(self.per_second)) as usize;
+            let behind = due - (self.report.queries.len() + self.skipped).min(due);
+            self.skipped += behind.saturating_sub(LONGEST_BURST);
+            for _ in 0..behind.min(LONGEST_BURST) {
                 self.send();
+                live.sent.store(self.report.queries.len() as u64, Ordering::Relaxed);
             }
-            live.sent.store(self.report.queries.len() as u64, Ordering::Relaxed);
-            let next = Duration::from_secs_f64((self.report.queries.len()) as f64 / f64::from(self.per_second));
+            let next = Duration::from_secs_f64((self.report.queries.len() + self.skipped) as f64 / f64::from(self.per_second));
             self.receive(next.saturating_sub(begin.elapsed()), live);
         }
     }
@@ -337,10 +390,8 @@ impl Asker {
     fn count(&mut self, port: usize, source: SocketAddr, bytes: &[u8], live: &Live) {
         let at = clock::now();
         let parsed = parse(bytes).filter(|_| source.ip() == SERVICE);
-        let query = parsed
-            .as_ref()
-            .and_then(|(id, _)| self.report.queries.get_mut(usize::from(*id) * self.sockets.len() + port));
-        let (Some((_, identity)), Some(query)) = (&parsed, query) else {
+        let number = parsed.as_ref().map_or(0, |(id, _)| usize::from(*id) * self.sockets.len() + port);
+        let (Some((_, identity)), Some(query)) = (&parsed, self.report.queries.get_mut(number)) else {
             self.report.unexpected += 1;
             return;
         };
@@ -351,10 +402,10 @@ impl Asker {
         });
         if query.answers.is_empty() {
             self.answered += 1;
-            live.answered.store(self.answered, Ordering::Relaxed);
+            live.count_answered(number, port, self.answered);
         }
         query.answers.push(Answer { at, identity: index });
-        *live.answering.lock().expect("no test panics while it holds the name") = Some(identity.clone());
+        live.count_answer_of(identity);
     }
 }
 

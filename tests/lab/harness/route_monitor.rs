@@ -16,7 +16,8 @@ const SIGN: &str = "2001:db8:dead::/64";
 
 /// A running `ip -6 monitor route`. Dropping it ends it.
 #[derive(Debug)]
-pub(crate) struct RouteMonitor {
+pub(crate) struct RouteMonitor<'network> {
+    namespace: &'network Namespace,
     folder: TempDir,
     process: Child,
 }
@@ -29,9 +30,9 @@ pub(crate) struct RouteChanges {
     pub(crate) deleted: usize,
 }
 
-impl RouteMonitor {
+impl<'network> RouteMonitor<'network> {
     /// Listens in `namespace`; returns when it does.
-    pub(crate) fn start(namespace: &Namespace) -> Self {
+    pub(crate) fn start(namespace: &'network Namespace) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let told = File::create(folder.path().join("told")).expect("the temporary folder can be written");
         let mut command = Command::new("ip");
@@ -40,16 +41,30 @@ impl RouteMonitor {
             .stdin(Stdio::null())
             .stdout(told);
         let process = namespace.enter(|| command.spawn().unwrap_or_else(|error| panic!("ip: {error}")));
-        let monitor = Self { folder, process };
-        wait_for(SOON, "the kernel's routes are told", || {
-            namespace.run("ip", &["-6", "route", "replace", "unreachable", SIGN]);
-            monitor.told().contains(SIGN)
-        });
+        let monitor = Self {
+            namespace,
+            folder,
+            process,
+        };
+        monitor.wait_until_told();
         monitor
     }
 
+    /// Waits until everything is told that has changed until now.
+    #[track_caller]
+    fn wait_until_told(&self) {
+        let signs = || self.told().matches(SIGN).count();
+        let before = signs();
+        wait_for(SOON, "the kernel's routes are told", || {
+            self.namespace.run("ip", &["-6", "route", "replace", "unreachable", SIGN]);
+            signs() > before
+        });
+    }
+
     /// What was told of the route to `destination` alone until now.
+    #[track_caller]
     pub(crate) fn changes_of(&self, destination: Ipv6Addr) -> RouteChanges {
+        self.wait_until_told();
         let (told, destination) = (self.told(), destination.to_string());
         let mut changes = RouteChanges::default();
         for line in told.lines() {
@@ -71,7 +86,7 @@ impl RouteMonitor {
     }
 }
 
-impl Drop for RouteMonitor {
+impl Drop for RouteMonitor<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("--- the router's routes:\n{}", self.told());

@@ -128,6 +128,14 @@ impl Setup {
         }
     }
 
+    /// The same, and never idle: costs do not change while a test waits for its turn, nor when its load begins.
+    pub(crate) fn ospf_awake() -> Self {
+        Self {
+            standby_after: "0s",
+            ..Self::ospf()
+        }
+    }
+
     /// The same with another speaker.
     pub(crate) fn with_speaker(mut self, change: impl FnOnce(&mut Speaker)) -> Self {
         change(self.ospf.get_or_insert_with(Speaker::plain));
@@ -249,14 +257,16 @@ impl Pids {
         }
     }
 
-    /// SIGKILL of main; the guardian sees it.
+    /// SIGKILL of main; the guardian sees it. Waits for its end.
     pub(crate) fn kill_main(self) {
         kill_process(self.main, Signal::KILL).expect("main runs");
+        wait_for(SOON, "killed main ends", || has_ended(self.main));
     }
 
-    /// Freezes main, or lets it go on.
+    /// Freezes main, or lets it go on. Waits until it stands still.
     pub(crate) fn set_frozen(self, frozen: bool) {
         kill_process(self.main, if frozen { Signal::STOP } else { Signal::CONT }).expect("main runs");
+        wait_for(SOON, "main stands still", || !frozen || state_of(self.main) == Some('T'));
     }
 }
 
@@ -472,12 +482,14 @@ pub(super) fn program() -> Command {
 
 /// True if the process and its threads are no more, or only wait for its parent to notice: its sockets are closed.
 fn has_ended(pid: Pid) -> bool {
-    let folder = format!("/proc/{}", pid.as_raw_nonzero());
-    let Ok(stat) = fs::read_to_string(format!("{folder}/stat")) else {
-        return true;
-    };
-    let threads = fs::read_dir(format!("{folder}/task")).map_or(0, Iterator::count);
-    threads <= 1 && stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
+    let threads = fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())).map_or(0, Iterator::count);
+    threads <= 1 && state_of(pid).is_none_or(|state| state == 'Z')
+}
+
+/// The kernel's letter for what the process does: `T` stands still, `Z` has ended; none if it is no more.
+fn state_of(pid: Pid) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    stat.rsplit(')').next()?.trim_start().chars().next()
 }
 
 /// Runs `heraldns serve` on `host` without any capability and returns its exit code and what it said.

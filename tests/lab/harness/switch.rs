@@ -2,11 +2,15 @@
 
 use std::net::Ipv6Addr;
 use std::process::Command;
+use std::time::Duration;
 
 use heraldns::base::address::LinkLayerAddress;
 
+use super::clock::wait_for;
 use super::command::{ip_batch, output, run};
 use super::namespace::Namespace;
+
+const SOON: Duration = Duration::from_secs(5);
 
 /// A snooping switch. Ports are named `h1`, `h2`, ... for hosts and `r1`, `r2` for routers.
 #[derive(Debug)]
@@ -86,6 +90,14 @@ impl Switch {
     /// Takes the carrier of a port away, or gives it back.
     pub(crate) fn set_carrier(&self, port: &str, carrier: bool) {
         run(&mut self.namespace.ip(&["link", "set", port, if carrier { "up" } else { "down" }]));
+    }
+
+    /// Waits until a port forwards, which it does a moment after its carrier is back.
+    #[track_caller]
+    pub(crate) fn wait_until_forwarding(&self, port: &str) {
+        wait_for(SOON, "the switch's port forwards", || {
+            self.bridge(&["link", "show", "dev", port]).contains("state forwarding")
+        });
     }
 
     /// True if the switch has learned behind which port `station` is.

@@ -1,6 +1,8 @@
 //! Negative controls: what goes wrong with an unmodified FRR where our packets or the manual's settings are not as they should be.
 
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use heraldns::advertiser::ospf::wire::lsa::MAX_AGE;
@@ -8,7 +10,7 @@ use heraldns::advertiser::ospf::wire::{ALL_SPF_ROUTERS, Content, Lsa, LsaType, O
 
 use super::{SOON, inject, lsas_of, next_hops, start_two_routers};
 use crate::harness::capture::{Frame, Message};
-use crate::harness::clock::{holds_for, let_pass, millis, now, wait_for};
+use crate::harness::clock::{SetOnDrop, holds_for, let_pass, millis, now, wait_for};
 use crate::harness::figures;
 use crate::harness::injector::Injector;
 use crate::harness::network::{Network, SERVICE};
@@ -72,15 +74,22 @@ fn without_the_nudge(network: &Network, routers: &[OspfRouter<'_>], servers: &[S
         server.pids().freeze();
     }
     let [first, second] = [0, 1].map(|number: usize| Voice::new(network, &servers[number], begin));
+    // Its neighbours must not miss a server before the end: after four seconds without a Hello they would.
+    let silence = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| greet([&first, &second], &silence));
+        let _ends_the_greeting = SetOnDrop(&silence);
+        withdraw_unnoticed(network, routers, servers, [&first, &second]);
+    });
+}
+
+fn withdraw_unnoticed(network: &Network, routers: &[OspfRouter<'_>], servers: &[Server<'_>], [first, second]: [&Voice<'_>; 2]) {
     let (announced, other) = (later(&first.prefix, 1), later(&second.prefix, 1));
     first.say(announced.clone());
     wait_for_gateways(network, &servers[..1]);
     second.say(other);
     wait_for_gateways(network, servers);
     let_pass(CALM);
-    // Dead interval: four seconds.
-    first.hello();
-    second.hello();
     first.say(later(&announced, MAX_AGE));
     wait_for(SOON, "both routers have taken the withdrawal", || {
         let told = |lsa: &LinkStateAdvertisement| lsa.kind == INTRA_AREA_PREFIX;
@@ -104,6 +113,14 @@ fn without_the_nudge(network: &Network, routers: &[OspfRouter<'_>], servers: &[S
 fn wait_for_gateways(network: &Network, to: &[Server<'_>]) {
     for router in &network.routers {
         router.wait_for_gateways(SOON, next_hops(to));
+    }
+}
+
+/// Says Hello in their names again and again, until there is to be silence.
+fn greet(voices: [&Voice<'_>; 2], silence: &AtomicBool) {
+    while !silence.load(Ordering::Relaxed) {
+        voices.iter().for_each(|voice| voice.hello());
+        let_pass(Duration::from_millis(500));
     }
 }
 

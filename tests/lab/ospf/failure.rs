@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Figures, MARGIN, SOON, assert_within, next_hops, start_router, start_servers};
-use crate::harness::clock::{let_pass, millis, now, wait_for, wait_for_value, wait_slowly};
+use super::{Figures, SOON, assert_within, next_hops, start_router, start_servers};
+use crate::harness::clock::{let_pass, millis, now, wait_for, wait_slowly};
 use crate::harness::figures;
 use crate::harness::network::Network;
 use crate::harness::ospf::{Make, Routing};
@@ -45,7 +45,7 @@ fn withdraw(make: Make) {
     let router = start_router(make, &network, &Routing::on_the_link(1));
     let setup = Setup {
         hold: "1s",
-        ..Setup::ospf()
+        ..Setup::ospf_awake()
     };
     let servers = start_servers(&network, &setup);
     let [first, second] = &servers[..] else { unreachable!("two hosts") };
@@ -133,15 +133,14 @@ fn query_and_fail(make: Make, network: &Network, servers: &[Server<'_>]) {
         format_args!("{:.0} ms", millis(begin.elapsed())),
     );
 
-    let changed = now();
     let_pass(Duration::from_millis(200));
+    let failed = now();
     woken.host.set_service_address(false);
     network.router().wait_for_gateways(SOON, [other.link_local()]);
-    let took = changed.elapsed().saturating_sub(Duration::from_millis(200));
     assert_within(
         make,
         "failed health 0.2 s after a cost change",
-        took,
+        failed.elapsed(),
         Figures::of(make).withdrawal_after_a_change,
     );
     let (identity, _) = ask_once(&network.client).expect("the other answers");
@@ -153,15 +152,21 @@ fn kill(make: Make) {
     let network = Network::new(3);
     let mut router = start_router(make, &network, &Routing::on_the_link(1));
     let figures = Figures::of(make);
-    let servers = start_servers(&network, &Setup::ospf());
+    let servers = start_servers(&network, &Setup::ospf_awake());
     quiet::rest(CALM);
+
+    let without = |gone: &Server<'_>| {
+        let others = servers.iter().filter(|server| server.identity != gone.identity);
+        network.router().wait_for_gateways(2 * SOON, others.map(Server::link_local));
+    };
 
     let mut hanging = None;
     let (hung, _) = quiet::alone(|| {
-        gap(make, &network, &servers, 3, |server| {
+        gap(make, &network, &servers, |server| {
             let pids = server.pids();
             pids.set_frozen(true);
             hanging = Some(pids);
+            without(server);
         })
     });
     assert_within(make, "main hung, gap", hung, figures.main_hung);
@@ -169,44 +174,52 @@ fn kill(make: Make) {
     network.router().wait_for_gateways(2 * SOON, next_hops(&servers));
     quiet::rest(CALM);
 
-    let (main, _) = quiet::alone(|| gap(make, &network, &servers, 2, |server| server.pids().kill_main()));
+    // It is back within the second: its route may have gone and come unseen, but not its process.
+    let (main, _) = quiet::alone(|| {
+        gap(make, &network, &servers, |server| {
+            let killed = server.pids();
+            killed.kill_main();
+            wait_for(SOON, "another main", || server.pids().main != killed.main);
+            // Whatever the router makes of the farewell and of the new neighbour is seen under load.
+            let_pass(Duration::from_secs(1));
+            router.wait_for_full(Speaker::plain().router_id(server.host), 2 * SOON);
+            network.router().wait_for_gateways(2 * SOON, next_hops(&servers));
+        })
+    });
     assert_within(make, "main killed, gap", main, figures.main_killed);
-    network.router().wait_for_gateways(2 * SOON, next_hops(&servers));
     quiet::rest(CALM);
 
-    let (all, killed) = gap(make, &network, &servers, 7, |server| server.kill_everything());
+    let (all, killed) = gap(make, &network, &servers, |server| {
+        server.kill_everything();
+        without(server);
+    });
     assert_within(make, "guardian and main killed, gap", all, figures.all_killed);
     let rest: Vec<&Server<'_>> = servers.iter().filter(|server| server.identity != killed).collect();
     let next_hops = || rest.iter().map(|server| server.link_local());
-    network.router().wait_for_gateways(SOON, next_hops());
 
     router.kill();
     router.run();
     let begin = now();
     for server in &rest {
-        router.wait_for_full(Speaker::plain().router_id(server.host), 3 * SOON);
+        router.wait_for_full(Speaker::plain().router_id(server.host), 2 * SOON);
     }
     network.router().wait_for_gateways(SOON, next_hops());
-    figures::print(
-        &format!("{make}: router restarted, routes back"),
-        format_args!("{:.0} ms", millis(begin.elapsed())),
-    );
+    assert_within(make, "router restarted, routes back", begin.elapsed(), figures.router_restarted);
     ask_once(&network.client).expect("the service is back");
-    assert!(begin.elapsed() <= MARGIN * SOON);
 }
 
-/// The longest gap of a port when `failure` happens to a server that answers, and which one that was; the load goes on for `seconds`.
-fn gap(make: Make, network: &Network, servers: &[Server<'_>], seconds: u64, failure: impl FnOnce(&Server<'_>)) -> (Duration, String) {
+/// The longest gap of a port when `failure` happens to the server that answers most, and which one that was. `failure` returns when
+/// it has happened for certain; the load goes on until each port is answered after that. Perhaps nothing is lost: then there is no gap.
+fn gap(make: Make, network: &Network, servers: &[Server<'_>], failure: impl FnOnce(&Server<'_>)) -> (Duration, String) {
     let probe = Probe::for_gaps(&network.client, 1_000);
     probe.wait_for_answered(500, SOON);
-    let answers = |server: &&Server<'_>| probe.answering().as_ref() == Some(&server.identity);
-    let failing = wait_for_value(SOON, "a server answers", || servers.iter().find(answers));
+    let busiest = probe.busiest();
+    let failing = servers.iter().find(|server| busiest.as_ref() == Some(&server.identity));
+    let failing = failing.expect("a server answers");
     failure(failing);
-    wait_for(SOON, "queries are lost", || probe.sent() > probe.answered() + 5);
-    let_pass(Duration::from_secs(seconds));
-    probe.wait_for_answered(100, SOON);
+    probe.wait_for_every_port(2 * SOON);
     let report = probe.stop();
-    figures::print(&format!("{make}: killed"), &report);
+    figures::print(&format!("{make}: {} failed", failing.identity), &report);
     assert_eq!((report.duplicates(), report.unexpected()), (0, 0), "{report}");
     (report.gap(), failing.identity.clone())
 }

@@ -43,7 +43,7 @@ pub(crate) fn claim_12_a_loaded_server_is_busy_and_comes_back_when_the_load_is_g
     overload(&network, weak, strong);
     let (quiet_since, said) = (now(), messages(weak));
     let probes = ask(&network, ASKED_LATER);
-    quiet::without_share(|| wait_slowly(Duration::from_secs(110), "it is normal again", || class(weak) == "normal"));
+    quiet::without_share(|| wait_slowly(Duration::from_secs(180), "it is normal again", || class(weak) == "normal"));
     figures::print("normal after", format_args!("{:.1} s", quiet_since.elapsed().as_secs_f64()));
     assert!(
         quiet_since.elapsed() >= Duration::from_secs(60),
@@ -133,11 +133,9 @@ fn ask(network: &Network, per_second: u32) -> [Probe; 2] {
     [1, 2].map(|router| Probe::through_router(&network.client, router, per_second))
 }
 
-/// Lets each port of the probes ask twice.
+/// Waits until each port of the probes has been answered once more.
 fn for_every_port(probes: &[Probe; 2]) {
-    for probe in probes {
-        probe.wait_for_answered(2 * probe.ports(), SOON);
-    }
+    probes.iter().for_each(|probe| probe.wait_for_every_port(SOON));
 }
 
 fn stop(probes: [Probe; 2]) -> impl Iterator<Item = (Make, Report)> {

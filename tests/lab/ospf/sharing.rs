@@ -32,14 +32,14 @@ fn share_and_stop(make: Make) {
     let router = start_router(make, &network, &Routing::on_the_link(1));
     let figures = Figures::of(make);
     let begin = now();
-    let mut servers = vec![Server::start(&network.hosts[0], &Setup::ospf())];
+    let mut servers = vec![Server::start(&network.hosts[0], &Setup::ospf_awake())];
     router.wait_for_full(Speaker::plain().router_id(servers[0].host), SOON);
     let full = begin.elapsed();
     network.router().wait_for_gateways(SOON, next_hops(&servers));
     figures::print(&format!("{make}: start to Full"), format_args!("{:.0} ms", millis(full)));
     assert_within(make, "start to route in the kernel", begin.elapsed(), figures.start_to_route);
     let begin = now();
-    servers.extend(network.hosts[1..].iter().map(|host| Server::start(host, &Setup::ospf())));
+    servers.extend(network.hosts[1..].iter().map(|host| Server::start(host, &Setup::ospf_awake())));
     network.router().wait_for_gateways(2 * SOON, next_hops(&servers));
     assert_within(
         make,
@@ -88,7 +88,7 @@ pub(crate) fn claim_10_frr_beside_neighbor_discovery() {
         neighbor_discovery: true,
         // Routes are there first, and nobody must take the other one's route for the holder's place.
         start: "solicited",
-        ..Setup::ospf()
+        ..Setup::ospf_awake()
     };
     let mut servers = Server::start_on_all(&network, &setup);
     network.router().wait_for_gateways(SOON, next_hops(&servers));

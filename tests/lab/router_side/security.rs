@@ -158,7 +158,12 @@ pub(crate) fn claim_15_a_flood_of_invented_servers_pushes_nobody_out() {
 pub(crate) fn claim_15_two_hundred_servers_in_one_entry() {
     const SERVERS: u64 = 200;
     let network = Network::new(1);
-    let side = RouterSide::start(network.router(), &RouterSetup::policy("round-robin"));
+    // None is dead before the last has been looked at.
+    let setup = RouterSetup {
+        dead_after: "60s",
+        ..RouterSetup::policy("round-robin")
+    };
+    let side = RouterSide::start(network.router(), &setup);
     wait_for(SOON, "the router side answers", || side.neighbors().is_some());
     let mut forger = Forger::new(&network.hosts[0].namespace);
     let mut sequence = 0;

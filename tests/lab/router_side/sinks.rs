@@ -9,7 +9,6 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::harness::clock::{let_pass, wait_for};
-use crate::harness::command::run;
 use crate::harness::host::Host;
 use crate::harness::namespace::Namespace;
 use crate::harness::network::{SERVICE, client_address};
@@ -31,10 +30,6 @@ impl Sinks {
         let (mut counted, mut threads) = (Vec::new(), Vec::new());
         for host in hosts {
             host.set_service_address(true);
-            // The kernel makes the route to a new address a moment after the address.
-            let local = format!("{SERVICE}/128");
-            let route = || run(&mut host.namespace.ip(&["route", "show", "table", "local", &local]));
-            wait_for(SOON, "the address is delivered to", || !route().is_empty());
             let (datagrams, listener) = host.namespace.enter(|| {
                 let datagrams = UdpSocket::bind((SERVICE, PORT)).expect("the host has the service address");
                 let listener = TcpListener::bind((SERVICE, PORT)).expect("the host has the service address");
