@@ -39,9 +39,6 @@ impl<'a> Demo<'a> {
             servers: Vec::new(),
         };
         demo.start();
-        let client = demo.container("client");
-        demo.seconds = Some(Seconds::follow(docker.docker().args(["logs", "--follow", &client])));
-        demo.seconds().wait_for(0, 3, "the demo answers after its start", Second::is_served);
         demo
     }
 
@@ -54,6 +51,10 @@ impl<'a> Demo<'a> {
     fn start(&mut self) {
         self.compose(&["up", "-d", "--no-build", "s1", "s2", "s3", "router", "client", "prometheus"]);
         self.servers = SERVERS.into_iter().map(|server| (server, self.container(server))).collect();
+        // docker-compose 1.29 makes the client anew when another file is added: it forgets its pull_policy.
+        let client = self.container("client");
+        self.seconds = Some(Seconds::follow(self.docker.docker().args(["logs", "--follow", &client])));
+        self.seconds().wait_for(0, 3, "the demo answers after its start", Second::is_served);
     }
 
     pub(crate) fn seconds(&self) -> &Seconds {
