@@ -121,7 +121,7 @@ impl Worker {
 
     /// The monitor asks about them when answers find no way.
     fn note_reached(&self, work: &mut Work, now: Timestamp) {
-        if work.noted.is_some_and(|noted| now.since(noted) < NOTES_EVERY) {
+        if !self.counters.service || work.noted.is_some_and(|noted| now.since(noted) < NOTES_EVERY) {
             return;
         }
         let batch = &work.batch;
