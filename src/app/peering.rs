@@ -89,14 +89,19 @@ pub(super) fn shown_reason(standing: &Standing, reports: &[Report], identity: &I
     let addresses = || services.iter().map(Ipv6Addr::to_string).collect::<Vec<_>>().join(", ");
     match standing.state {
         State::Serving if services.is_empty() => "serving; without a [service] nothing is advertised".to_owned(),
-        State::Serving if reports.iter().any(|report| report.advertised) => format!("holder of {}", addresses()),
+        State::Serving if holding(reports).0 => format!("holder of {}", addresses()),
+        State::Serving if reports.iter().any(|report| report.advertised) => format!("advertises {}", addresses()),
         State::Serving => reports
             .first()
             .map_or_else(|| standing.reason.to_string(), |report| report.detail.clone()),
         State::Idle if reports.iter().any(|report| report.holder) => format!("holder of {}; {}", addresses(), standing.reason),
+        State::Idle => match reports.iter().find(|report| report.other_holder.is_some()) {
+            Some(report) => format!("{}; {}", report.detail, standing.reason),
+            None => standing.reason.to_string(),
+        },
         State::Withdrawn(Some(fault)) if fault.is_of_the_address() => format!("{}: {}", standing.reason, addresses()),
         State::Withdrawn(Some(fault)) if fault.is_of_the_link() => format!("{}: {}", standing.reason, identity.interface),
-        State::Starting | State::Idle | State::Draining | State::Withdrawn(_) | State::Stopping => standing.reason.to_string(),
+        State::Starting | State::Draining | State::Withdrawn(_) | State::Stopping => standing.reason.to_string(),
     }
 }
 
@@ -104,6 +109,9 @@ pub(super) fn shown_reason(standing: &Standing, reports: &[Report], identity: &I
 mod tests {
     use super::*;
     use crate::advertiser;
+    use crate::base::peer::IdentityHash;
+    use crate::base::time::Timestamp;
+    use crate::scheduler::Reason;
 
     fn report(holder: bool, sole: bool, term: u32) -> Report {
         Report {
@@ -123,6 +131,33 @@ mod tests {
             dropped: Vec::new(),
             detail: String::new(),
         }
+    }
+
+    #[test]
+    fn who_shares_the_address_is_not_called_its_holder() {
+        let identity = Identity {
+            name: "s1".to_owned(),
+            services: vec!["2001:db8:5::53".parse().unwrap()],
+            interface: "eth0".to_owned(),
+            weight: 100,
+        };
+        let shown = |state, report| {
+            let standing = Standing {
+                state,
+                reason: Reason::NoQueries,
+                ..Standing::starting(Timestamp::from_secs(0))
+            };
+            shown_reason(&standing, &[report], &identity)
+        };
+        assert_eq!(shown(State::Serving, report(true, true, 2)), "holder of 2001:db8:5::53");
+        assert_eq!(shown(State::Serving, report(true, false, 0)), "advertises 2001:db8:5::53");
+        let follower = Report {
+            other_holder: Some(IdentityHash::of("s3")),
+            detail: "holder is s3".to_owned(),
+            ..report(false, true, 2)
+        };
+        assert_eq!(shown(State::Idle, follower), "holder is s3; no queries for a while");
+        assert_eq!(shown(State::Idle, report(false, true, 2)), "no queries for a while");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! did in a plain [`Tally`] and adds that once a batch; whoever reads takes a [`Snapshot`]. Relaxed atomics only: each
 //! number is right, numbers of one snapshot may be a batch apart. No socket, no clock: times are handed in.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::base::time::Timestamp;
 use crate::dns::protect::cookie::Standing;
+use crate::dns::reached::Reached;
 
 /// Query types that have a counter of their own, in the order of their numbers: number and name. All others share one, named `other`.
 pub const QUERY_TYPES: [(u16, &str); 19] = [
@@ -272,6 +273,8 @@ pub struct Worker {
     /// 0: not said.
     thread: AtomicU32,
     dead: AtomicBool,
+    /// Somebody else who was lately answered.
+    pub reached: Reached,
 }
 
 impl Worker {
@@ -282,6 +285,7 @@ impl Worker {
             last_loop: AtomicU64::new(0),
             thread: AtomicU32::new(0),
             dead: AtomicBool::new(false),
+            reached: Reached::new(),
         }
     }
 
@@ -322,6 +326,7 @@ impl Worker {
             last_loop: Timestamp::from_micros(self.last_loop.load(Relaxed)),
             thread: Some(self.thread.load(Relaxed)).filter(|id| *id > 0),
             dead: self.dead.load(Relaxed),
+            reached: self.reached.get(),
         }
     }
 }
@@ -461,6 +466,8 @@ pub struct WorkerSnapshot {
     pub thread: Option<u32>,
     /// It has ended after one panic upon the other.
     pub dead: bool,
+    /// Somebody else who was lately answered from a service address.
+    pub reached: Option<Ipv6Addr>,
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod config;
 pub mod counters;
 pub mod name;
 pub mod protect;
+pub mod reached;
 pub mod server;
 pub mod types;
 pub mod zone;

@@ -18,6 +18,7 @@ pub mod netlink;
 mod port;
 pub mod process;
 mod raw;
+pub mod route;
 mod socket;
 pub mod sockets;
 pub mod sys;

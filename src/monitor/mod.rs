@@ -11,6 +11,7 @@ pub mod load;
 pub mod observation;
 pub mod probe;
 pub mod rate;
+pub mod reach;
 pub mod system;
 
 use std::net::Ipv6Addr;
@@ -23,6 +24,7 @@ use crate::base::machine::InterfaceState;
 use crate::base::peer::Peer;
 use crate::base::time::Timestamp;
 use crate::dns::counters::{Counters, Snapshot};
+use crate::io::route;
 use crate::io::sockets::udp_drops;
 use group::GroupWatch;
 use heartbeat::Heartbeats;
@@ -31,6 +33,7 @@ use load::{Inflow, Meter, SMOOTHING};
 pub use observation::Observation;
 use observation::{Fault, Health, Order, link_health};
 use rate::Rate;
+use reach::Reach;
 use system::System;
 
 /// The kernel's own counts are files to be read: no more often than what is smoothed over ten seconds needs.
@@ -43,6 +46,7 @@ pub struct Monitor {
     probe: Arc<probe::Record>,
     runtime: Option<Handle>,
     ledger: Ledger,
+    reach: Reach,
     heartbeats: Heartbeats,
     queries: Rate,
     meter: Meter,
@@ -115,6 +119,7 @@ impl Monitor {
             probe,
             runtime,
             ledger: Ledger::default(),
+            reach: Reach::default(),
             heartbeats: Heartbeats::default(),
             queries: Rate::over(SMOOTHING),
             meter: Meter::new(capacity),
@@ -152,7 +157,7 @@ impl Monitor {
         if link != Health::Healthy {
             self.probe.forgive();
         }
-        let service = self.service_health(&counts, context.zones, now);
+        let service = self.service_health(&counts, context.zones, link == Health::Healthy, now);
         self.figures.counts = counts;
         let figures = &self.figures;
         Observation {
@@ -205,7 +210,7 @@ impl Monitor {
         self.figures.queue_drops = dropped;
     }
 
-    fn service_health(&mut self, counts: &Snapshot, zones: usize, now: Timestamp) -> Health {
+    fn service_health(&mut self, counts: &Snapshot, zones: usize, is_linked: bool, now: Timestamp) -> Health {
         let total = counts.total();
         let leaving = self.ledger.enter(
             Page {
@@ -225,7 +230,15 @@ impl Monitor {
         } else {
             Health::Healthy
         };
-        [loaded, beating, leaving, answering].into_iter().fold(Health::Healthy, Health::and)
+        let reaching = if is_linked {
+            self.reach.look(counts, now, route::leads)
+        } else {
+            self.reach.doubt(counts);
+            Health::Healthy
+        };
+        [loaded, beating, leaving, reaching, answering]
+            .into_iter()
+            .fold(Health::Healthy, Health::and)
     }
 }
 

@@ -99,6 +99,8 @@ pub enum Fault {
     ProbeUnanswered,
     /// The kernel does not take the answers.
     RepliesNotLeaving,
+    /// No route leads to those whom this server has answered before.
+    NoRoute,
     /// The link interface does not exist.
     InterfaceMissing,
     /// The link interface is down or has no carrier.
@@ -119,7 +121,9 @@ impl Fault {
     pub const fn is_of_the_link(self) -> bool {
         match self {
             Self::InterfaceMissing | Self::InterfaceDown | Self::NoLinkLocal | Self::GroupLost | Self::LinkLayerTaken => true,
-            Self::NoZones | Self::WorkerSilent | Self::ProbeUnanswered | Self::RepliesNotLeaving | Self::AddressLost => false,
+            Self::NoZones | Self::WorkerSilent | Self::ProbeUnanswered | Self::RepliesNotLeaving | Self::NoRoute | Self::AddressLost => {
+                false
+            }
         }
     }
 
@@ -129,11 +133,12 @@ impl Fault {
         matches!(self, Self::AddressLost)
     }
 
-    /// A fault of the link comes and goes as a whole: when it is over, advertising goes on at once. A fault of the
-    /// service may come back: the server is held off for a while.
+    /// A fault of the link comes and goes as a whole, and so does one of the routes, which a router may have taken from all
+    /// servers at once: when it is over, advertising goes on at once. A fault of the service may come back: the server is
+    /// held off for a while.
     #[must_use]
     pub const fn needs_hold(self) -> bool {
-        !self.is_of_the_link() && !self.is_of_the_address()
+        !self.is_of_the_link() && !self.is_of_the_address() && !matches!(self, Self::NoRoute)
     }
 }
 
@@ -144,6 +149,7 @@ impl fmt::Display for Fault {
             Self::WorkerSilent => "a query worker stands still",
             Self::ProbeUnanswered => "the service does not answer its own probes",
             Self::RepliesNotLeaving => "the kernel does not take the answers",
+            Self::NoRoute => "no route leads to those who were answered before",
             Self::InterfaceMissing => "the link interface does not exist",
             Self::InterfaceDown => "the link interface is down",
             Self::NoLinkLocal => "the link interface has no usable link-local address",

@@ -261,7 +261,7 @@ impl fmt::Display for Stay {
             Self::ChangedTwice => "there were two changes in ten minutes",
             Self::ReturnedLately => "without peers there is one return in ten minutes",
             Self::OtherMoved => "another server has just moved",
-            Self::NobodyElse => "no other server would take the queries",
+            Self::NobodyElse => "no other server attracts queries at as low a cost",
             Self::OthersFull => "the other servers could not take the queries",
             Self::OthersUnknown => "what the other servers could take is not known",
             Self::StillLoaded => "load still comes here",

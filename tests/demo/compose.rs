@@ -11,7 +11,13 @@ use super::seconds::{Second, Seconds};
 
 pub(crate) const SERVERS: [&str; 3] = ["s1", "s2", "s3"];
 /// Unlikely to be in use, and not those of the demo: that may be running here.
-const PORTS: [(&str, &str); 3] = [("S1_PORT", "28053"), ("S2_PORT", "28054"), ("S3_PORT", "28055")];
+const PORTS: [(&str, &str); 4] = [
+    ("S1_PORT", "28053"),
+    ("S2_PORT", "28054"),
+    ("S3_PORT", "28055"),
+    ("PROMETHEUS_PORT", PROMETHEUS_PORT),
+];
+pub(crate) const PROMETHEUS_PORT: &str = "29090";
 
 /// The running demo.
 #[derive(Debug)]
@@ -24,7 +30,7 @@ pub(crate) struct Demo<'a> {
 }
 
 impl<'a> Demo<'a> {
-    /// Starts the variant of these files, all but Prometheus and Grafana, which cannot be pulled here.
+    /// Starts the variant of these files, all but Grafana, which cannot be had here.
     pub(crate) fn up(docker: &'a Docker, files: &'static [&'static str]) -> Self {
         let mut demo = Self {
             docker,
@@ -32,12 +38,23 @@ impl<'a> Demo<'a> {
             seconds: None,
             servers: Vec::new(),
         };
-        demo.compose(&["up", "-d", "--no-build", "s1", "s2", "s3", "router", "client"]);
-        demo.servers = SERVERS.into_iter().map(|server| (server, demo.container(server))).collect();
-        let client = demo.container("client");
-        demo.seconds = Some(Seconds::follow(docker.docker().args(["logs", "--follow", &client])));
-        demo.seconds().wait_for(0, 3, "the demo answers after its start", Second::is_served);
+        demo.start();
         demo
+    }
+
+    /// To another variant, while the demo runs.
+    pub(crate) fn change(&mut self, files: &'static [&'static str]) {
+        self.files = files;
+        self.start();
+    }
+
+    fn start(&mut self) {
+        self.compose(&["up", "-d", "--no-build", "s1", "s2", "s3", "router", "client", "prometheus"]);
+        self.servers = SERVERS.into_iter().map(|server| (server, self.container(server))).collect();
+        // docker-compose 1.29 makes the client anew when another file is added: it forgets its pull_policy.
+        let client = self.container("client");
+        self.seconds = Some(Seconds::follow(self.docker.docker().args(["logs", "--follow", &client])));
+        self.seconds().wait_for(0, 3, "the demo answers after its start", Second::is_served);
     }
 
     pub(crate) fn seconds(&self) -> &Seconds {

@@ -1,7 +1,7 @@
 //! A Docker of the test's own: `dockerd` as its child, with data, sockets and images in one temporary folder.
 //!
-//! No image can be pulled where this runs, so `debian:bookworm-slim` is made by debootstrap, and the program is linked here
-//! and handed to the same Dockerfile that users build from. The daemon touches neither packet filter nor forwarding of the host.
+//! No image can be pulled where this runs, so `debian:bookworm-slim` is made by debootstrap, Prometheus' image from Debian's
+//! program, and heraldns is linked here and handed to the same Dockerfile that users build from. The daemon touches neither packet filter nor forwarding of the host.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -48,6 +48,7 @@ impl Docker {
         timed("images built", || {
             docker.build("server", "heraldns");
             docker.build("router", "heraldns-router");
+            docker.make_prometheus();
         });
         docker
     }
@@ -86,6 +87,16 @@ impl Docker {
         fs::remove_file(archive).unwrap();
     }
 
+    /// What the compose file pulls: the program by that name, with its arguments from there.
+    fn make_prometheus(&self) {
+        let folder = self.path.join("prometheus");
+        fs::create_dir(&folder).unwrap();
+        let dockerfile = "FROM debian:bookworm-slim\nCOPY prometheus /bin/prometheus\nENTRYPOINT [\"/bin/prometheus\"]\n";
+        fs::write(folder.join("Dockerfile"), dockerfile).unwrap();
+        fs::copy("/usr/bin/prometheus", folder.join("prometheus")).unwrap();
+        run(self.docker().args(["build", "--tag", prometheus_image()]).arg(&folder));
+    }
+
     fn build(&self, target: &str, name: &str) {
         let mut build = self.docker();
         build
@@ -102,6 +113,17 @@ impl Docker {
             ]);
         run(&mut build);
     }
+}
+
+/// As the compose file names it.
+fn prometheus_image() -> &'static str {
+    let images = include_str!("../../docker/compose.yaml")
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("image: "));
+    images
+        .into_iter()
+        .find(|image| image.contains("/prometheus:"))
+        .expect("the demo has Prometheus")
 }
 
 /// Bridges of an earlier run that was killed; those of a demo that runs here have containers on them, and are up.

@@ -58,8 +58,10 @@ pub(crate) fn frr(docker: &Docker) {
     );
 }
 
+/// Reached from the stock router, as README says: without taking that down.
 pub(crate) fn router_side(docker: &Docker) {
-    let demo = Demo::up(docker, &["compose.yaml", "compose.router-side.yaml"]);
+    let mut demo = Demo::up(docker, &["compose.yaml"]);
+    demo.change(&["compose.yaml", "compose.router-side.yaml"]);
     five_things(
         &demo,
         Expected {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::harness::capture::Frame;
 use crate::harness::clock::{holds_for, now, wait_for};
+use crate::harness::command::run;
 use crate::harness::figures;
 use crate::harness::group::start_group_under_load;
 use crate::harness::network::{Network, SERVICE};
@@ -46,6 +47,50 @@ pub(crate) fn claim_9_lost_carrier_hands_over_and_comes_back_in_standby() {
         successor.is_holder() && !lost.is_holder(),
         "who comes back does not displace the holder"
     );
+}
+
+pub(crate) fn claim_9_a_lost_route_hands_over_and_comes_back_in_standby() {
+    let network = Network::new(2);
+    let (servers, holder, probe) = start_group_under_load(&network);
+    let (lost, successor) = (&servers[holder], &servers[1 - holder]);
+    run(&mut lost.host.namespace.ip(&["-6", "route", "del", "default"]));
+    lost.wait_for_state("withdrawn");
+    assert!(
+        lost.reason().contains("no route leads"),
+        "the reason names the route: {}",
+        lost.reason()
+    );
+    wait_for(SOON, "the other answers", || {
+        probe.answering().as_ref() == Some(&successor.identity)
+    });
+    lost.host.configure_link();
+    lost.wait_for_state("standby");
+    let report = probe.stop();
+    figures::print("default route lost", &report);
+    assert!(report.gap() <= 3 * Duration::from_millis(500), "{report}");
+    assert!(
+        successor.is_holder() && !lost.is_holder(),
+        "who comes back does not displace the holder"
+    );
+}
+
+pub(crate) fn claim_9_a_link_that_is_back_without_its_routes_is_not_advertised_on() {
+    let network = Network::new(1);
+    let server = Server::start_active(&network.hosts[0]);
+    ask_once(&network.client).expect("it answers");
+    let set_link = |state| run(&mut server.host.namespace.ip(&["link", "set", "eth0", state]));
+    set_link("down");
+    server.wait_for_state("withdrawn");
+    let withdrawn = now();
+    set_link("up");
+    wait_for(SOON, "the reason is the route", || server.reason().contains("no route leads"));
+    let is_ours = |frame: &Frame| frame.advertises(SERVICE, server.mac());
+    holds_for(Duration::from_secs(1), "nothing is advertised", || {
+        network.capture.since(withdrawn, is_ours).is_empty()
+    });
+    server.host.configure_link();
+    server.wait_for_state("active");
+    ask_once(&network.client).expect("the service is back");
 }
 
 pub(crate) fn claim_9_address_deleted_by_hand_withdraws() {

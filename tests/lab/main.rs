@@ -116,6 +116,8 @@ fn trials() -> Vec<Trial> {
             claim_8_a_query_after_the_idle_holders_death_is_answered;
         alone faults: claim_9_link_down_withdraws_and_up_advertises_again,
             claim_9_lost_carrier_hands_over_and_comes_back_in_standby,
+            claim_9_a_lost_route_hands_over_and_comes_back_in_standby,
+            claim_9_a_link_that_is_back_without_its_routes_is_not_advertised_on,
             claim_9_address_deleted_by_hand_withdraws,
             claim_9_lone_server_without_its_address_is_silent_until_it_is_back,
             an_address_set_by_hand_stays_and_one_left_by_a_crash_goes,

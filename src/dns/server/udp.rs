@@ -33,6 +33,7 @@ pub const BATCH: usize = 32;
 pub const RECEIVE: usize = 2048 + 64;
 /// Octets of a name's records that are fetched before they are read.
 const BLOCK: usize = 192;
+const NOTES_EVERY: Duration = Duration::from_secs(1);
 /// A worker that panics so often in [`PANICS_WITHIN`] is beyond help; a rarer panic costs one batch.
 const MOST_PANICS: usize = 10;
 const PANICS_WITHIN: Duration = Duration::from_secs(10);
@@ -113,6 +114,26 @@ impl Worker {
         work.tally.accepted += sent.accepted as u64;
         work.tally.refused += sent.refused as u64;
         work.tally.drops[Drop::Unreachable as usize] += sent.unreachable as u64;
+        if sent.refused + sent.unreachable == 0 {
+            self.note_reached(work, now);
+        }
+    }
+
+    /// The monitor asks about them when answers find no way.
+    fn note_reached(&self, work: &mut Work, now: Timestamp) {
+        if !self.counters.service || work.noted.is_some_and(|noted| now.since(noted) < NOTES_EVERY) {
+            return;
+        }
+        let batch = &work.batch;
+        let answered = (0..work.count).filter(|index| batch.has_reply(*index));
+        let mut others = answered.filter_map(|index| match batch.source(index)?.ip() {
+            IpAddr::V6(source) if is_from_others(&self.counters, source.into()) && !source.is_unicast_link_local() => Some(source),
+            _ => None,
+        });
+        if let Some(source) = others.next() {
+            self.counters.workers[self.index].reached.set(source);
+            work.noted = Some(now);
+        }
     }
 
     /// Answers what was asked in the same octets before; notes whether it is worth doing.
@@ -230,6 +251,8 @@ struct Work {
     /// The answers of this batch become templates.
     is_kept: bool,
     tally: Tally,
+    /// When somebody was last noted who was reached.
+    noted: Option<Timestamp>,
 }
 
 impl Work {
@@ -242,6 +265,7 @@ impl Work {
             templates: shared.protection.limiter.is_none().then(Templates::default),
             is_kept: false,
             tally: Tally::default(),
+            noted: None,
         }
     }
 }

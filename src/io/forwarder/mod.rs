@@ -364,15 +364,15 @@ fn is_gone_already(request: Request, errno: Errno) -> bool {
 
 /// The delivery of one service as it is in the kernel.
 fn found_service(objects: &Objects, service: ServiceAddress, policy: &Policy) -> ServiceForwarding {
-    let mut shares: BTreeMap<u32, (u16, u16)> = BTreeMap::new();
+    let mut shares: BTreeMap<Ipv6Addr, (u16, u16)> = BTreeMap::new();
     for table in [MAIN, policy.table] {
         let Some(route) = objects.route_to(service.get(), table) else {
             continue;
         };
         let Some(group) = objects.groups.get(&route.group) else { continue };
         let is_alone = policy.grouping != Grouping::Split;
-        for member in &group.members {
-            let (datagrams, connections) = shares.entry(member.id).or_default();
+        for (gateway, member) in objects.gateways(group) {
+            let (datagrams, connections) = shares.entry(gateway).or_default();
             let is_plain = group.kind == Kind::Plain;
             let share = if is_plain { member.weight } else { policy.share(member.weight) };
             if is_alone || is_plain {
@@ -383,8 +383,7 @@ fn found_service(objects: &Objects, service: ServiceAddress, policy: &Policy) ->
             }
         }
     }
-    let next_hops = shares.iter().filter_map(|(id, (datagrams, connections))| {
-        let gateway = *objects.next_hops.get(id)?;
+    let next_hops = shares.iter().filter_map(|(&gateway, (datagrams, connections))| {
         let neighbor = objects.neighbors.get(&gateway)?;
         Some(NextHop {
             gateway,

@@ -136,9 +136,12 @@ impl Objects {
         self.neighbors.extend(here.filter_map(read_neighbor));
     }
 
-    /// Our next hop that leads to `gateway`.
-    pub(super) fn next_hop_to(&self, gateway: Ipv6Addr) -> Option<u32> {
-        self.next_hops.iter().find(|(_, known)| **known == gateway).map(|(id, _)| *id)
+    /// The members of a group of ours and where they lead, in their order.
+    pub(super) fn gateways(&self, group: &Group) -> Vec<(Ipv6Addr, Member)> {
+        let members = group.members.iter();
+        members
+            .filter_map(|member| Some((*self.next_hops.get(&member.id)?, *member)))
+            .collect()
     }
 
     /// Our route to `destination` in `table`, the one that counts.

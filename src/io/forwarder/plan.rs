@@ -3,6 +3,10 @@
 //! First what is new: next hops with their neighbours, groups (replacing one is atomic), routes, rules. Then, from the
 //! other end, what is left over: a rule before the route it leads to, a group when no route uses it any more. The order
 //! of [`Step`]'s variants is that order. No steps: the kernel is as it is wished.
+//!
+//! Each group has next hops of its own, and a changed group for datagrams gets new ones: replacing a group, the kernel makes
+//! the cached paths of all its former members discard, and with them the packets that are on their way over one that it
+//! still has (docs/decisions/0011). Connections must keep theirs, because buckets belong to them; TCP sends again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
@@ -91,11 +95,11 @@ pub(super) enum Step {
     },
 }
 
-/// A group that a service wants, and the table in which its route stands.
+/// A group that a service wants, its members' weights by gateway, and the table in which its route stands.
 struct Wanted {
     table: u32,
     kind: Kind,
-    members: Vec<Member>,
+    weights: BTreeMap<Ipv6Addr, u16>,
 }
 
 /// What makes `objects` as `wish` wants them. `programmed` is which neighbours were last told to the kernel.
@@ -106,7 +110,7 @@ pub(super) fn plan(objects: &Objects, wish: &Forwarding, policy: &Policy, progra
         gateways.entry(next_hop.gateway).or_insert(*next_hop);
     }
     for next_hop in gateways.values() {
-        planner.next_hop(next_hop, programmed.get(&next_hop.gateway).copied());
+        planner.neighbor(next_hop, programmed.get(&next_hop.gateway).copied());
     }
     for service in &wish.services {
         planner.service(service);
@@ -118,8 +122,10 @@ struct Planner<'a> {
     objects: &'a Objects,
     policy: &'a Policy,
     next_id: u32,
-    /// Numbers of the next hops that are there when the first steps are done.
-    ids: BTreeMap<Ipv6Addr, u32>,
+    /// All who are to get something.
+    gateways: BTreeSet<Ipv6Addr>,
+    /// Numbers of the next hops that the wished groups have.
+    members: BTreeSet<u32>,
     kept_groups: BTreeSet<u32>,
     kept_routes: BTreeSet<Route>,
     kept_rules: BTreeSet<Rule>,
@@ -139,7 +145,8 @@ impl<'a> Planner<'a> {
             objects,
             policy,
             next_id: FIRST_ID,
-            ids: BTreeMap::new(),
+            gateways: BTreeSet::new(),
+            members: BTreeSet::new(),
             kept_groups: BTreeSet::new(),
             kept_routes: BTreeSet::new(),
             kept_rules: BTreeSet::new(),
@@ -161,16 +168,12 @@ impl<'a> Planner<'a> {
         self.next_id - 1
     }
 
-    fn next_hop(&mut self, wished: &NextHop, programmed: Option<LinkLayerAddress>) {
+    fn neighbor(&mut self, wished: &NextHop, programmed: Option<LinkLayerAddress>) {
         let gateway = wished.gateway;
-        let known = self.objects.next_hop_to(gateway);
-        let id = known.unwrap_or_else(|| self.new_id());
-        self.ids.insert(gateway, id);
-        if known.is_none() {
-            self.next_hops.push(Step::AddNextHop { id, gateway });
-        }
+        self.gateways.insert(gateway);
+        let is_new = self.objects.next_hops.values().all(|known| *known != gateway);
         let neighbor = self.objects.neighbors.get(&gateway);
-        if neighbor.is_none_or(|neighbor| is_to_be_set(neighbor, wished, known.is_none(), programmed)) {
+        if neighbor.is_none_or(|neighbor| is_to_be_set(neighbor, wished, is_new, programmed)) {
             self.neighbors.push(Step::SetNeighbor {
                 gateway,
                 link_layer: wished.link_layer,
@@ -181,76 +184,55 @@ impl<'a> Planner<'a> {
 
     fn service(&mut self, wished: &ServiceForwarding) {
         let service = wished.service;
-        let connections = Kind::Resilient {
-            idle: self.policy.idle,
-            unbalanced: 0,
+        let main = match self.policy.grouping {
+            Grouping::Split | Grouping::Plain => self.for_datagrams(wished),
+            Grouping::Resilient => self.for_connections(wished, MAIN),
         };
-        let (main, own) = (MAIN, self.policy.table);
-        match self.policy.grouping {
-            Grouping::Split => {
-                self.route(
-                    service,
-                    main,
-                    Kind::Plain,
-                    self.members(wished, |next_hop| next_hop.datagrams.min(MOST_SHARE)),
-                );
-                if self.route(
-                    service,
-                    own,
-                    connections,
-                    self.members(wished, |next_hop| self.policy.weight(next_hop)),
-                ) {
-                    self.rule(service);
-                }
-            }
-            Grouping::Plain => {
-                self.route(
-                    service,
-                    main,
-                    Kind::Plain,
-                    self.members(wished, |next_hop| next_hop.datagrams.min(MOST_SHARE)),
-                );
-            }
-            Grouping::Resilient => {
-                self.route(
-                    service,
-                    main,
-                    connections,
-                    self.members(wished, |next_hop| self.policy.weight(next_hop)),
-                );
-            }
+        self.route(service, main);
+        if self.policy.grouping == Grouping::Split && self.route(service, self.for_connections(wished, self.policy.table)) {
+            self.rule(service);
         }
     }
 
-    /// The members in the order of their numbers, which is the kernel's.
-    fn members(&self, wished: &ServiceForwarding, weight: impl Fn(&NextHop) -> u16) -> Vec<Member> {
-        let mut members = BTreeMap::new();
-        for next_hop in wished.next_hops.iter().filter(|next_hop| weight(next_hop) > 0) {
-            if let Some(id) = self.ids.get(&next_hop.gateway) {
-                members.insert(*id, weight(next_hop));
-            }
+    fn for_datagrams(&self, wished: &ServiceForwarding) -> Wanted {
+        Wanted {
+            table: MAIN,
+            kind: Kind::Plain,
+            weights: weights(wished, |next_hop| next_hop.datagrams.min(MOST_SHARE)),
         }
-        members.into_iter().map(|(id, weight)| Member { id, weight }).collect()
+    }
+
+    fn for_connections(&self, wished: &ServiceForwarding, table: u32) -> Wanted {
+        Wanted {
+            table,
+            kind: Kind::Resilient {
+                idle: self.policy.idle,
+                unbalanced: 0,
+            },
+            weights: weights(wished, |next_hop| self.policy.weight(next_hop)),
+        }
     }
 
     /// One group and the route to it; false if nobody is in it.
-    fn route(&mut self, service: ServiceAddress, table: u32, kind: Kind, members: Vec<Member>) -> bool {
-        if members.is_empty() {
+    fn route(&mut self, service: ServiceAddress, wanted: Wanted) -> bool {
+        if wanted.weights.is_empty() {
             return false;
         }
-        let wanted = Wanted { table, kind, members };
-        match self.objects.route_to(service.get(), table) {
-            Some(route) => self.keep_route(route, wanted),
-            None => self.add_route(service, wanted),
+        match self.objects.route_to(service.get(), wanted.table) {
+            Some(route) => self.keep_route(route, &wanted),
+            None => self.add_route(service, &wanted),
         }
         true
     }
 
-    fn keep_route(&mut self, route: Route, wanted: Wanted) {
+    fn keep_route(&mut self, route: Route, wanted: &Wanted) {
         self.kept_routes.insert(route);
-        let Wanted { kind, members, .. } = wanted;
-        let known = self.objects.groups.get(&route.group).filter(|group| group.kind.same_as(kind));
-        let group = Group { kind, members };
+        let known = self
+            .objects
+            .groups
+            .get(&route.group)
+            .filter(|group| group.kind.same_as(wanted.kind));
+        let group = self.group(wanted, known);
         let Some(known) = known else {
             let id = self.new_id();
             self.new_groups.push(Step::AddGroup { id, group });
@@ -263,19 +245,55 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn add_route(&mut self, service: ServiceAddress, wanted: Wanted) {
-        let Wanted { table, kind, members } = wanted;
+    fn add_route(&mut self, service: ServiceAddress, wanted: &Wanted) {
+        let group = self.group(wanted, None);
         let id = self.new_id();
-        self.new_groups.push(Step::AddGroup {
-            id,
-            group: Group { kind, members },
-        });
+        self.new_groups.push(Step::AddGroup { id, group });
         self.new_routes.push(Step::AddRoute(Route {
             destination: service.get(),
-            table,
+            table: wanted.table,
             metric: METRIC + self.policy.metrics_taken,
             group: id,
         }));
+    }
+
+    /// The group as it is to be, with the next hops that are to be made for it. `known` is what it is now.
+    fn group(&mut self, wanted: &Wanted, known: Option<&Group>) -> Group {
+        let known: Vec<(Ipv6Addr, Member)> = known.map_or_else(Vec::new, |group| self.objects.gateways(group));
+        let is_kept = match wanted.kind {
+            Kind::Plain => {
+                known
+                    .iter()
+                    .map(|(gateway, member)| (*gateway, member.weight))
+                    .collect::<BTreeMap<_, _>>()
+                    == wanted.weights
+            }
+            Kind::Resilient { .. } => true,
+        };
+        let (mut members, mut newcomers) = (Vec::new(), wanted.weights.clone());
+        // In the order in which they were, so that hardly a flow goes elsewhere.
+        for (gateway, member) in known {
+            let Some(weight) = newcomers.remove(&gateway) else { continue };
+            let id = if is_kept { member.id } else { self.new_next_hop(gateway) };
+            members.push(Member { id, weight });
+        }
+        for (gateway, weight) in newcomers {
+            let id = self.new_next_hop(gateway);
+            members.push(Member { id, weight });
+        }
+        // The kernel's order, too.
+        members.sort_unstable();
+        self.members.extend(members.iter().map(|member| member.id));
+        Group {
+            kind: wanted.kind,
+            members,
+        }
+    }
+
+    fn new_next_hop(&mut self, gateway: Ipv6Addr) -> u32 {
+        let id = self.new_id();
+        self.next_hops.push(Step::AddNextHop { id, gateway });
+        id
     }
 
     fn rule(&mut self, service: ServiceAddress) {
@@ -300,11 +318,10 @@ impl<'a> Planner<'a> {
         let routes = objects.routes.difference(&self.kept_routes).map(|route| Step::RemoveRoute(*route));
         let groups = objects.groups.keys().filter(|id| !self.kept_groups.contains(id));
         let groups = groups.map(|id| Step::RemoveGroup { id: *id });
-        let next_hops = objects.next_hops.iter();
-        let next_hops = next_hops.filter(|(id, gateway)| self.ids.get(gateway) != Some(id));
-        let next_hops = next_hops.map(|(id, _)| Step::RemoveNextHop { id: *id });
+        let next_hops = objects.next_hops.keys().filter(|id| !self.members.contains(id));
+        let next_hops = next_hops.map(|id| Step::RemoveNextHop { id: *id });
         let neighbors = objects.neighbors.iter();
-        let neighbors = neighbors.filter(|(gateway, neighbor)| neighbor.ours && !self.ids.contains_key(gateway));
+        let neighbors = neighbors.filter(|(gateway, neighbor)| neighbor.ours && !self.gateways.contains(gateway));
         let neighbors = neighbors.map(|(gateway, _)| Step::RemoveNeighbor { gateway: *gateway });
         let left_over = rules.chain(routes).chain(groups).chain(next_hops).chain(neighbors).collect();
         [
@@ -319,6 +336,12 @@ impl<'a> Planner<'a> {
         ]
         .concat()
     }
+}
+
+/// The weights of those that get anything.
+fn weights(wished: &ServiceForwarding, weight: impl Fn(&NextHop) -> u16) -> BTreeMap<Ipv6Addr, u16> {
+    let weights = wished.next_hops.iter().map(|next_hop| (next_hop.gateway, weight(next_hop)));
+    weights.filter(|(_, weight)| *weight > 0).collect()
 }
 
 impl Kind {

@@ -154,6 +154,12 @@ impl Batch {
         self.lengths[index].reply = octets.min(self.reply_size);
     }
 
+    /// True if the datagram in slot `index` has a reply.
+    #[must_use]
+    pub fn has_reply(&self, index: usize) -> bool {
+        self.lengths[index].reply > 0
+    }
+
     /// Where the datagram in slot `index` came from; `None` if the kernel named no IP address.
     #[must_use]
     pub fn source(&self, index: usize) -> Option<SocketAddr> {

@@ -53,7 +53,7 @@ pub(crate) fn claim_15_kernel_shares_flows_as_wished() {
             network.hosts.iter().zip([1, 2, 1]).map(|(host, share)| to(host, share, share)),
         );
         let applied = forwarder.apply(&wish).expect("another grouping takes over");
-        assert_eq!(applied.next_hops, Changes::default(), "{applied}");
+        assert_eq!(applied.neighbors, Changes::default(), "{applied}");
         assert_near(&sinks.shares(&network.client, FLOWS), &[25.0, 50.0, 25.0]);
         assert_eq!(rules(&network.router().namespace).len(), 2, "a single group needs no rule");
     }
@@ -85,6 +85,13 @@ pub(crate) fn claim_15_changed_shares_break_no_connection() {
     assert_eq!(connections.broken(), BTreeMap::new(), "by a drain");
     assert_near_with_few(&sinks.shares(&network.client, FEW_FLOWS), &[50.0, 50.0, 0.0]);
     assert_eq!(connections.broken(), BTreeMap::new(), "by the time after it");
+
+    // The kernel's answer about a flow is kept with a next hop, and no two routes of ours share one.
+    let route_of = |protocol| run(&mut router.ip(&["-6", "route", "get", &SERVICE.to_string(), "ipproto", protocol]));
+    for round in 0..4 {
+        assert!(!route_of("udp").contains("table"), "round {round}");
+        assert!(route_of("tcp").contains("table 72"), "round {round}");
+    }
 
     // Its last share of the connections goes with its idle buckets.
     connections.close(3);

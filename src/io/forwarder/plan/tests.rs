@@ -82,6 +82,21 @@ impl Model {
                 Self::check_group(objects, &group);
                 let before = objects.groups.insert(id, group.clone()).expect("there is one to replace");
                 assert!(before.kind.same_as(group.kind), "the kernel changes no kind");
+                let is_in_both = |member: &Member| before.members.iter().any(|former| former.id == member.id);
+                if group.kind == Kind::Plain {
+                    assert!(!group.members.iter().any(is_in_both), "the kernel would discard what is on its way");
+                } else {
+                    let gateways = |group| {
+                        objects
+                            .gateways(group)
+                            .into_iter()
+                            .map(|(gateway, _)| gateway)
+                            .collect::<BTreeSet<_>>()
+                    };
+                    let stay = gateways(&before).intersection(&gateways(&group)).count();
+                    let kept = group.members.iter().filter(|member| is_in_both(member)).count();
+                    assert_eq!(kept, stay, "buckets belong to next hops");
+                }
             }
             Step::AddRoute(route) => {
                 assert!(objects.groups.contains_key(&route.group), "{route:?}");
@@ -129,6 +144,7 @@ impl Model {
 
     fn check_group(objects: &Objects, group: &Group) {
         assert!(!group.members.is_empty());
+        assert!(group.members.is_sorted(), "the kernel has them in this order");
         for member in &group.members {
             assert!(objects.next_hops.contains_key(&member.id), "{member:?}");
             let gateway = objects.next_hops[&member.id];
@@ -200,14 +216,43 @@ fn the_greatest_share_fits() {
 }
 
 #[test]
-fn other_shares_replace_two_groups_and_nothing_else() {
+fn other_shares_replace_two_groups_and_the_next_hops_for_datagrams() {
     let mut model = Model::default();
     model.apply(&wish(&[next_hop(1, 1, 1), next_hop(2, 1, 1)]), &SPLIT);
     let steps = model.apply(&wish(&[next_hop(1, 2, 2), next_hop(2, 1, 1)]), &SPLIT);
-    assert!(
-        matches!(&steps[..], [Step::ReplaceGroup { .. }, Step::ReplaceGroup { .. }]),
-        "{steps:?}"
-    );
+    let (added, replaced, removed) = match &steps[..] {
+        [
+            Step::AddNextHop { id: added, .. },
+            Step::AddNextHop { .. },
+            Step::ReplaceGroup { group, .. },
+            Step::ReplaceGroup { .. },
+            Step::RemoveNextHop { id: removed },
+            Step::RemoveNextHop { .. },
+        ] => (*added, group, *removed),
+        _ => panic!("{steps:?}"),
+    };
+    assert_eq!((replaced.kind, replaced.members[0].id), (Kind::Plain, added), "datagrams first");
+    assert_ne!(added, removed);
+}
+
+#[test]
+fn shares_of_connections_alone_leave_the_datagrams_as_they_are() {
+    let mut model = Model::default();
+    model.apply(&wish(&[next_hop(1, 1, 1), next_hop(2, 1, 1)]), &SPLIT);
+    let steps = model.apply(&wish(&[next_hop(1, 1, 2), next_hop(2, 1, 1)]), &SPLIT);
+    assert!(matches!(&steps[..], [Step::ReplaceGroup { .. }]), "{steps:?}");
+}
+
+#[test]
+fn a_changed_group_keeps_its_order_and_newcomers_come_last() {
+    let mut model = Model::default();
+    model.apply(&wish(&[next_hop(2, 1, 1)]), &SPLIT);
+    model.apply(&wish(&[next_hop(1, 1, 1), next_hop(2, 1, 1)]), &SPLIT);
+    model.apply(&wish(&[next_hop(0, 1, 1), next_hop(1, 1, 1), next_hop(2, 1, 1)]), &SPLIT);
+    let route = model.objects.route_to(service(1).get(), MAIN).unwrap();
+    let members = model.objects.gateways(&model.objects.groups[&route.group]);
+    let gateways: Vec<Ipv6Addr> = members.into_iter().map(|(gateway, _)| gateway).collect();
+    assert_eq!(gateways, [gateway(2), gateway(1), gateway(0)]);
 }
 
 #[test]
@@ -217,9 +262,9 @@ fn numbers_and_metrics_of_others_are_passed_over() {
     let policy = Policy { metrics_taken: 2, ..SPLIT };
     model.apply(&wish(&[next_hop(1, 1, 1)]), &policy);
     let next_hops: Vec<u32> = model.objects.next_hops.keys().copied().collect();
-    assert_eq!(next_hops, [FIRST_ID + 1]);
+    assert_eq!(next_hops, [FIRST_ID + 1, FIRST_ID + 4]);
     let groups: Vec<u32> = model.objects.groups.keys().copied().collect();
-    assert_eq!(groups, [FIRST_ID + 3, FIRST_ID + 4]);
+    assert_eq!(groups, [FIRST_ID + 3, FIRST_ID + 5]);
     assert_eq!(model.objects.route_to(service(1).get(), MAIN).unwrap().metric, METRIC + 2);
 }
 
