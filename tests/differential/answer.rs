@@ -49,6 +49,24 @@ impl Answer {
     pub(crate) fn is_referral(&self) -> bool {
         self.response_code == ResponseCode::NO_ERROR && self.authority.iter().any(|record| record.record_type == RecordType::NS)
     }
+
+    /// Owner and target of the alias at which the chain from the question's name ends; none when it ends at data, or never.
+    pub(crate) fn last_alias(&self, question: &Question) -> Option<(Vec<u8>, Vec<u8>)> {
+        let mut name = question.wire_name().to_ascii_lowercase();
+        let mut last = None;
+        for _ in 0..=self.answer.len() {
+            let at_name = |record: &&Record| record.owner == name;
+            match self.answer.iter().find(at_name) {
+                None => return last,
+                Some(record) if record.record_type == RecordType::CNAME => {
+                    let from = std::mem::replace(&mut name, record.data.clone());
+                    last = Some((from, name.clone()));
+                }
+                Some(_) => return None,
+            }
+        }
+        None
+    }
 }
 
 /// What the data of a record is made of.

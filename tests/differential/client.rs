@@ -16,6 +16,9 @@ const WAIT: Duration = Duration::from_secs(2);
 /// So many times.
 const TRIES: usize = 4;
 
+/// So often nothing came to all questions on their way: the server is gone.
+const MOST_GIVEN_UP: usize = 3;
+
 /// What a server answered to one question.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reply {
@@ -86,7 +89,7 @@ fn ask_datagrams(server: SocketAddr, questions: &[Question], replies: &mut [Repl
     socket.connect(server).unwrap();
     let mut buffer = vec![0; 65_535];
     let mut waiting: HashMap<u16, usize> = HashMap::new();
-    let (mut next, mut tries) = (0, 0);
+    let (mut next, mut tries, mut given_up) = (0, 0, 0);
     while next < questions.len() || !waiting.is_empty() {
         while next < questions.len() && waiting.len() < OUTSTANDING {
             socket.send(&with_id(&questions[next].message, next)).unwrap();
@@ -97,11 +100,15 @@ fn ask_datagrams(server: SocketAddr, questions: &[Question], replies: &mut [Repl
             Ok(octets) if octets >= 12 => {
                 if let Some(index) = waiting.remove(&id(&buffer)) {
                     replies[index].datagram = buffer[..octets].to_vec();
-                    tries = 0;
+                    (tries, given_up) = (0, 0);
                 }
             }
             Ok(_) => {}
-            Err(_) if tries == TRIES => waiting.clear(),
+            Err(_) if tries == TRIES => {
+                given_up += 1;
+                assert!(given_up < MOST_GIVEN_UP, "{server} does not answer any more");
+                waiting.clear();
+            }
             Err(_) => {
                 tries += 1;
                 for index in waiting.values() {
