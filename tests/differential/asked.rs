@@ -10,7 +10,7 @@ use heraldns::dns::name::{self, Name};
 use heraldns::dns::types::RecordType;
 
 use crate::answer::Answer;
-use crate::client;
+use crate::client::{self, Times};
 use crate::judgement::difference;
 use crate::questions::{Flavour, Question};
 use crate::servers::{Program, Server};
@@ -98,8 +98,12 @@ fn ask_all(servers: &[Server], questions: &[Question]) -> Vec<(Program, Vec<Opti
     thread::scope(|scope| {
         let start = |server: &Server| {
             let (program, address) = (server.program, server.address);
+            let times = match program {
+                Program::Heraldns => Times::Twice,
+                Program::Nsd | Program::Knot | Program::Bind => Times::Once,
+            };
             let ask = move || {
-                let replies = client::ask(address, questions);
+                let replies = client::ask(address, questions, times);
                 let pairs = questions.iter().zip(&replies);
                 pairs.map(|(question, reply)| Answer::read(question, reply)).collect()
             };

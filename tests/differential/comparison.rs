@@ -159,7 +159,10 @@ impl Member {
             let theirs: Vec<(Program, &Answer)> = peers.iter().filter_map(|program| Some((*program, answer(program)?))).collect();
             let original = Question::new(&question.name.replace(&self.apex, APEX), question.record_type, question.flavour);
             let Some(ours) = answer(&Program::Heraldns) else {
-                let text = format!("no answer, or a malformed one, to {} {}", question.name, question.record_type);
+                let text = format!(
+                    "no answer, a malformed one, or not the same one twice, to {} {} {:?}",
+                    question.name, question.record_type, question.flavour
+                );
                 differences.push(figures.difference("having an answer".to_owned(), original, text));
                 continue;
             };

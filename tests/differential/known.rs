@@ -31,12 +31,10 @@ pub(crate) const KNOWN: &[Known] = &[
         reason: "RFC 8482 section 4.1: of the RRsets at a name, any of them may be the answer to ANY; BIND gives all of them",
         explains: |case, theirs| {
             let owners = |answer: &Answer| answer.answer.iter().map(|record| record.owner.clone()).collect::<BTreeSet<_>>();
+            let bind = case.theirs.iter().find(|(program, _)| *program == Program::Bind);
             case.question.record_type == RecordType::ANY
                 && same_head(case.ours, theirs)
-                && case
-                    .theirs
-                    .iter()
-                    .all(|(program, answer)| *program != Program::Bind || is_part(&case.ours.answer, &answer.answer))
+                && bind.is_none_or(|(_, whole)| is_part(&case.ours.answer, &whole.answer) || stops_at_dname(case, whole))
                 && owners(case.ours) == owners(theirs)
                 && case.ours.authority == theirs.authority
         },
@@ -44,11 +42,7 @@ pub(crate) const KNOWN: &[Known] = &[
     Known {
         name: "ANY goes on where a DNAME leads",
         reason: "RFC 6672 section 3.2, step 3c: the search goes on with the new name, whatever the type; BIND takes the CNAME for the answer",
-        explains: |case, theirs| {
-            case.question.record_type == RecordType::ANY
-                && theirs.answer.iter().any(|record| record.record_type == RecordType::DNAME)
-                && last_alias(case, theirs).is_some_and(|(_, to)| goes_on(case, &theirs.answer, &to))
-        },
+        explains: stops_at_dname,
     },
     Known {
         name: "an alias into another zone is followed",
@@ -306,6 +300,13 @@ fn is_part(part: &[Record], whole: &[Record]) -> bool {
 /// Owner and target of the alias at which the answer's chain ends.
 fn last_alias(case: &Case<'_>, answer: &Answer) -> Option<(Vec<u8>, Vec<u8>)> {
     answer.last_alias(case.question)
+}
+
+/// It is an answer to ANY that ends with what a DNAME stands for, and ours goes on from there.
+fn stops_at_dname(case: &Case<'_>, answer: &Answer) -> bool {
+    case.question.record_type == RecordType::ANY
+        && answer.answer.iter().any(|record| record.record_type == RecordType::DNAME)
+        && last_alias(case, answer).is_some_and(|(_, to)| goes_on(case, &answer.answer, &to))
 }
 
 /// Ours is these aliases, and after them what we answer to the name that they lead to: it is a question of its own.

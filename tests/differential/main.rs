@@ -40,13 +40,14 @@ use crate::shrink::shrink;
 use crate::zones::{Chain, Family, Signer, Signing, Zone};
 
 /// Commands that must be there.
-const TOOLS: [&str; 8] = [
+const TOOLS: [&str; 9] = [
     "nsd",
     "knotd",
     "named",
     "ldns-signzone",
     "dnssec-signzone",
     "dnssec-keygen",
+    "kzonesign",
     "dig",
     "kdig",
 ];

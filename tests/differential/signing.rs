@@ -1,4 +1,4 @@
-//! Signs zone files with the tools of others: `ldns-signzone` and `dnssec-signzone`, the same keys for all zones.
+//! Signs zone files with the tools of others: `ldns-signzone` and `dnssec-signzone`, the same keys for all zones, and `kzonesign`.
 //!
 //! They are made anew for each run; the key tag does not depend on the owner, so their files only change their names.
 
@@ -75,6 +75,7 @@ impl Keys {
         let keys = if signing.twice { &self.pairs[..] } else { &self.pairs[..1] };
         let signed = file.with_extension("signed");
         let mut command = match signing.signer {
+            Signer::Knot => return kzonesign(&self.folder, apex, file, &signing.chain),
             Signer::Ldns => ldns_signzone(&signing.chain),
             Signer::Dnssec => {
                 let mut text = fs::read_to_string(file).unwrap();
@@ -97,8 +98,9 @@ impl Keys {
 pub(crate) fn hashed_owners(signed: &Path) -> Vec<String> {
     let text = fs::read_to_string(signed).unwrap();
     let owner = |line: &str| {
-        let words: Vec<&str> = line.split_ascii_whitespace().take(4).collect();
-        (words.get(3) == Some(&"NSEC3")).then(|| words[0].to_owned())
+        let mut words = line.split_ascii_whitespace();
+        let (owner, record_type) = (words.next()?, words.nth(1).filter(|word| *word != "IN").or_else(|| words.next())?);
+        (record_type == "NSEC3").then(|| owner.to_owned())
     };
     text.lines().filter_map(owner).take(MOST_HASHED).collect()
 }
@@ -132,4 +134,46 @@ fn dnssec_signzone(chain: &Chain) -> Command {
         }
     }
     command
+}
+
+/// Knot makes a key of its own for each zone, and takes its wishes from a configuration.
+fn kzonesign(folder: &Path, apex: &str, file: &Path, chain: &Chain) -> Option<PathBuf> {
+    let chain = match chain {
+        Chain::Nsec => "off".to_owned(),
+        Chain::Nsec3 { iterations, opt_out, .. } => {
+            // a salt would be another one with each run
+            let opt_out = if *opt_out { "on" } else { "off" };
+            format!("on\n    nsec3-iterations: {iterations}\n    nsec3-salt-length: 0\n    nsec3-opt-out: {opt_out}")
+        }
+    };
+    let (configuration, signed) = (file.with_extension("kzonesign"), file.with_extension("signed"));
+    let text = format!(
+        "database:
+    storage: \"{0}/kzonesign\"
+policy:
+  - id: wish
+    single-type-signing: on
+    nsec3: {chain}
+zone:
+  - domain: \"{apex}\"
+    file: \"{1}\"
+    dnssec-signing: on
+    dnssec-policy: wish
+    semantic-checks: off
+    journal-content: none
+    zonefile-load: whole
+",
+        folder.display(),
+        file.display()
+    );
+    fs::write(&configuration, text).unwrap();
+    fs::create_dir_all(folder.join("kzonesign")).unwrap();
+    let output_folder = file.with_extension("folder");
+    fs::create_dir(&output_folder).unwrap();
+    let mut command = Command::new("kzonesign");
+    command.arg("-c").arg(configuration).arg("-o").arg(&output_folder).arg(apex);
+    let output = command.current_dir(folder).stdin(Stdio::null()).output().unwrap();
+    let made = fs::read_dir(&output_folder).unwrap().next()?.unwrap();
+    fs::rename(made.path(), &signed).unwrap();
+    output.status.success().then_some(signed)
 }

@@ -46,7 +46,7 @@ const LABELS: [&str; 24] = [
 pub(crate) struct Signing {
     pub(crate) chain: Chain,
     pub(crate) signer: Signer,
-    /// By two keys of different algorithms, as when one follows the other.
+    /// By two keys of different algorithms, as when one follows the other; not by Knot.
     pub(crate) twice: bool,
 }
 
@@ -62,6 +62,7 @@ pub(crate) enum Chain {
 pub(crate) enum Signer {
     Ldns,
     Dnssec,
+    Knot,
 }
 
 /// One zone: its name and its records.
@@ -180,7 +181,7 @@ impl Family {
 }
 
 fn signing(random: &mut Random) -> Signing {
-    let signer = *random.pick(&[Signer::Ldns, Signer::Dnssec]);
+    let signer = *random.pick(&[Signer::Ldns, Signer::Dnssec, Signer::Knot]);
     let chain = match random.percent(40) {
         true => Chain::Nsec,
         false => Chain::Nsec3 {
