@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use heraldns::dns::types::RecordType;
@@ -18,6 +19,9 @@ use crate::questions::Question;
 
 /// Octets of an answer over UDP, by every server.
 pub(crate) const UDP_PAYLOAD: u16 = 4096;
+/// Ports of servers: below those that clients get.
+const LOWEST_PORT: u16 = 12_000;
+const PORTS: u16 = 20_000;
 /// A server that has not answered after so long does not run.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -143,13 +147,16 @@ impl Drop for Server {
     }
 }
 
-/// A port of the loopback address that was free a moment ago, for UDP and TCP.
+/// A port of the loopback address that was free a moment ago, for UDP and TCP: never the same again, and none that the kernel
+/// gives to clients, so that nobody takes it before the server does.
 fn free_port() -> u16 {
+    static HANDED_OUT: AtomicU32 = AtomicU32::new(0);
     loop {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        if UdpSocket::bind(address).is_ok() {
-            return address.port();
+        let number = HANDED_OUT.fetch_add(1, Ordering::Relaxed) + std::process::id() * 97;
+        let port = LOWEST_PORT + (number % u32::from(PORTS)) as u16;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
+            return port;
         }
     }
 }
