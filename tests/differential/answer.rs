@@ -34,6 +34,8 @@ pub(crate) struct Answer {
     pub(crate) answer: Vec<Record>,
     pub(crate) authority: Vec<Record>,
     pub(crate) additional: Vec<Record>,
+    /// The length of the whole message.
+    pub(crate) octets: usize,
 }
 
 impl Answer {
@@ -119,6 +121,7 @@ impl Reader<'_> {
             answer: self.section(count(6))?,
             authority: self.section(count(8))?,
             additional: self.section(count(10))?,
+            octets: self.message.len(),
         };
         if let Some(position) = answer.additional.iter().position(|record| record.record_type == RecordType::OPT) {
             let opt = answer.additional.remove(position);
