@@ -110,7 +110,12 @@ fn ask_all(servers: &[Server], questions: &[Question]) -> Vec<(Program, Vec<Opti
             (program, scope.spawn(ask))
         };
         let running: Vec<_> = servers.iter().map(start).collect();
-        let joined = running.into_iter().map(|(program, thread)| (program, thread.join().unwrap()));
+        let joined = running.into_iter().map(|(program, thread)| {
+            (
+                program,
+                thread.join().unwrap_or_else(|_| panic!("{} could not be asked", program.name())),
+            )
+        });
         joined.collect()
     })
 }

@@ -8,6 +8,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use heraldns::dns::types::RecordType;
@@ -24,6 +25,8 @@ const LOWEST_PORT: u16 = 12_000;
 const PORTS: u16 = 20_000;
 /// A server that has not answered after so long does not run.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// One that does not end in so long, as Knot in a loop, is killed.
+const FAREWELL: Duration = Duration::from_secs(10);
 
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,7 +145,15 @@ impl Drop for Server {
             && self.process.try_wait().is_ok_and(|ended| ended.is_none())
         {
             let _ = kill_process(pid, Signal::TERM);
-            let _ = self.process.wait();
+            let start = clock::now();
+            while self.process.try_wait().is_ok_and(|ended| ended.is_none()) {
+                if clock::now().since(start) > FAREWELL {
+                    let _ = self.process.kill();
+                    let _ = self.process.wait();
+                    break;
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
         }
     }
 }
