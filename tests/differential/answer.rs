@@ -34,6 +34,8 @@ pub(crate) struct Answer {
     pub(crate) answer: Vec<Record>,
     pub(crate) authority: Vec<Record>,
     pub(crate) additional: Vec<Record>,
+    /// The length of the whole message.
+    pub(crate) octets: usize,
 }
 
 impl Answer {
@@ -48,6 +50,24 @@ impl Answer {
     /// It names the servers of another zone.
     pub(crate) fn is_referral(&self) -> bool {
         self.response_code == ResponseCode::NO_ERROR && self.authority.iter().any(|record| record.record_type == RecordType::NS)
+    }
+
+    /// Owner and target of the alias at which the chain from the question's name ends; none when it ends at data, or never.
+    pub(crate) fn last_alias(&self, question: &Question) -> Option<(Vec<u8>, Vec<u8>)> {
+        let mut name = question.wire_name().to_ascii_lowercase();
+        let mut last = None;
+        for _ in 0..=self.answer.len() {
+            let at_name = |record: &&Record| record.owner == name;
+            match self.answer.iter().find(at_name) {
+                None => return last,
+                Some(record) if record.record_type == RecordType::CNAME => {
+                    let from = std::mem::replace(&mut name, record.data.clone());
+                    last = Some((from, name.clone()));
+                }
+                Some(_) => return None,
+            }
+        }
+        None
     }
 }
 
@@ -101,6 +121,7 @@ impl Reader<'_> {
             answer: self.section(count(6))?,
             authority: self.section(count(8))?,
             additional: self.section(count(10))?,
+            octets: self.message.len(),
         };
         if let Some(position) = answer.additional.iter().position(|record| record.record_type == RecordType::OPT) {
             let opt = answer.additional.remove(position);

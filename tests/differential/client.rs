@@ -9,12 +9,17 @@ use crate::questions::Question;
 
 /// Questions on their way at the same time; the socket's buffer holds so many large answers.
 const OUTSTANDING: usize = 40;
+/// Questions that are asked before any of them is asked again.
+const PART: usize = 1000;
 /// Questions on their way over one connection.
 const PIPELINED: usize = 16;
 /// An answer that has not come after so long is asked for again.
 const WAIT: Duration = Duration::from_secs(2);
 /// So many times.
 const TRIES: usize = 4;
+
+/// So often nothing came to all questions on their way: the server is gone.
+const MOST_GIVEN_UP: usize = 3;
 
 /// What a server answered to one question.
 #[derive(Clone, Debug, Default)]
@@ -38,10 +43,27 @@ pub(crate) fn is_answered(server: SocketAddr, question: &Question) -> bool {
     !refused
 }
 
+/// How often each question is asked over UDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Times {
+    Once,
+    /// Soon after, so that an answer that is kept is given again. A reply that is another one the second time counts as none.
+    Twice,
+}
+
 /// The replies to all questions, in their order.
-pub(crate) fn ask(server: SocketAddr, questions: &[Question]) -> Vec<Reply> {
+pub(crate) fn ask(server: SocketAddr, questions: &[Question], times: Times) -> Vec<Reply> {
     let mut replies = vec![Reply::default(); questions.len()];
-    ask_datagrams(server, questions, &mut replies);
+    for (questions, replies) in questions.chunks(PART).zip(replies.chunks_mut(PART)) {
+        ask_datagrams(server, questions, replies);
+        if times == Times::Twice {
+            let mut again = vec![Reply::default(); questions.len()];
+            ask_datagrams(server, questions, &mut again);
+            let pairs = replies.iter_mut().zip(&again);
+            let others = pairs.filter(|(reply, again)| reply.datagram != again.datagram);
+            others.for_each(|(reply, _)| *reply = Reply::default());
+        }
+    }
     let is_truncated = |datagram: &[u8]| datagram.get(2).is_some_and(|flags| flags & 2 != 0);
     let truncated: Vec<usize> = (0..questions.len())
         .filter(|index| is_truncated(&replies[*index].datagram))
@@ -86,7 +108,7 @@ fn ask_datagrams(server: SocketAddr, questions: &[Question], replies: &mut [Repl
     socket.connect(server).unwrap();
     let mut buffer = vec![0; 65_535];
     let mut waiting: HashMap<u16, usize> = HashMap::new();
-    let (mut next, mut tries) = (0, 0);
+    let (mut next, mut tries, mut given_up) = (0, 0, 0);
     while next < questions.len() || !waiting.is_empty() {
         while next < questions.len() && waiting.len() < OUTSTANDING {
             socket.send(&with_id(&questions[next].message, next)).unwrap();
@@ -97,11 +119,15 @@ fn ask_datagrams(server: SocketAddr, questions: &[Question], replies: &mut [Repl
             Ok(octets) if octets >= 12 => {
                 if let Some(index) = waiting.remove(&id(&buffer)) {
                     replies[index].datagram = buffer[..octets].to_vec();
-                    tries = 0;
+                    (tries, given_up) = (0, 0);
                 }
             }
             Ok(_) => {}
-            Err(_) if tries == TRIES => waiting.clear(),
+            Err(_) if tries == TRIES => {
+                given_up += 1;
+                assert!(given_up < MOST_GIVEN_UP, "{server} does not answer any more");
+                waiting.clear();
+            }
             Err(_) => {
                 tries += 1;
                 for index in waiting.values() {

@@ -7,6 +7,7 @@ use heraldns::dns::name::{self, Name};
 use heraldns::dns::types::RecordType;
 
 use crate::answer::{Answer, Record};
+use crate::asked::Asked;
 use crate::comparison::Difference;
 use crate::known;
 use crate::questions::Question;
@@ -15,20 +16,23 @@ use crate::servers::Program;
 /// One question and all answers to it.
 pub(crate) struct Case<'c> {
     pub(crate) question: &'c Question,
+    /// With the other questions about the family.
+    pub(crate) asked: &'c Asked,
     pub(crate) ours: &'c Answer,
     /// Of those that load all zones of the family.
-    pub(crate) theirs: &'c [(Program, Answer)],
+    pub(crate) theirs: &'c [(Program, &'c Answer)],
     /// The names of the family's zones, in lower case.
     pub(crate) apexes: &'c [Name],
     /// The names in wire form that have records, in lower case.
     pub(crate) owners: &'c BTreeSet<Vec<u8>>,
+    /// The apexes in wire form of which the zone above them knows nothing.
+    pub(crate) orphans: &'c BTreeSet<Vec<u8>>,
 }
 
 impl Case<'_> {
-    /// The apex of the zone that a name in wire form is in.
-    pub(crate) fn zone_of(&self, wire: &[u8]) -> Option<&Name> {
-        let above = self.apexes.iter().filter(|apex| name::is_subdomain(wire, apex.as_wire()));
-        above.max_by_key(|apex| apex.as_wire().len())
+    /// Whether a name in wire form is the apex of a zone.
+    pub(crate) fn is_apex(&self, wire: &[u8]) -> bool {
+        self.apexes.iter().any(|apex| name::equal(apex.as_wire(), wire))
     }
 }
 
@@ -76,7 +80,7 @@ fn glue(answer: &Answer) -> Vec<&Record> {
 /// Judges a case.
 pub(crate) fn judge<'c>(case: &Case<'c>) -> Verdict<'c> {
     let votes = |answer: &Answer| {
-        let same = |(_, other): &&(Program, Answer)| difference(answer, other).is_none();
+        let same = |(_, other): &&(Program, &Answer)| difference(answer, other).is_none();
         case.theirs.iter().filter(same).count()
     };
     let Some((_, majority)) = case.theirs.iter().max_by_key(|(_, answer)| votes(answer)) else {

@@ -6,8 +6,16 @@ use heraldns::dns::name;
 use heraldns::dns::types::{RecordType, ResponseCode};
 
 use crate::answer::{Answer, Record};
+use crate::asked::zone_of;
 use crate::judgement::{Case, difference};
 use crate::questions::Flavour;
+use crate::servers::Program;
+
+/// Where a chain of aliases has so many, heraldns does not follow it any further.
+const MOST_LINKS: usize = 15;
+
+/// Octets that an answer may be longer for want of compression.
+const MOST_UNCOMPRESSED: usize = 16;
 
 /// A known difference.
 pub(crate) struct Known {
@@ -23,28 +31,48 @@ pub(crate) struct Known {
 pub(crate) const KNOWN: &[Known] = &[
     Known {
         name: "one RRset for ANY",
-        reason: "RFC 8482 section 4.1: of the RRsets at a name, any of them may be the answer to ANY",
+        reason: "RFC 8482 section 4.1: of the RRsets at a name, any of them may be the answer to ANY; BIND gives all of them",
         explains: |case, theirs| {
             let owners = |answer: &Answer| answer.answer.iter().map(|record| record.owner.clone()).collect::<BTreeSet<_>>();
-            case.question.record_type == RecordType::ANY && same_head(case.ours, theirs) && owners(case.ours) == owners(theirs)
+            let bind = case.theirs.iter().find(|(program, _)| *program == Program::Bind);
+            case.question.record_type == RecordType::ANY
+                && same_head(case.ours, theirs)
+                && bind.is_none_or(|(_, whole)| is_part(&case.ours.answer, &whole.answer) || stops_at_dname(case, whole))
+                && owners(case.ours) == owners(theirs)
+                && case.ours.authority == theirs.authority
         },
     },
     Known {
         name: "ANY goes on where a DNAME leads",
         reason: "RFC 6672 section 3.2, step 3c: the search goes on with the new name, whatever the type; BIND takes the CNAME for the answer",
+        explains: stops_at_dname,
+    },
+    Known {
+        name: "a DNAME at an asterisk keeps its owner",
+        reason: "RFC 6672 section 3.2, step 3c: for a name below, the match stops at the asterisk itself, and its DNAME is included; \
+                 Knot 3.2 writes the name that was asked for as the owner",
         explains: |case, theirs| {
-            case.question.record_type == RecordType::ANY
-                && theirs.answer.iter().any(|record| record.record_type == RecordType::DNAME)
-                && theirs.answer.iter().all(is_alias)
-                && is_part(&theirs.answer, &case.ours.answer)
+            let is_at_asterisk = |record: &&Record| record.record_type == RecordType::DNAME && record.owner.starts_with(b"\x01*");
+            let Some(dname) = case.ours.answer.iter().find(is_at_asterisk) else {
+                return false;
+            };
+            let mut mended = theirs.clone();
+            let is_of_dname = |record: &&mut Record| record.record_type == RecordType::DNAME || covers(record, RecordType::DNAME);
+            mended
+                .answer
+                .iter_mut()
+                .filter(is_of_dname)
+                .for_each(|record| record.owner.clone_from(&dname.owner));
+            mended.answer.sort_unstable();
+            difference(case.ours, &mended).is_none()
         },
     },
     Known {
         name: "an alias into another zone is followed",
         reason: "RFC 1034 section 4.3.2, step 3a: change QNAME and go back to step 1, which is to look for the zone",
         explains: |case, theirs| {
-            is_part(&theirs.answer, &case.ours.answer)
-                && last_alias(case, theirs).is_some_and(|(from, to)| case.zone_of(&from) != case.zone_of(&to))
+            last_alias(case, theirs)
+                .is_some_and(|(from, to)| zone_of(case.apexes, &from) != zone_of(case.apexes, &to) && goes_on(case, &theirs.answer, &to))
         },
     },
     Known {
@@ -61,10 +89,28 @@ pub(crate) const KNOWN: &[Known] = &[
             };
             let only_aliases = [case.ours, theirs].iter().all(|answer| answer.answer.iter().all(is_alias));
             only_aliases
+                && case.ours.response_code == ResponseCode::NO_ERROR
+                && case.ours.authority.iter().all(|record| is_proved(case, record))
                 && chain(case.ours) >= 4
                 && (is_longer(case.ours, theirs)
                     || (is_longer(theirs, case.ours) && chain(case.ours) >= 10)
                     || theirs.response_code == ResponseCode::SERV_FAIL)
+        },
+    },
+    Known {
+        name: "a name that grows too long at the end of a chain is YXDOMAIN",
+        reason: "RFC 6672 section 3.2, step 3c, and RFC 6604 section 3: the response code is that of the last name",
+        explains: |case, theirs| {
+            let grows_too_long = |to: &[u8]| {
+                let dnames = case.ours.answer.iter().filter(|record| record.record_type == RecordType::DNAME);
+                let mut above = dnames.filter(|dname| to.len() > dname.owner.len() && name::is_subdomain(to, &dname.owner));
+                above.any(|dname| to.len() - dname.owner.len() + dname.data.len() > name::MAX_NAME)
+            };
+            case.ours.response_code == ResponseCode::YX_DOMAIN
+                && case.ours.answer.iter().all(is_alias)
+                && is_part(&theirs.answer, &case.ours.answer)
+                && case.ours.authority.iter().all(|record| is_proved(case, record))
+                && last_alias(case, case.ours).is_some_and(|(_, to)| grows_too_long(&to))
         },
     },
     Known {
@@ -73,7 +119,9 @@ pub(crate) const KNOWN: &[Known] = &[
         explains: |case, theirs| {
             theirs.response_code == ResponseCode::SERV_FAIL
                 && case.ours.response_code == ResponseCode::NO_ERROR
+                && case.ours.answer.iter().all(is_alias)
                 && is_part(&theirs.answer, &case.ours.answer)
+                && case.ours.authority.iter().all(|record| is_proved(case, record))
                 && last_alias(case, case.ours).is_none()
         },
     },
@@ -92,45 +140,40 @@ pub(crate) const KNOWN: &[Known] = &[
         name: "the DS of an apex that an alias leads to is the parent's",
         reason: "RFC 4035 section 3.1.4.1: the DS RRset is at the parental side of the zone cut, however the search came there",
         explains: |case, theirs| {
-            let is_apex = |wire: &[u8]| case.apexes.iter().any(|apex| name::equal(apex.as_wire(), wire));
             case.question.record_type == RecordType::DS
-                && is_part(&theirs.answer, &case.ours.answer)
-                && last_alias(case, theirs).is_some_and(|(_, to)| is_apex(&to))
+                && last_alias(case, theirs).is_some_and(|(_, to)| case.is_apex(&to) && goes_on(case, &theirs.answer, &to))
         },
     },
     Known {
-        name: "an apex that its parent does not delegate denies its DS itself",
-        reason: "RFC 4035 section 3.1.4.1 asks the parent side of a zone cut, and there is none",
+        name: "an apex that its parent does not know denies its DS itself",
+        reason: "RFC 4035 section 3.1.4.1 asks the parent side of a zone cut, and there is none; that it says NXDOMAIN would be taken \
+                 for all of the child (RFC 8020), and its wildcards and DNAMEs are not meant for it",
         explains: |case, _| {
             let asked = case.question.wire_name();
+            let denied = last_alias(case, case.ours).map_or(asked.to_ascii_lowercase(), |(_, to)| to);
+            let denials = || case.ours.authority.iter().filter(|record| !is_proved(case, record));
+            let is_shared = |record: &Record| case.theirs.iter().any(|(_, answer)| answer.answer.contains(record));
             case.question.record_type == RecordType::DS
-                && case.apexes.iter().any(|apex| name::equal(apex.as_wire(), asked))
-                && case.ours.answer.is_empty()
-                && case.ours.authority.iter().all(|record| name::is_subdomain(&record.owner, asked))
+                && case.orphans.contains(&denied)
+                && (case.ours.response_code, case.ours.authoritative) == (ResponseCode::NO_ERROR, true)
+                && case.ours.answer.iter().all(|record| is_alias(record) && is_shared(record))
+                && denials().any(|record| record.record_type == RecordType::SOA)
+                && denials().all(|record| name::is_subdomain(&record.owner, &denied))
         },
     },
     Known {
         name: "addresses of servers that are not below the cut",
-        reason: "RFC 1034 section 4.3.2, step 3b: put whatever addresses are available into the additional section",
+        reason: "RFC 9471 section 2 calls for the addresses below the cut; others are a courtesy (RFC 1034 section 4.3.2, steps 3b and 6): \
+                 those that stand in a zone, and none made from wildcards",
         explains: |case, theirs| {
-            let ours = case.ours;
-            let is_extra = |record: &&Record| !theirs.additional.contains(record);
+            let (ours, stands) = (case.ours, |record: &Record| case.owners.contains(&record.owner));
+            let is_alone = |record: &&Record| !(ours.additional.contains(record) && theirs.additional.contains(record));
+            let mut own = ours.additional.iter().filter(is_alone);
+            let mut other = theirs.additional.iter().filter(is_alone);
             ours.is_referral()
                 && same_but_additional(ours, theirs)
-                && is_part(&theirs.additional, &ours.additional)
-                && !ours.additional.iter().filter(is_extra).any(|record| is_below_cut(ours, record))
-        },
-    },
-    Known {
-        name: "no addresses made from wildcards for servers",
-        reason: "RFC 9471 section 2 calls for the addresses below the cut; what else is added is a courtesy (RFC 1034 section 4.3.2, step 6)",
-        explains: |case, theirs| {
-            let ours = case.ours;
-            let is_synthesized = |record: &&Record| ours.additional.contains(record) || !case.owners.contains(&record.owner);
-            ours.is_referral()
-                && same_but_additional(ours, theirs)
-                && is_part(&ours.additional, &theirs.additional)
-                && theirs.additional.iter().all(|record| is_synthesized(&record))
+                && own.all(|record| stands(record) && !is_below_cut(ours, record))
+                && other.all(|record| !stands(record))
         },
     },
     Known {
@@ -184,6 +227,21 @@ pub(crate) const KNOWN: &[Known] = &[
         },
     },
     Known {
+        name: "a few octets more than fit",
+        reason: "RFC 1035 section 4.1.4: a program may compress names, and does not have to; BIND points into the data of a DNAME, \
+                 which is not compressed itself",
+        explains: |case, theirs| {
+            let truncated = Answer {
+                truncated: true,
+                ..theirs.clone()
+            };
+            !theirs.truncated
+                && difference(case.ours, &truncated).is_none()
+                && theirs.answer.iter().any(|record| record.record_type == RecordType::DNAME)
+                && case.ours.octets <= theirs.octets + MOST_UNCOMPRESSED
+        },
+    },
+    Known {
         name: "all glue from below the cut, or TC",
         reason: "RFC 9471 section 3.1: if the glue of in-domain servers does not fit, the TC bit is set; some of it is not enough, and \
                  the bit says nothing about other addresses",
@@ -198,7 +256,7 @@ pub(crate) const KNOWN: &[Known] = &[
         name: "other addresses of servers elsewhere, where not all fit",
         reason: "RFC 9471 section 3.2: addresses of servers that are not below the cut may be left out; which are, is for each server to choose",
         explains: |case, theirs| {
-            matches!(case.question.flavour, Flavour::Plain | Flavour::Narrow)
+            matches!(case.question.flavour, Flavour::Plain | Flavour::Usual | Flavour::Narrow)
                 && case.ours.truncated == theirs.truncated
                 && theirs.is_referral()
                 && same_but_additional(case.ours, theirs)
@@ -277,20 +335,43 @@ fn is_part(part: &[Record], whole: &[Record]) -> bool {
     part.iter().all(|record| whole.contains(record))
 }
 
-/// Owner and target of the alias at which the answer's chain ends; none when it ends at data, or never.
+/// Owner and target of the alias at which the answer's chain ends.
 fn last_alias(case: &Case<'_>, answer: &Answer) -> Option<(Vec<u8>, Vec<u8>)> {
-    let mut name = case.question.wire_name().to_ascii_lowercase();
-    let mut last = None;
-    for _ in 0..=answer.answer.len() {
-        let at_name = |record: &&Record| record.owner == name;
-        match answer.answer.iter().find(at_name) {
-            None => return last,
-            Some(record) if record.record_type == RecordType::CNAME => {
-                let from = std::mem::replace(&mut name, record.data.clone());
-                last = Some((from, name.clone()));
-            }
-            Some(_) => return None,
-        }
-    }
-    None
+    answer.last_alias(case.question)
+}
+
+/// It is an answer to ANY that ends with what a DNAME stands for, and ours goes on from there.
+fn stops_at_dname(case: &Case<'_>, answer: &Answer) -> bool {
+    case.question.record_type == RecordType::ANY
+        && answer.answer.iter().any(|record| record.record_type == RecordType::DNAME)
+        && last_alias(case, answer).is_some_and(|(_, to)| goes_on(case, &answer.answer, &to))
+}
+
+/// Ours is these aliases, and after them what we answer to the name that they lead to: it is a question of its own.
+fn goes_on(case: &Case<'_>, aliases: &[Record], to: &[u8]) -> bool {
+    let Some(end) = case.asked.ours(case.question, to) else {
+        return false;
+    };
+    let whole = [aliases, &end.answer].concat();
+    let links = case.ours.answer.iter().filter(|record| record.record_type != RecordType::RRSIG);
+    let is_whole = is_part(&whole, &case.ours.answer) || links.count() >= MOST_LINKS;
+    aliases.iter().all(is_alias)
+        && case.ours.authoritative
+        && case.ours.response_code == end.response_code
+        && is_whole
+        && is_part(&case.ours.answer, &whole)
+        && is_part(&end.authority, &case.ours.authority)
+        && case
+            .ours
+            .authority
+            .iter()
+            .all(|record| end.authority.contains(record) || is_proved(case, record))
+}
+
+/// It is part of a proof that another server gives too: that a wildcard was needed on the way.
+fn is_proved(case: &Case<'_>, record: &Record) -> bool {
+    let is_proof = matches!(record.record_type, RecordType::NSEC | RecordType::NSEC3)
+        || covers(record, RecordType::NSEC)
+        || covers(record, RecordType::NSEC3);
+    is_proof && case.theirs.iter().any(|(_, answer)| answer.authority.contains(record))
 }

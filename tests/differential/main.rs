@@ -10,6 +10,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod answer;
+mod asked;
+mod builder;
 mod client;
 mod comparison;
 mod cookies;
@@ -38,13 +40,14 @@ use crate::shrink::shrink;
 use crate::zones::{Chain, Family, Signer, Signing, Zone};
 
 /// Commands that must be there.
-const TOOLS: [&str; 8] = [
+const TOOLS: [&str; 9] = [
     "nsd",
     "knotd",
     "named",
     "ldns-signzone",
     "dnssec-signzone",
     "dnssec-keygen",
+    "kzonesign",
     "dig",
     "kdig",
 ];
@@ -123,6 +126,7 @@ fn compare_made_by_hand() -> Result<(), String> {
     let nsec = Signing {
         chain: Chain::Nsec,
         signer: Signer::Dnssec,
+        twice: false,
     };
     let nsec3 = Signing {
         chain: Chain::Nsec3 {
@@ -131,6 +135,7 @@ fn compare_made_by_hand() -> Result<(), String> {
             opt_out: true,
         },
         signer: Signer::Dnssec,
+        twice: false,
     };
     compare_folder("tests/data/answers", &[None, Some(nsec), Some(nsec3)])
 }

@@ -31,11 +31,13 @@ const TYPES: [RecordType; 18] = [
 const BESIDE: usize = 4;
 
 /// What a client says about EDNS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Flavour {
     Plain,
     Edns,
     DnssecOk,
+    /// As [`Flavour::DnssecOk`], with the size that resolvers allow.
+    Usual,
     /// As [`Flavour::DnssecOk`], with room for a small answer only.
     Narrow,
 }
@@ -47,6 +49,7 @@ impl Flavour {
             Self::Plain => None,
             Self::Edns => Some([0x10, 0, 0, 0, 0, 0, 0, 0]),
             Self::DnssecOk => Some([0x10, 0, 0, 0, 0x80, 0, 0, 0]),
+            Self::Usual => Some([0x04, 0xd0, 0, 0, 0x80, 0, 0, 0]),
             Self::Narrow => Some([0x02, 0x80, 0, 0, 0x80, 0, 0, 0]),
         }
     }
@@ -115,10 +118,11 @@ pub(crate) fn questions(family: &Family) -> Vec<Question> {
         types.dedup();
         for record_type in types {
             let flavour = match random.below(10) {
-                0..5 if is_signed => Flavour::DnssecOk,
+                0..4 if is_signed => Flavour::DnssecOk,
                 5 => Flavour::Narrow,
-                0..4 => Flavour::Plain,
-                4 | 6 => Flavour::Edns,
+                6 => Flavour::Usual,
+                0..3 => Flavour::Plain,
+                3 | 4 => Flavour::Edns,
                 _ => Flavour::DnssecOk,
             };
             let asked = if random.percent(20) {
@@ -130,6 +134,16 @@ pub(crate) fn questions(family: &Family) -> Vec<Question> {
         }
     }
     questions
+}
+
+/// The questions about the owner of an NSEC3 record, which is no name that has records (RFC 5155 §7.2.8).
+pub(crate) fn about_hashed(name: &str) -> Vec<Question> {
+    let types = [RecordType::A, RecordType::NSEC3, RecordType::RRSIG, RecordType::DS, RecordType::ANY];
+    let below = Question::new(&format!("zz.{name}"), RecordType::A, Flavour::DnssecOk);
+    let own = types
+        .into_iter()
+        .filter_map(|record_type| Question::new(name, record_type, Flavour::DnssecOk));
+    own.chain(below).collect()
 }
 
 /// Names of the family, and names beside them, which are asked less thoroughly.

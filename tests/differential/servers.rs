@@ -7,6 +7,8 @@ use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use heraldns::dns::types::RecordType;
@@ -18,8 +20,13 @@ use crate::questions::Question;
 
 /// Octets of an answer over UDP, by every server.
 pub(crate) const UDP_PAYLOAD: u16 = 4096;
+/// Ports of servers: below those that clients get.
+const LOWEST_PORT: u16 = 12_000;
+const PORTS: u16 = 20_000;
 /// A server that has not answered after so long does not run.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// One that does not end in so long, as Knot in a loop, is killed.
+const FAREWELL: Duration = Duration::from_secs(10);
 
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -138,18 +145,29 @@ impl Drop for Server {
             && self.process.try_wait().is_ok_and(|ended| ended.is_none())
         {
             let _ = kill_process(pid, Signal::TERM);
-            let _ = self.process.wait();
+            let start = clock::now();
+            while self.process.try_wait().is_ok_and(|ended| ended.is_none()) {
+                if clock::now().since(start) > FAREWELL {
+                    let _ = self.process.kill();
+                    let _ = self.process.wait();
+                    break;
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
         }
     }
 }
 
-/// A port of the loopback address that was free a moment ago, for UDP and TCP.
+/// A port of the loopback address that was free a moment ago, for UDP and TCP: never the same again, and none that the kernel
+/// gives to clients, so that nobody takes it before the server does.
 fn free_port() -> u16 {
+    static HANDED_OUT: AtomicU32 = AtomicU32::new(0);
     loop {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        if UdpSocket::bind(address).is_ok() {
-            return address.port();
+        let number = HANDED_OUT.fetch_add(1, Ordering::Relaxed) + std::process::id() * 97;
+        let port = LOWEST_PORT + (number % u32::from(PORTS)) as u16;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
+            return port;
         }
     }
 }

@@ -58,11 +58,18 @@ fn answer_unloaded<'z>(zones: &'z ZoneSet, question: &Question, plan: &mut Plan<
     }
 }
 
-/// The zone above the name, if it delegates it. One that knows nothing of its child would say NXDOMAIN for all of it.
+/// The zone above the name, if it delegates it.
 fn delegating_zone<'z>(zones: &'z ZoneSet, name: &[u8]) -> Option<&'z Zone> {
     let above = zones.find_above(name)?;
-    let governing = governing_node(above.closest_encloser(name)?);
-    (governing.kind() == NodeKind::Delegation).then_some(&**above)
+    is_delegated(above.closest_encloser(name)?).then_some(&**above)
+}
+
+/// The zone above the name of a zone, if it knows that name: delegates it, or has something else there or below. One that
+/// knows nothing of its child would say NXDOMAIN, and resolvers would take that for all of the child (RFC 8020).
+fn parental_zone<'z>(zones: &'z ZoneSet, name: &[u8]) -> Option<&'z Zone> {
+    let above = zones.find_above(name)?;
+    let encloser = above.closest_encloser(name)?;
+    (encloser.name().len() == name.len() || is_delegated(encloser)).then_some(&**above)
 }
 
 /// The walk along a chain of aliases.
@@ -120,10 +127,10 @@ impl<'z, 's> Search<'z, 's> {
     }
 
     /// The zone that answers for the name, which `zone` has; for the DS of a zone's apex its parent, if that is served here
-    /// (RFC 4035 §3.1.4.1).
+    /// and knows the name (RFC 4035 §3.1.4.1).
     fn zone_for(&self, zone: &'z Zone) -> &'z Zone {
         if self.record_type() == RecordType::DS && zone.apex().as_wire().len() == self.length {
-            return delegating_zone(self.zones, self.name()).unwrap_or(zone);
+            return parental_zone(self.zones, self.name()).unwrap_or(zone);
         }
         zone
     }
@@ -281,6 +288,11 @@ fn governing_node(node: Node<'_>) -> Node<'_> {
         governing = parent;
     }
     governing
+}
+
+/// It is a cut, or below one.
+fn is_delegated(node: Node<'_>) -> bool {
+    governing_node(node).kind() == NodeKind::Delegation
 }
 
 /// An alias has records of these types of its own, so they are not looked for at its target (RFC 4035 §2.5).

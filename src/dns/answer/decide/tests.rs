@@ -271,7 +271,43 @@ fn a_child_that_is_served_here_answers_for_itself_but_for_its_ds() {
     let expected = "NOERROR aa - child.example.: no such type at child.example.";
     assert_eq!(show(&orphan, "child.example.", "DS"), expected, "the parent is elsewhere");
     let unknown = fixture::zones(&[("child.example.", CHILD), ("example.", OTHER)]);
-    assert_eq!(show(&unknown, "child.example.", "DS"), expected, "the parent does not delegate it");
+    assert_eq!(show(&unknown, "child.example.", "DS"), expected, "the parent does not know it");
+}
+
+#[test]
+fn the_ds_of_a_child_that_its_parent_does_not_delegate_but_knows_is_the_parent_s() {
+    let apexes = [
+        "alias.example.",
+        "mail.example.",
+        "ent.example.",
+        "x.wild.example.",
+        "x.cut.example.",
+        "x.dname.example.",
+    ];
+    let mut texts: Vec<(&str, &str)> = apexes.iter().map(|apex| (*apex, CHILD)).collect();
+    texts.push(("example.", EXAMPLE));
+    let zones = fixture::zones(&texts);
+    for (name, expected) in [
+        (
+            "alias.example.",
+            "NOERROR aa | alias.example. CNAME - example.: no such type at www.example.",
+        ),
+        ("mail.example.", "NOERROR aa - example.: no such type at mail.example."),
+        (
+            "typeless.example.",
+            "NOERROR aa | typeless.example. CNAME - example.: no such type at mail.example.",
+        ),
+        ("ent.example.", "NOERROR aa - example.: no such type at ent.example."),
+        ("x.cut.example.", "NOERROR > cut.example."),
+        // what the parent says of names that it does not have is not meant for these
+        ("x.wild.example.", "NOERROR aa - x.wild.example.: no such type at x.wild.example."),
+        (
+            "x.dname.example.",
+            "NOERROR aa - x.dname.example.: no such type at x.dname.example.",
+        ),
+    ] {
+        assert_eq!(show(&zones, name, "DS"), expected, "{name}");
+    }
 }
 
 #[test]
