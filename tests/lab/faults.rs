@@ -8,7 +8,7 @@ use crate::harness::command::run;
 use crate::harness::figures;
 use crate::harness::group::start_group_under_load;
 use crate::harness::network::{Network, SERVICE};
-use crate::harness::probe::ask_once;
+use crate::harness::probe::{Probe, ask_once};
 use crate::harness::server::{Server, Setup, serve_without_capabilities};
 
 const SOON: Duration = Duration::from_secs(5);
@@ -34,19 +34,13 @@ pub(crate) fn claim_9_lost_carrier_hands_over_and_comes_back_in_standby() {
     let (servers, holder, probe) = start_group_under_load(&network);
     let (lost, successor) = (&servers[holder], &servers[1 - holder]);
     network.switch.set_carrier(&lost.host.port(), false);
-    lost.wait_for_state("withdrawn");
-    wait_for(SOON, "the other answers", || {
-        probe.answering().as_ref() == Some(&successor.identity)
-    });
+    wait_for_hand_over(lost, successor, &probe, "link interface is down");
     network.switch.set_carrier(&lost.host.port(), true);
     lost.wait_for_state("standby");
     let report = probe.stop();
     figures::print("carrier lost", &report);
     assert!(report.gap() <= 3 * Duration::from_secs(1), "{report}");
-    assert!(
-        successor.is_holder() && !lost.is_holder(),
-        "who comes back does not displace the holder"
-    );
+    assert_stays_holder(successor, lost);
 }
 
 pub(crate) fn claim_9_a_lost_route_hands_over_and_comes_back_in_standby() {
@@ -68,10 +62,7 @@ pub(crate) fn claim_9_a_lost_route_hands_over_and_comes_back_in_standby() {
     let report = probe.stop();
     figures::print("default route lost", &report);
     assert!(report.gap() <= 3 * Duration::from_millis(500), "{report}");
-    assert!(
-        successor.is_holder() && !lost.is_holder(),
-        "who comes back does not displace the holder"
-    );
+    assert_stays_holder(successor, lost);
 }
 
 pub(crate) fn claim_9_a_link_that_is_back_without_its_routes_is_not_advertised_on() {
@@ -101,14 +92,7 @@ pub(crate) fn claim_9_address_deleted_by_hand_withdraws() {
     lost.host.set_service_address(false);
     lost.wait_for_state("withdrawn");
     let withdrawn = now();
-    assert!(
-        lost.reason().contains("service address"),
-        "the reason names the address: {}",
-        lost.reason()
-    );
-    wait_for(SOON, "the other answers", || {
-        probe.answering().as_ref() == Some(&successor.identity)
-    });
+    wait_for_hand_over(lost, successor, &probe, "service address");
     let claims_it = |frame: &Frame| frame.advertises(SERVICE, lost.mac());
     holds_for(Duration::from_secs(1), "not put back, not advertised", || {
         !lost.host.has_service_address() && network.capture.since(withdrawn, claims_it).is_empty()
@@ -118,7 +102,7 @@ pub(crate) fn claim_9_address_deleted_by_hand_withdraws() {
     let report = probe.stop();
     figures::print("address deleted by hand", &report);
     assert!(report.gap() <= 3 * Duration::from_secs(1), "{report}");
-    assert!(successor.is_holder(), "who comes back does not displace the holder");
+    assert_stays_holder(successor, lost);
 }
 
 pub(crate) fn claim_9_lone_server_without_its_address_is_silent_until_it_is_back() {
@@ -167,4 +151,22 @@ pub(crate) fn a_service_without_capabilities_is_refused_by_name() {
         "the error names the capability: {said}"
     );
     assert!(!network.hosts[0].has_service_address());
+}
+
+/// `lost` says `why` it has withdrawn, and the other one answers.
+#[track_caller]
+fn wait_for_hand_over(lost: &Server<'_>, successor: &Server<'_>, probe: &Probe, why: &str) {
+    lost.wait_for_state("withdrawn");
+    assert!(lost.reason().contains(why), "the reason names it: {}", lost.reason());
+    wait_for(SOON, "the other answers", || {
+        probe.answering().as_ref() == Some(&successor.identity)
+    });
+}
+
+#[track_caller]
+fn assert_stays_holder(successor: &Server<'_>, returned: &Server<'_>) {
+    assert!(
+        successor.is_holder() && !returned.is_holder(),
+        "who comes back does not displace the holder"
+    );
 }
