@@ -13,6 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::Operator;
 use super::status::{State, Status};
 use super::web::ask_status;
+use crate::base::peer::PeerState;
 use crate::base::time::Timestamp;
 use crate::io::clock;
 
@@ -157,12 +158,12 @@ fn millis(time: Timestamp) -> u64 {
     time.as_micros() / 1_000
 }
 
-/// Each server with its state: `idle` is standby of the holder, `dead` is not heard any more.
+/// Each server with its state: `idle` is standby of the holder, `dead` is not heard any more and did not say that it goes.
 fn states(status: &Status) -> BTreeMap<String, String> {
     let holder = status.services.iter().any(|service| service.holder);
     let own = (String::new(), with_holder(status.state.name(), holder));
     let peers = status.peers.iter().map(|peer| {
-        let state = if peer.dead {
+        let state = if peer.dead && peer.state != PeerState::Gone.name() {
             "dead".to_owned()
         } else {
             with_holder(&peer.state, peer.holder)
@@ -271,10 +272,12 @@ mod tests {
             advertised: false,
             holder: true,
         });
-        idle.peers[1].dead = true;
-        idle.peers[1].identity = "s3".to_owned();
+        idle.peers.push(peer("gone"));
+        for (peer, identity) in idle.peers[1..].iter_mut().zip(["s3", "s4"]) {
+            (peer.dead, peer.identity) = (true, identity.to_owned());
+        }
         let states: Vec<_> = states(&idle).into_values().collect();
-        assert_eq!(states, ["idle", "standby", "dead"]);
+        assert_eq!(states, ["idle", "standby", "dead", "gone"]);
     }
 
     #[test]

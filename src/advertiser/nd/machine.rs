@@ -477,8 +477,16 @@ impl NeighborDiscovery {
             Phase::Listening if self.released.is_none() => "waits for the first solicitation".to_owned(),
             Phase::Listening => "listens before it speaks".to_owned(),
             Phase::Following => format!("holder is {}", self.last_holder_name()),
-            Phase::Holding if self.holding.idle => format!("holder, idle, term {}", self.term),
-            Phase::Holding => format!("holder, term {}", self.term),
+            Phase::Holding => {
+                // Members hold it side by side.
+                let role = if self.setup.config.mode == Mode::Member {
+                    "member"
+                } else {
+                    "holder"
+                };
+                let idle = if self.holding.idle { ", idle" } else { "" };
+                format!("{role}{idle}, term {}", self.term)
+            }
             Phase::Leaving => self.leaving.detail(),
         }
     }

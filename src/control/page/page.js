@@ -200,21 +200,24 @@ function showGone() {
 
 // --- servers
 
-/** This server first, then the others by name. The keys are those of the history. */
+/** This server first, then the others by name. The keys are those of the history. Where several are active nobody is the holder. */
 function servers(status) {
   const self = {
     key: "", identity: status.identity, address: "this server", state: status.state, load: status.load, class: status.class,
     rate: status.queries.per_second, holder: status.services.some((service) => service.holder), heard: null,
   };
   const peers = status.peers.map((peer) => ({
-    key: `${peer.identity} ${peer.address}`, identity: peer.identity, address: peer.address, state: peer.dead ? "dead" : peer.state,
+    key: `${peer.identity} ${peer.address}`, identity: peer.identity, address: peer.address,
+    state: peer.dead && peer.state !== "gone" ? "dead" : peer.state,
     load: peer.load, class: peer.class, rate: peer.per_second, holder: peer.holder, heard: peer.last_heard_ms,
   }));
   peers.sort((a, b) => (a.key < b.key ? -1 : 1));
-  return [self, ...peers].map((server, index) => {
+  const all = [self, ...peers];
+  const sole = all.filter((server) => server.state === "active").length < 2;
+  return all.map((server, index) => {
     const last = history.last(server.key);
     const style = index < COLOURS ? `server-${index}` : "server-other";
-    return { ...server, rate: last.rate ?? server.rate, load: last.load ?? server.load, style };
+    return { ...server, holder: server.holder && sole, rate: last.rate ?? server.rate, load: last.load ?? server.load, style };
   });
 }
 
