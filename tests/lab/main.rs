@@ -23,6 +23,7 @@ mod rotate;
 mod router_side;
 mod standby;
 mod status_page;
+mod syscalls;
 
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -147,6 +148,7 @@ fn trials() -> Vec<Trial> {
             claim_17_forged_messages_change_nothing_when_signed_ones_are_required,
             claim_15_a_flood_of_invented_servers_pushes_nobody_out,
             claim_15_two_hundred_servers_in_one_entry;
+        alone syscalls: syscalls_a_link_is_not_asked_for_until_it_rings;
         alone status_page: status_page_shows_a_drain_and_a_server_that_goes_and_comes_back,
             status_page_of_a_lone_server_is_of_use_and_shows_names_as_text,
             metrics_are_as_promtool_wants_them;
@@ -171,6 +173,7 @@ fn trial(name: &'static str, place: fn(fn()), test: fn()) -> Trial {
     let more: &[&str] = match name.split('_').next() {
         Some("status") => &browser::TOOLS,
         Some("metrics") => &["promtool"],
+        Some("syscalls") => &syscalls::TOOLS,
         _ => &[],
     };
     Trial::ignorable_test(name, move || match missing(more) {

@@ -1,6 +1,8 @@
 //! The link interface as it is now: read by netlink when the kernel rings, and each second for what nobody rings for.
 //!
-//! What cannot be read counts as down.
+//! What cannot be read counts as down. The link itself is only read when it has rung: the kernel answers for a link under the one
+//! lock of all its network settings (RTNL), which can be had seconds later where network namespaces come and go, and whoever
+//! waits for it advertises nothing. Addresses and routes it tells without that lock, from Linux 6.9 on.
 
 use std::net::Ipv6Addr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -17,6 +19,8 @@ pub struct InterfaceMonitor {
     services: Vec<ServiceAddress>,
     netlink: Netlink,
     watch: Watch,
+    /// As last read, until it rings.
+    link: Option<Link>,
     state: InterfaceState,
 }
 
@@ -35,6 +39,7 @@ impl InterfaceMonitor {
             netlink: Netlink::open()?,
             // Before the first reading, so that no change falls between the two.
             watch: Watch::open()?,
+            link: None,
             state: InterfaceState::default(),
         };
         monitor.check()?;
@@ -65,10 +70,15 @@ impl InterfaceMonitor {
             self.forget();
             return Err(error);
         }
-        if concerned { self.update(false) } else { Ok(false) }
+        if !concerned {
+            return Ok(false);
+        }
+        self.link = None;
+        self.update(false)
     }
 
-    /// Reads everything again, the routers too; to be called each second. True if the state is another one.
+    /// Reads again what nobody rings for, groups and routers, and the addresses; to be called each second. True if the
+    /// state is another one.
     ///
     /// # Errors
     /// See [`NetlinkError`]; the state is "down" then.
@@ -94,7 +104,11 @@ impl InterfaceMonitor {
         let addresses = self.netlink.addresses()?;
         let has = |service: &ServiceAddress| addresses.iter().any(|found| found.address == service.get() && found.usable);
         let service_addresses_held = self.services.iter().all(has);
-        let Some(link) = self.netlink.link(&self.name)? else {
+        let link = match self.link.take() {
+            None => self.netlink.link(&self.name)?,
+            known => known,
+        };
+        let Some(link) = link else {
             return Ok(InterfaceState {
                 service_addresses_held,
                 ..InterfaceState::default()
@@ -108,10 +122,12 @@ impl InterfaceMonitor {
             Some(Err(_)) | None => self.state.routers.clone(),
         };
         let state = compose(&link, &addresses, &self.services, groups_held, service_addresses_held);
+        self.link = Some(link);
         Ok(InterfaceState { routers, ..state })
     }
 
     fn forget(&mut self) {
+        self.link = None;
         self.state.up = false;
         self.state.link_local = None;
         self.state.groups_held = false;
