@@ -190,3 +190,22 @@ pub fn link_health(interface: &InterfaceState) -> Health {
     };
     Health::Faulty(fault)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_and_goes_as_a_whole_needs_no_hold() {
+        for (fault, expected) in [
+            (Fault::WorkerSilent, true),
+            (Fault::ProbeUnanswered, true),
+            (Fault::RepliesNotLeaving, true),
+            (Fault::NoRoute, false),
+            (Fault::InterfaceDown, false),
+            (Fault::AddressLost, false),
+        ] {
+            assert_eq!(fault.needs_hold(), expected, "{fault}");
+        }
+    }
+}
