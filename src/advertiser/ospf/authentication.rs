@@ -44,6 +44,11 @@ impl Replay {
         }
         is_new
     }
+
+    /// Forgets the numbers of the packet types above this one, which come later in an adjacency.
+    pub(super) fn forget_above(&mut self, kind: PacketType) {
+        self.0[kind as usize..].fill(None);
+    }
 }
 
 #[cfg(test)]
@@ -86,5 +91,7 @@ mod tests {
         assert!(replay.admit(PacketType::Hello, 5));
         assert!(!replay.admit(PacketType::Hello, 5) && !replay.admit(PacketType::Hello, 4));
         assert!(replay.admit(PacketType::LinkStateUpdate, 3) && replay.admit(PacketType::Hello, 6));
+        replay.forget_above(PacketType::Hello);
+        assert!(replay.admit(PacketType::LinkStateUpdate, 2) && !replay.admit(PacketType::Hello, 6));
     }
 }

@@ -17,7 +17,7 @@ use std::net::Ipv6Addr;
 use super::authentication::Replay;
 use super::exchange::Exchange;
 use super::flooding::Owed;
-use super::wire::{InterfaceId, LsaHeader, LsaKey, Options, RouterId};
+use super::wire::{InterfaceId, LsaHeader, LsaKey, Options, PacketType, RouterId};
 use crate::base::time::Timestamp;
 
 /// How far the conversation with a neighbour has come.
@@ -182,6 +182,12 @@ impl Neighbor {
         self.exchange.forget();
         self.requests.clear();
         self.owed.clear();
+        // It may have begun anew, at numbers below those of its last exchange; what has told us of it was newer than the last one.
+        match self.state {
+            State::Down => self.replay = Replay::default(),
+            State::Init => self.replay.forget_above(PacketType::Hello),
+            _ => self.replay.forget_above(PacketType::DatabaseDescription),
+        }
     }
 }
 
@@ -194,6 +200,22 @@ pub(super) mod tests {
         let mut one = Neighbor::new(RouterId(router), Ipv6Addr::UNSPECIFIED, Timestamp::ZERO);
         one.state = state;
         one
+    }
+
+    #[test]
+    fn an_exchange_that_begins_anew_has_numbers_of_its_own() {
+        const TYPES: [PacketType; 3] = [PacketType::Hello, PacketType::DatabaseDescription, PacketType::LinkStateUpdate];
+        for (state, taken_anew) in [
+            (ExStart, [false, false, true]),
+            (Init, [false, true, true]),
+            (Down, [true, true, true]),
+        ] {
+            let mut one = neighbor(9, Full);
+            assert!(TYPES.iter().all(|kind| one.replay.admit(*kind, 300)));
+            one.state = state;
+            one.forget_exchange();
+            assert_eq!(TYPES.map(|kind| one.replay.admit(kind, 7)), taken_anew, "{state:?}");
+        }
     }
 
     #[test]
