@@ -201,7 +201,7 @@ impl Ospf {
         }
         match here.map_or(Ordering::Greater, |here| header.compare(&here)) {
             Ordering::Greater => self.take(lsa, now),
-            Ordering::Equal => self.take_again(router, header),
+            Ordering::Equal => self.take_again(router, header, now),
             Ordering::Less if self.neighbor(router).is_some_and(|one| one.requests.contains_key(&header.key)) => Verdict::BadRequest,
             Ordering::Less if here.is_some_and(|here| here.is_max_age() && here.sequence == SequenceNumber::MAX) => Verdict::Silent,
             Ordering::Less if here.is_some_and(|here| self.outlives(&here)) => self.take(lsa, now),
@@ -259,19 +259,22 @@ impl Ospf {
     }
 
     /// The instance that is here: an acknowledgment, if it was sent to this neighbour.
-    fn take_again(&mut self, router: RouterId, header: LsaHeader) -> Verdict {
+    fn take_again(&mut self, router: RouterId, header: LsaHeader, now: Timestamp) -> Verdict {
         let Some(neighbor) = self.neighbor(router) else {
             return Verdict::Silent;
         };
         neighbor.requests.remove(&header.key);
         if neighbor.owed.remove(&header.key).is_some() {
-            self.settle(header.key);
+            self.settle(header.key, now);
             return Verdict::Silent;
         }
         Verdict::Acknowledge(header)
     }
 
     fn send_back(&mut self, key: &LsaKey, now: Timestamp) -> Option<Lsa> {
+        if self.is_overcome(key, now) {
+            return None;
+        }
         if key.router == self.sender.router {
             return self.origination.send_back(key, LEAST_ARRIVAL, now);
         }
@@ -286,15 +289,16 @@ impl Ospf {
                 continue;
             };
             if neighbor.takes_updates() && neighbor.owed.remove(&header.key).is_some() {
-                self.settle(header.key);
+                self.settle(header.key, now);
             }
         }
     }
 
     /// A withdrawn LSA that everybody knows to be withdrawn is forgotten.
-    pub(super) fn settle(&mut self, key: LsaKey) {
-        if !self.neighbors.iter().any(|one| one.owed.contains_key(&key)) {
-            self.origination.forget_withdrawn(&key);
+    pub(super) fn settle(&mut self, key: LsaKey, now: Timestamp) {
+        let is_known = !self.neighbors.iter().any(|one| one.owed.contains_key(&key));
+        if is_known && self.origination.forget_withdrawn(&key) {
+            self.nudge_later(now);
         }
     }
 }

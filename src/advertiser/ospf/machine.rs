@@ -87,6 +87,7 @@ impl Ospf {
     pub(super) fn bounded(setup: Setup, bounds: Bounds) -> Self {
         let config = &setup.config;
         let services = setup.services.iter().map(|service| service.get()).collect();
+        let mut random = Random::seeded(setup.seed);
         Self {
             channels: [Channel::Raw {
                 interface: setup.interface.clone(),
@@ -99,12 +100,12 @@ impl Ospf {
             interface: Interface::default(),
             neighbors: Vec::new(),
             database: Database::new(services, bounds),
-            origination: Origination::default(),
+            origination: Origination::new(&mut random),
             complaints: Complaints::default(),
             dropped: Tally::default(),
             decision: None,
             silent_since: None,
-            random: Random::seeded(setup.seed),
+            random,
             silent_until: None,
             lonely_hellos: Vec::new(),
             begun_by: None,
@@ -174,9 +175,6 @@ impl Ospf {
         neighbor.since = now;
         if after <= State::ExStart {
             neighbor.forget_exchange();
-        }
-        if after == State::Down {
-            neighbor.replay = super::authentication::Replay::default();
         }
         let address = neighbor.address;
         let interface = &self.setup.interface;

@@ -6,6 +6,7 @@
 mod authentication;
 mod complaints;
 pub mod config;
+mod contents;
 mod database;
 mod exchange;
 mod flooding;

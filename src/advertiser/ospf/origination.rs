@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::config::{LsaKind, Network, Standby};
+use super::config::{Network, Standby};
 use super::database::aged;
 use super::flooding::LEAST_ARRIVAL;
 use super::machine::Ospf;
 use super::neighbor::State;
-use super::wire::lsa::{Attachment, External, IntraAreaPrefix, Link, LinkLsa, MAX_AGE, Prefix, PrefixCost, Router};
-use super::wire::{Content, InterfaceId, Lsa, LsaHeader, LsaKey, LsaType, Options, RouterId, SequenceNumber};
+use super::wire::lsa::MAX_AGE;
+use super::wire::{Content, Lsa, LsaHeader, LsaKey, LsaType, RouterId, SequenceNumber};
 use crate::base::cost::{CostClass, LAST_RESORT};
 use crate::base::machine::Outbox;
 use crate::base::random::Random;
@@ -48,6 +48,8 @@ struct Own {
     is_ours: bool,
     /// When this life last originated one.
     originated: Option<Timestamp>,
+    /// When this life last originated one in the place of another instance that had replaced its own.
+    answered: Option<Timestamp>,
     refresh_at: Timestamp,
     sent_back: Option<Timestamp>,
 }
@@ -68,7 +70,7 @@ pub(super) struct Origination {
     used_up: BTreeMap<(LsaType, u32), u32>,
     /// When the numbers of the Link-LSA, which has no other ID, were used up.
     link_used_up: Option<Timestamp>,
-    /// How often the metric was changed.
+    /// Which of `NUDGES` our Router-LSA has.
     nudge: u16,
     /// When the routers are to calculate anew, because a prefix went out again without the Router-LSA.
     nudge_at: Option<Timestamp>,
@@ -92,6 +94,20 @@ fn carries_service(kind: LsaType) -> bool {
 }
 
 impl Origination {
+    /// Nothing said yet. The metric starts anywhere: a router may have that of an earlier life that is never heard of here.
+    pub(super) fn new(random: &mut Random) -> Self {
+        let metrics = u64::from(NUDGES.end() - NUDGES.start()) + 1;
+        Self {
+            nudge: u16::try_from(random.below(metrics)).unwrap_or_default(),
+            ..Self::default()
+        }
+    }
+
+    /// The metric of the link in our Router-LSA.
+    pub(super) fn metric(&self) -> u16 {
+        NUDGES.start() + self.nudge % (NUDGES.end() - NUDGES.start() + 1)
+    }
+
     /// The LSA at its present age.
     pub(super) fn lsa(&self, key: &LsaKey, now: Timestamp) -> Option<Lsa> {
         self.own.get(key).map(|own| own.lsa.clone().aged(own.age(now)))
@@ -154,8 +170,16 @@ impl Origination {
             // What cannot be read is nobody's route: it needs no withdrawal, which a router that cannot read it would drop.
             None => return,
         };
+        let (originated, answered) = (before.and_then(|own| own.originated), before.and_then(|own| own.answered));
         self.contested += u64::from(before.is_some_and(|own| own.is_ours && !lsa.header.is_max_age()));
-        let originated = before.and_then(|own| own.originated);
+        if let (LsaType::ROUTER, Ok(Content::Router(content))) = (key.kind, lsa.content()) {
+            // The next metric is another one than any router can have, also than one that misses some in between.
+            let metric = content.links.first().map(|link| link.metric);
+            let nudge = metric.filter(|metric| NUDGES.contains(metric));
+            self.nudge = nudge.map_or(self.nudge, |metric| metric - NUDGES.start());
+            // What this life has said in between nobody has taken.
+            self.nudge_at = originated.map(|_| now).or(self.nudge_at);
+        }
         self.own.insert(
             key,
             Own {
@@ -163,6 +187,7 @@ impl Origination {
                 since: now,
                 is_ours: false,
                 originated,
+                answered,
                 refresh_at: now,
                 sent_back: None,
             },
@@ -201,6 +226,13 @@ impl Origination {
         let began_anew = self.link_used_up.filter(|_| lsa.header.key.kind == LsaType::LINK);
         let may_be_refused = began_anew.is_some_and(|at| now.since(at) < KEPT);
         let refresh_after = if may_be_refused { KEPT } else { REFRESH.0 + jitter };
+        let before = self.own.get(&lsa.header.key);
+        let replaces_another = before.is_some_and(|own| !own.is_ours && own.originated.is_some());
+        let answered = if replaces_another {
+            Some(now)
+        } else {
+            before.and_then(|own| own.answered)
+        };
         self.last.remove(&lsa.header.key);
         self.own.insert(
             lsa.header.key,
@@ -209,22 +241,24 @@ impl Origination {
                 since: now,
                 is_ours: true,
                 originated: Some(now),
+                answered,
                 refresh_at: now + refresh_after,
                 sent_back: None,
             },
         );
     }
 
-    /// Everybody knows that it is withdrawn.
-    pub(super) fn forget_withdrawn(&mut self, key: &LsaKey) {
+    /// Everybody knows that it is withdrawn. True if it was a service address that was taken back.
+    pub(super) fn forget_withdrawn(&mut self, key: &LsaKey) -> bool {
         let Some(own) = self.own.get(key).filter(|own| own.lsa.header.is_max_age()) else {
-            return;
+            return false;
         };
         let sequence = own.lsa.header.sequence;
         self.own.remove(key);
         if sequence != SequenceNumber::MAX && self.last.len() < MOST {
             self.last.insert(*key, sequence);
         }
+        carries_service(key.kind)
     }
 
     /// Nobody has these any more: the link was away for too long to refresh them.
@@ -252,16 +286,23 @@ impl Origination {
         header.is_some_and(|header| header.is_max_age() && header.sequence == SequenceNumber::MAX)
     }
 
-    /// When the LSA may be said again because the topology has changed: at once if this life has not said it.
+    /// When the LSA may be said again because the topology has changed: at once if this life has not said it, or if another instance
+    /// has replaced ours for the first time in a while.
     fn postponed_until(&self, key: &LsaKey, now: Timestamp) -> Option<Timestamp> {
-        let originated = self.own.get(key)?.originated?;
-        Some(originated + LEAST_INTERVAL).filter(|at| *at > now)
+        let own = self.own.get(key)?;
+        let last = if own.is_ours { own.originated } else { own.answered }?;
+        Some(last + LEAST_INTERVAL).filter(|at| *at > now)
     }
 
-    /// True if another instance has just replaced ours: it is answered no more often than the topology is.
+    /// True if another instance has replaced ours, and so has one just before: they are answered no more often than the topology is.
     fn is_contested(&self, key: &LsaKey, now: Timestamp) -> bool {
         let is_foreign = self.own.get(key).is_some_and(|own| !own.is_ours);
         is_foreign && self.postponed_until(key, now).is_some()
+    }
+
+    /// True if what is here is a withdrawal that this life has not said.
+    fn is_withdrawn_by_another(&self, key: &LsaKey) -> bool {
+        self.own.get(key).is_some_and(|own| !own.is_ours && own.lsa.header.is_max_age())
     }
 
     /// True if a router drops an instance that follows now, because the one before is younger than MinLSArrival.
@@ -286,7 +327,7 @@ impl Ospf {
         let (router, link) = (self.router_key(), self.link_key());
         if self.origination.is_used_up(&link) {
             // Also if it was a router that told us of its withdrawal.
-            self.settle(link);
+            self.settle(link, now);
         }
         let services = self.service_lsas(cost);
         let before_a_change = services.iter().map(|(key, _)| *key).chain([router]);
@@ -331,6 +372,15 @@ impl Ospf {
         }
     }
 
+    /// True if what is here is to be replaced by a new instance: sent to a router it would withdraw what that is about to hear again.
+    pub(super) fn is_overcome(&self, key: &LsaKey, now: Timestamp) -> bool {
+        let is_wanted = || {
+            let services = self.service_lsas(self.cost(now));
+            [self.router_key(), self.link_key()].contains(key) || services.iter().any(|(wanted, _)| wanted == key)
+        };
+        self.origination.is_withdrawn_by_another(key) && is_wanted()
+    }
+
     /// Full with whom our Router-LSA links to: on a link with a DR, with the DR.
     pub(super) fn is_linked(&self) -> bool {
         let mut full = self.neighbors.iter().filter(|one| one.state == State::Full);
@@ -349,12 +399,20 @@ impl Ospf {
             return None;
         }
         if self.origination.is_too_young(&router, now) {
-            self.origination.nudge_at = Some(now + LEAST_ARRIVAL + MARGIN);
+            self.nudge_later(now);
             return None;
         }
         self.origination.nudge_at = None;
         let content = self.nudged_router_lsa();
         self.origination.issue(router, &content, &mut self.random, now)
+    }
+
+    /// The routers are to calculate once more, as soon as a new instance of the Router-LSA is not dropped. Also for a withdrawal that
+    /// has arrived: the instance that went with it may have come before it, when a packet was lost.
+    pub(super) fn nudge_later(&mut self, now: Timestamp) {
+        let originated = self.origination.own.get(&self.router_key()).and_then(|own| own.originated);
+        let at = originated.map_or(now, |at| now.max(at + LEAST_ARRIVAL + MARGIN));
+        self.origination.nudge_at = Some(at);
     }
 
     /// Takes back all that is ours, before this server leaves.
@@ -431,7 +489,7 @@ impl Ospf {
         self.origination.own.keys().filter(|key| carries_service(key.kind)).copied()
     }
 
-    fn key(&self, kind: LsaType, id: u32) -> LsaKey {
+    pub(super) fn key(&self, kind: LsaType, id: u32) -> LsaKey {
         let lives = self.origination.used_up.get(&(kind, id)).copied().unwrap_or_default();
         LsaKey {
             kind,
@@ -448,101 +506,9 @@ impl Ospf {
         self.key(LsaType::LINK, self.sender.link.index.0)
     }
 
-    fn router_lsa(&self) -> Content {
-        let own = InterfaceId(self.sender.link.index.0);
-        let link = |kind, neighbor: &super::neighbor::Neighbor| Link {
-            kind,
-            metric: NUDGES.start() + self.origination.nudge % (NUDGES.end() - NUDGES.start() + 1),
-            interface: own,
-            neighbor_interface: neighbor.interface,
-            neighbor: neighbor.router,
-        };
-        let full = self.neighbors.iter().filter(|one| one.state == State::Full);
-        let links = match self.setup.config.network {
-            Network::PointToPoint => full.map(|one| link(Link::POINT_TO_POINT, one)).collect(),
-            Network::Broadcast => full
-                .filter(|one| one.router == self.interface.designated_router)
-                .map(|one| link(Link::TRANSIT, one))
-                .collect(),
-        };
-        let flags = if self.is_as_boundary() { Router::AS_BOUNDARY } else { 0 };
-        Content::Router(Router {
-            flags,
-            options: self.capabilities(),
-            links,
-        })
-    }
-
     /// With another metric than the present instance has, whoever has originated that.
     fn nudged_router_lsa(&mut self) -> Content {
-        let present = self.origination.own.get(&self.router_key()).and_then(|own| own.lsa.content().ok());
         self.origination.nudge = self.origination.nudge.wrapping_add(1);
-        if present.as_ref() == Some(&self.router_lsa()) {
-            self.origination.nudge = self.origination.nudge.wrapping_add(1);
-        }
         self.router_lsa()
-    }
-
-    fn is_as_boundary(&self) -> bool {
-        matches!(self.setup.config.lsa, LsaKind::E1 | LsaKind::E2 | LsaKind::Nssa)
-    }
-
-    /// The options in our LSAs. R, which would make this host a way through, is set only where FRR demands it of an AS boundary;
-    /// the metric of our link forbids it as well.
-    fn capabilities(&self) -> Options {
-        let options = self.area_options().with(Options::V6);
-        if self.is_as_boundary() { options.with(Options::R) } else { options }
-    }
-
-    fn link_lsa(&self) -> Content {
-        Content::Link(LinkLsa {
-            priority: 0,
-            options: self.capabilities(),
-            link_local: self.sender.link.link_local.unwrap_or(std::net::Ipv6Addr::UNSPECIFIED),
-            prefixes: Vec::new(),
-        })
-    }
-
-    /// One for each service address, so that each can be withdrawn alone.
-    fn service_lsas(&self, cost: Option<u16>) -> Vec<(LsaKey, Content)> {
-        let Some(metric) = cost else { return Vec::new() };
-        let numbered = (1_u32..).zip(&self.setup.services);
-        numbered
-            .map(|(id, service)| {
-                let external = |type_2| {
-                    Content::External(External {
-                        type_2,
-                        metric: u32::from(metric),
-                        prefix: Prefix::host(service.get(), 0),
-                        forwarding: None,
-                        tag: None,
-                        referenced: None,
-                    })
-                };
-                let (kind, content) = match self.setup.config.lsa {
-                    LsaKind::Intra => (
-                        LsaType::INTRA_AREA_PREFIX,
-                        self.intra(Prefix::host(service.get(), Prefix::LOCAL_ADDRESS), metric),
-                    ),
-                    LsaKind::E1 => (LsaType::AS_EXTERNAL, external(false)),
-                    LsaKind::E2 => (LsaType::AS_EXTERNAL, external(true)),
-                    // Not to be propagated to other areas, because that demands a forwarding address: FRR 8.4 finds ours by its connected
-                    // route and keeps no next hop.
-                    LsaKind::Nssa => (LsaType::NSSA, external(true)),
-                };
-                (self.key(kind, id), content)
-            })
-            .collect()
-    }
-
-    fn intra(&self, prefix: Prefix, metric: u16) -> Content {
-        Content::IntraAreaPrefix(IntraAreaPrefix {
-            attached_to: Attachment {
-                kind: LsaType::ROUTER,
-                id: 0,
-                router: self.sender.router,
-            },
-            prefixes: vec![PrefixCost { prefix, metric }],
-        })
     }
 }

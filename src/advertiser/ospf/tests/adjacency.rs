@@ -177,6 +177,34 @@ fn an_earlier_life_is_taken_back_while_the_service_is_down() {
     );
 }
 
+/// FRR sends the withdrawals of an earlier life behind what was asked for: this one is Full by then and has begun with the first number, which
+/// FRR has taken. What it has taken everybody hears, whenever another server asks for it.
+#[test]
+fn a_late_withdrawal_by_an_earlier_life_takes_nothing_back() {
+    let mut bench = Bench::new(&[1], 22);
+    bench.start_all(Intent::Advertise);
+    bench.wait(3 * SECOND, |bench| bench.route() == [(1, 10)]);
+    let key = old_lsas(SequenceNumber::INITIAL)[0].header.key;
+    let numbered = |above| SequenceNumber(SequenceNumber::INITIAL.0 + above);
+    let first = bench.machine(0).origination.lsa(&key, bench.now).unwrap();
+    assert_eq!(first.header.sequence, numbered(0));
+    // The second one is answered after MinLSInterval only.
+    for (withdrawn, answered_after) in [(1, 0), (3, 55)] {
+        bench.router.pass_on(first.again(numbered(withdrawn), lsa::MAX_AGE));
+        bench.run(Duration::from_millis(5));
+        for tenth in 0..answered_after + 20 {
+            let present = bench.machine(0).origination.header(&key, bench.now).unwrap();
+            let is_answered = (present.sequence, present.is_max_age()) == (numbered(withdrawn + 1), false);
+            assert!(is_answered || tenth < answered_after, "withdrawn as {withdrawn}: {present:?}");
+            let (kept, _) = bench.router.database[&key].clone();
+            bench.router.pass_on(kept);
+            bench.run(Duration::from_millis(100));
+            assert_eq!(bench.route(), [(1, 10)], "withdrawn as {withdrawn}");
+        }
+        assert_eq!(bench.router.has(&key), Some((numbered(withdrawn + 1), false)));
+    }
+}
+
 #[test]
 fn used_up_numbers_are_withdrawn_and_gone_on_from_under_another_id() {
     for used_up in old_lsas(SequenceNumber::MAX) {

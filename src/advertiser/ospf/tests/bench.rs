@@ -125,6 +125,7 @@ impl Bench {
     pub(super) fn start(&mut self, index: usize) {
         let server = &mut self.servers[index];
         server.setup.boot = 1_790_000_000_000 + self.now.as_micros() / 1_000;
+        server.setup.seed = u64::from(server.id.0) + self.now.as_micros();
         server.machine = Some(Ospf::new(server.setup.clone()));
         let link = server.link.clone();
         self.input(index, &Input::Interface(&link));

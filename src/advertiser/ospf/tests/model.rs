@@ -573,6 +573,11 @@ impl Model {
         self.send(Body::LinkStateUpdate(vec![lsa]), ALL_SPF_ROUTERS);
     }
 
+    /// An instance that another router has, or had: this one does not keep it.
+    pub(super) fn pass_on(&mut self, lsa: Lsa) {
+        self.send(Body::LinkStateUpdate(vec![lsa]), ALL_SPF_ROUTERS);
+    }
+
     /// The age in the header is of no interest to a model.
     pub(super) fn has(&self, key: &LsaKey) -> Option<(SequenceNumber, bool)> {
         self.database
