@@ -1,8 +1,13 @@
-//! Whether this host has a route to somebody, as the kernel itself would look for one.
+//! Whether this host has a route to somebody, as the kernel itself would look for one, and whether one of its addresses works.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::{Ipv6Addr, UdpSocket};
+use std::time::Duration;
 
+use super::clock;
+
+/// What is delivered on this host is so at once.
+const ROUND: Duration = Duration::from_millis(2);
 /// Any will do: nothing is sent.
 const PORT: u16 = 53;
 
@@ -19,6 +24,32 @@ pub fn leads(source: Ipv6Addr, destination: Ipv6Addr) -> bool {
     !socket.connect((destination, PORT)).is_err_and(|error| is_refused(error.kind()))
 }
 
+/// True as soon as what is sent to `address`, one of this host's, from itself arrives; false if it does not within `limit`.
+///
+/// A new address can be bound to at once, but its route is put into the table by the kernel's work queue, some milliseconds
+/// later; until then the kernel drops what is sent to it without an error.
+#[must_use]
+pub fn delivers(address: Ipv6Addr, limit: Duration) -> bool {
+    let began = clock::now();
+    while clock::now().since(began) < limit {
+        match is_delivered(address) {
+            Ok(false) => {}
+            Ok(true) => return true,
+            // It is not here.
+            Err(_) => return false,
+        }
+    }
+    false
+}
+
+/// Sends a datagram from the address to itself.
+fn is_delivered(address: Ipv6Addr) -> io::Result<bool> {
+    let socket = UdpSocket::bind((address, 0))?;
+    socket.set_read_timeout(Some(ROUND))?;
+    socket.send_to(&[0], socket.local_addr()?)?;
+    Ok(socket.recv_from(&mut [0]).is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -26,6 +57,12 @@ mod tests {
     #[test]
     fn the_way_to_this_host_is_known() {
         assert!(leads(Ipv6Addr::LOCALHOST, Ipv6Addr::LOCALHOST));
+    }
+
+    #[test]
+    fn an_address_of_this_host_works_and_another_does_not() {
+        assert!(delivers(Ipv6Addr::LOCALHOST, Duration::from_secs(1)));
+        assert!(!delivers("2001:db8::1".parse().unwrap(), Duration::from_millis(5)));
     }
 
     #[test]

@@ -88,6 +88,7 @@ fn trials() -> Vec<Trial> {
             instruments_count_losses_duplicates_and_shares,
             instruments_make_a_switch_forget;
         alone one_server: claim_1_4_18_one_server_router_learns_its_mac,
+            claim_1_a_new_service_address_works_at_once,
             claim_2_a_solicitation_is_answered,
             claim_2_solicited_start_is_silent_until_asked;
         alone failover: claim_3_9_planned_leave_loses_no_query,

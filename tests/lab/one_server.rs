@@ -1,8 +1,10 @@
 //! One server behind a stock router: it advertises, the router believes it, queries arrive (claims 1, 2, 4 and 18).
 
+use std::net::UdpSocket;
 use std::time::Duration;
 
-use heraldns::base::address::{ALL_NODES, LinkLayerAddress, solicited_node};
+use heraldns::base::address::{ALL_NODES, LinkLayerAddress, ServiceAddress, solicited_node};
+use heraldns::io::interface::AddressHolder;
 
 use crate::harness::capture::{Flags, Message};
 use crate::harness::clock::{holds_for, millis, now, wait_for};
@@ -101,6 +103,24 @@ pub(crate) fn claim_2_solicited_start_is_silent_until_asked() {
             frame.advertises(SERVICE, server.mac()) && frame.destination == ALL_NODES
         });
     server.wait_for_state("active");
+}
+
+/// The first self-probe would be dropped otherwise, and the server healthy a quarter of a second later.
+pub(crate) fn claim_1_a_new_service_address_works_at_once() {
+    let network = Network::new(1);
+    let address = ServiceAddress::new(SERVICE).expect("the lab's address is one");
+    network.hosts[0].namespace.enter(|| {
+        for round in 0..30 {
+            let holder = AddressHolder::place(&[address]).expect("the lab is root");
+            let socket = UdpSocket::bind((SERVICE, 0)).expect("the address is there");
+            socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
+            let own = socket.local_addr().expect("it is bound");
+            socket.send_to(b"round", own).expect("it is sent");
+            let received = socket.recv_from(&mut [0; 5]);
+            assert!(received.is_ok(), "round {round}: {received:?}");
+            holder.remove().expect("what was placed is removed");
+        }
+    });
 }
 
 /// Asks for the AAAA record of `www.example.com` at the service address with the real tool; one try of two seconds.

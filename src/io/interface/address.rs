@@ -5,12 +5,17 @@
 //! (`IFA_PROTO`, since Linux 5.18), so what a crash has left behind is recognised; an older kernel keeps no mark, and
 //! then such an address counts as the administrator's and stays. Addresses that are deleted by hand are not put back.
 
+use std::time::Duration;
+
 use rustix::io::Errno;
 
 use crate::base::address::{InterfaceIndex, ServiceAddress};
 use crate::io::netlink::{Address, Netlink, NetlinkError};
+use crate::io::route;
 
 const LOOPBACK: &str = "lo";
+/// Time for a new address to work; the kernel needs some milliseconds.
+const SETTLED: Duration = Duration::from_millis(200);
 /// Our mark, `H`. The kernel's own are 1 to 3; `ip -6 address show dev lo` prints it as `proto 0x48`.
 const MARK: u8 = 0x48;
 
@@ -72,7 +77,7 @@ impl AddressHolder {
     /// Sees to it that this host has all `addresses`; has to be done before anything is announced.
     ///
     /// A `lo` that is down (a new network namespace) is brought up: nothing that is sent to an address on it is
-    /// delivered before.
+    /// delivered before. What is placed works when this returns.
     ///
     /// # Errors
     /// The first address that could not be put there, and the cure. None of ours is left behind then.
@@ -98,9 +103,14 @@ impl AddressHolder {
                 return Err(error);
             }
         }
+        for held in holder.placed() {
+            // If it does not work in time, the self-probe finds it.
+            let _works = route::delivers(held.address.get(), SETTLED);
+        }
         let now = holder.netlink.addresses()?;
         let is_marked = |held: &Held| now.iter().any(|found| found.address == held.address.get() && found.origin == MARK);
-        holder.keeps_marks = holder.held.iter().filter(|held| held.origin == Origin::Placed).all(is_marked);
+        let keeps_marks = holder.placed().all(is_marked);
+        holder.keeps_marks = keeps_marks;
         Ok(holder)
     }
 
@@ -147,6 +157,11 @@ impl AddressHolder {
     /// As [`AddressHolder::remove`].
     pub fn clear_up(addresses: &[ServiceAddress]) -> Result<(), NetlinkError> {
         remove_marked(&mut Netlink::open()?, addresses)
+    }
+
+    /// Those that this run has put there.
+    fn placed(&self) -> impl Iterator<Item = &Held> {
+        self.held.iter().filter(|held| held.origin == Origin::Placed)
     }
 
     fn place_one(&mut self, address: ServiceAddress, lo: InterfaceIndex, present: &[Address]) -> Result<(), PlaceError> {
