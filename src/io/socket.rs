@@ -82,6 +82,17 @@ pub(super) struct Attempt<'a> {
     pub(super) what: &'static str,
 }
 
+/// Octets of packets that wait to be read, with all that the kernel keeps of each: thousands of small ones.
+const QUEUE: usize = 2 * 1_024 * 1_024;
+
+/// Somebody who floods the link must not push the signs of life of others out of the queue. Beyond `net.core.rmem_max` it takes
+/// `CAP_NET_ADMIN`; a shorter queue is no reason not to listen.
+fn lengthen_queue(socket: &Socket) {
+    if rustix::net::sockopt::set_socket_recv_buffer_size_force(socket, QUEUE).is_err() {
+        let _shorter = socket.set_recv_buffer_size(QUEUE);
+    }
+}
+
 impl Attempt<'_> {
     /// The index the interface has now.
     pub(super) fn index(self) -> Result<InterfaceIndex, OpenError> {
@@ -99,7 +110,8 @@ impl Attempt<'_> {
             .map_err(|error| self.failed(error))
     }
 
-    /// Sets hop limits, asks for hop limit and destination of what comes in, and keeps our own multicast from coming back.
+    /// Sets hop limits, asks for hop limit and destination of what comes in, keeps our own multicast from coming back, and has
+    /// the kernel keep what comes in a burst.
     pub(super) fn prepare(self, socket: &Socket, index: InterfaceIndex, hop_limit: u8) -> Result<(), OpenError> {
         let hops = u32::from(hop_limit);
         let prepared = (|| {
@@ -111,6 +123,7 @@ impl Attempt<'_> {
             setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true)?;
             Ok(())
         })();
+        lengthen_queue(socket);
         prepared.map_err(|error| self.failed(error))
     }
 
