@@ -2,9 +2,13 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv6Addr, UdpSocket};
+use std::thread;
 use std::time::Duration;
 
+use socket2::SockRef;
+
 use super::clock;
+use crate::base::time::Timestamp;
 
 /// What is delivered on this host is so at once.
 const ROUND: Duration = Duration::from_millis(2);
@@ -24,30 +28,33 @@ pub fn leads(source: Ipv6Addr, destination: Ipv6Addr) -> bool {
     !socket.connect((destination, PORT)).is_err_and(|error| is_refused(error.kind()))
 }
 
-/// True as soon as what is sent to `address`, one of this host's, from itself arrives; false if it does not within `limit`.
+/// True as soon as what is sent to `address`, one of this host's, from itself arrives; false if it does not by `limit`, or if it is not
+/// here.
 ///
 /// A new address can be bound to at once, but its route is put into the table by the kernel's work queue, some milliseconds
-/// later; until then the kernel drops what is sent to it without an error.
+/// later; until then the kernel drops what is sent to it.
 #[must_use]
-pub fn delivers(address: Ipv6Addr, limit: Duration) -> bool {
-    let began = clock::now();
-    while clock::now().since(began) < limit {
-        match is_delivered(address) {
-            Ok(false) => {}
-            Ok(true) => return true,
-            // It is not here.
-            Err(_) => return false,
+pub fn delivers(address: Ipv6Addr, limit: Timestamp) -> bool {
+    let Ok(socket) = loopback_socket(address) else {
+        return false;
+    };
+    while clock::now() < limit {
+        let sent = socket.local_addr().and_then(|own| socket.send_to(&[0], own));
+        if sent.is_err() {
+            thread::park_timeout(ROUND);
+        } else if socket.recv_from(&mut [0]).is_ok() {
+            return true;
         }
     }
     false
 }
 
-/// Sends a datagram from the address to itself.
-fn is_delivered(address: Ipv6Addr) -> io::Result<bool> {
+/// What it sends stays on this host: without the local route it would follow the default one, to the next server of the address.
+fn loopback_socket(address: Ipv6Addr) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind((address, 0))?;
+    SockRef::from(&socket).bind_device(Some(b"lo"))?;
     socket.set_read_timeout(Some(ROUND))?;
-    socket.send_to(&[0], socket.local_addr()?)?;
-    Ok(socket.recv_from(&mut [0]).is_ok())
+    Ok(socket)
 }
 
 #[cfg(test)]
@@ -61,8 +68,9 @@ mod tests {
 
     #[test]
     fn an_address_of_this_host_works_and_another_does_not() {
-        assert!(delivers(Ipv6Addr::LOCALHOST, Duration::from_secs(1)));
-        assert!(!delivers("2001:db8::1".parse().unwrap(), Duration::from_millis(5)));
+        let limit = clock::now() + Duration::from_secs(5);
+        assert!(delivers(Ipv6Addr::LOCALHOST, limit));
+        assert!(!delivers("2001:db8::1".parse().unwrap(), limit) && clock::now() < limit);
     }
 
     #[test]

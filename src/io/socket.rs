@@ -82,7 +82,8 @@ pub(super) struct Attempt<'a> {
     pub(super) what: &'static str,
 }
 
-/// Octets of packets that wait to be read, with all that the kernel keeps of each: thousands of small ones.
+/// Octets of packets that wait to be read. The kernel takes twice as much with all that it keeps of each (socket(7), `SO_RCVBUF`): that is
+/// thousands of small ones.
 const QUEUE: usize = 2 * 1_024 * 1_024;
 
 /// Somebody who floods the link must not push the signs of life of others out of the queue. Beyond `net.core.rmem_max` it takes

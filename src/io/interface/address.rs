@@ -10,11 +10,12 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use crate::base::address::{InterfaceIndex, ServiceAddress};
+use crate::io::clock;
 use crate::io::netlink::{Address, Netlink, NetlinkError};
 use crate::io::route;
 
 const LOOPBACK: &str = "lo";
-/// Time for a new address to work; the kernel needs some milliseconds.
+/// Time for new addresses to work; the kernel needs some milliseconds.
 const SETTLED: Duration = Duration::from_millis(200);
 /// Our mark, `H`. The kernel's own are 1 to 3; `ip -6 address show dev lo` prints it as `proto 0x48`.
 const MARK: u8 = 0x48;
@@ -77,7 +78,7 @@ impl AddressHolder {
     /// Sees to it that this host has all `addresses`; has to be done before anything is announced.
     ///
     /// A `lo` that is down (a new network namespace) is brought up: nothing that is sent to an address on it is
-    /// delivered before. What is placed works when this returns.
+    /// delivered before. What is placed works when this returns, or 200 ms have passed.
     ///
     /// # Errors
     /// The first address that could not be put there, and the cure. None of ours is left behind then.
@@ -103,9 +104,10 @@ impl AddressHolder {
                 return Err(error);
             }
         }
+        let limit = clock::now() + SETTLED;
         for held in holder.placed() {
             // If it does not work in time, the self-probe finds it.
-            let _works = route::delivers(held.address.get(), SETTLED);
+            let _works = route::delivers(held.address.get(), limit);
         }
         let now = holder.netlink.addresses()?;
         let is_marked = |held: &Held| now.iter().any(|found| found.address == held.address.get() && found.origin == MARK);
