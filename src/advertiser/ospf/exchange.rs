@@ -187,7 +187,8 @@ impl Ospf {
         if !self.database.is_incomplete() {
             headers.extend(self.database.headers(now));
         }
-        let withdrawn = self.origination.withdrawn();
+        let mut withdrawn = self.origination.withdrawn();
+        withdrawn.retain(|key| !self.is_overcome(key, now));
         let Some(neighbor) = self.neighbor(router) else { return };
         neighbor.exchange.summary = headers.into();
         for key in withdrawn {
@@ -350,12 +351,13 @@ impl Ospf {
         }
         // An LSA that is named again and again would make one packet ask for thousands.
         let keys: BTreeSet<LsaKey> = keys.iter().copied().collect();
-        let lsas: Vec<_> = keys.iter().map_while(|key| self.lsa(key, now)).collect();
+        let mut lsas: Vec<_> = keys.iter().map_while(|key| self.lsa(key, now)).collect();
         if lsas.len() < keys.len() {
             self.dropped.count("bad-request");
             self.step(router, Event::BadRequest, now, out);
             return;
         }
+        lsas.retain(|lsa| !self.is_overcome(&lsa.header.key, now));
         if let Some(destination) = self.destination_of(router) {
             self.send_updates(lsas, destination, out);
         }

@@ -237,6 +237,9 @@ impl Ospf {
         }
         if is_own {
             self.origination.adopt(lsa, now);
+            if header.key == self.router_key() {
+                self.origination.follow(&header.key, now);
+            }
         } else if header.is_max_age() && !self.is_loading() {
             self.database.remove(&header.key);
         } else {
@@ -291,6 +294,15 @@ impl Ospf {
             if neighbor.takes_updates() && neighbor.owed.remove(&header.key).is_some() {
                 self.settle(header.key, now);
             }
+        }
+    }
+
+    /// Somebody who may have owed an acknowledgment is gone: the others have given theirs perhaps.
+    pub(super) fn settle_withdrawn(&mut self, now: Timestamp) {
+        if self.neighbors.iter().any(Neighbor::takes_updates) {
+            let mut withdrawn = self.origination.withdrawn();
+            withdrawn.retain(|key| !self.is_overcome(key, now));
+            withdrawn.into_iter().for_each(|key| self.settle(key, now));
         }
     }
 

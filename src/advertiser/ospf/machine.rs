@@ -175,6 +175,7 @@ impl Ospf {
         neighbor.since = now;
         if after <= State::ExStart {
             neighbor.forget_exchange();
+            neighbor.forget_numbers(event);
         }
         let address = neighbor.address;
         let interface = &self.setup.interface;
@@ -409,6 +410,7 @@ impl Ospf {
         self.neighbors.retain(|one| !dead.contains(&one.router));
         if !dead.is_empty() {
             self.elect(now, out);
+            self.settle_withdrawn(now);
         }
     }
 

@@ -182,11 +182,16 @@ impl Neighbor {
         self.exchange.forget();
         self.requests.clear();
         self.owed.clear();
-        // It may have begun anew, at numbers below those of its last exchange; what has told us of it was newer than the last one.
-        match self.state {
-            State::Down => self.replay = Replay::default(),
-            State::Init => self.replay.forget_above(PacketType::Hello),
-            _ => self.replay.forget_above(PacketType::DatabaseDescription),
+    }
+
+    /// It may have begun anew, at trailer numbers below those of its last exchange, if a packet that was newer than the last of its type
+    /// says so. A request or an update never does: it could be replayed in every exchange.
+    pub(super) fn forget_numbers(&mut self, event: Event) {
+        match event {
+            Event::Killed | Event::Inactive => self.replay = Replay::default(),
+            Event::OneWay => self.replay.forget_above(PacketType::Hello),
+            Event::Mismatch => self.replay.forget_above(PacketType::DatabaseDescription),
+            _ => {}
         }
     }
 }
@@ -204,17 +209,18 @@ pub(super) mod tests {
 
     #[test]
     fn an_exchange_that_begins_anew_has_numbers_of_its_own() {
-        const TYPES: [PacketType; 3] = [PacketType::Hello, PacketType::DatabaseDescription, PacketType::LinkStateUpdate];
-        for (state, taken_anew) in [
-            (ExStart, [false, false, true]),
-            (Init, [false, true, true]),
-            (Down, [true, true, true]),
-        ] {
+        const TYPES: [PacketType; 3] = [PacketType::Hello, PacketType::DatabaseDescription, PacketType::LinkStateRequest];
+        let stories = [
+            (Event::BadRequest, [false, false, false]),
+            (Event::Mismatch, [false, false, true]),
+            (Event::OneWay, [false, true, true]),
+            (Event::Inactive, [true, true, true]),
+        ];
+        for (event, taken_anew) in stories {
             let mut one = neighbor(9, Full);
             assert!(TYPES.iter().all(|kind| one.replay.admit(*kind, 300)));
-            one.state = state;
-            one.forget_exchange();
-            assert_eq!(TYPES.map(|kind| one.replay.admit(kind, 7)), taken_anew, "{state:?}");
+            one.forget_numbers(event);
+            assert_eq!(TYPES.map(|kind| one.replay.admit(kind, 7)), taken_anew, "{event:?}");
         }
     }
 

@@ -94,7 +94,7 @@ fn carries_service(kind: LsaType) -> bool {
 }
 
 impl Origination {
-    /// Nothing said yet. The metric starts anywhere: a router may have that of an earlier life that is never heard of here.
+    /// Nothing said yet. The metric starts anywhere: a router may have that of an earlier life which is never heard of here.
     pub(super) fn new(random: &mut Random) -> Self {
         let metrics = u64::from(NUDGES.end() - NUDGES.start()) + 1;
         Self {
@@ -172,14 +172,6 @@ impl Origination {
         };
         let (originated, answered) = (before.and_then(|own| own.originated), before.and_then(|own| own.answered));
         self.contested += u64::from(before.is_some_and(|own| own.is_ours && !lsa.header.is_max_age()));
-        if let (LsaType::ROUTER, Ok(Content::Router(content))) = (key.kind, lsa.content()) {
-            // The next metric is another one than any router can have, also than one that misses some in between.
-            let metric = content.links.first().map(|link| link.metric);
-            let nudge = metric.filter(|metric| NUDGES.contains(metric));
-            self.nudge = nudge.map_or(self.nudge, |metric| metric - NUDGES.start());
-            // What this life has said in between nobody has taken.
-            self.nudge_at = originated.map(|_| now).or(self.nudge_at);
-        }
         self.own.insert(
             key,
             Own {
@@ -192,6 +184,23 @@ impl Origination {
                 sent_back: None,
             },
         );
+    }
+
+    /// Another instance of our Router-LSA has replaced ours: the metric goes on from its own, so that the next one is not what routers have,
+    /// even if they miss some in between. What this life has said before they may have dropped as older: they are to calculate anew, no
+    /// more often than the topology changes.
+    pub(super) fn follow(&mut self, key: &LsaKey, now: Timestamp) {
+        let Some(own) = self.own.get(key).filter(|own| !own.is_ours) else {
+            return;
+        };
+        if let Ok(Content::Router(content)) = own.lsa.content() {
+            let metric = content.links.first().map(|link| link.metric);
+            let nudge = metric.filter(|metric| NUDGES.contains(metric));
+            self.nudge = nudge.map_or(self.nudge, |metric| metric - NUDGES.start());
+        }
+        if own.originated.is_some() {
+            self.nudge_at = Some(self.postponed_until(key, now).unwrap_or(now));
+        }
     }
 
     /// A new instance of an LSA. If its numbers are used up the last one is withdrawn, and it goes on under another link state ID

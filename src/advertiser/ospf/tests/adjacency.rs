@@ -126,6 +126,18 @@ fn a_stub_area_has_no_lsas_from_outside() {
     assert_eq!(bench.machine(0).dropped.of("lsa-scope"), 1);
 }
 
+fn service_key() -> LsaKey {
+    old_lsas(SequenceNumber::INITIAL)[0].header.key
+}
+
+fn router_key() -> LsaKey {
+    LsaKey {
+        kind: LsaType::ROUTER,
+        id: 0,
+        router: RouterId(1),
+    }
+}
+
 /// The service as an earlier life has told it, and something that nobody wants any more.
 fn old_lsas(sequence: SequenceNumber) -> Vec<Lsa> {
     let prefix = |id, router| {
@@ -184,25 +196,52 @@ fn a_late_withdrawal_by_an_earlier_life_takes_nothing_back() {
     let mut bench = Bench::new(&[1], 22);
     bench.start_all(Intent::Advertise);
     bench.wait(3 * SECOND, |bench| bench.route() == [(1, 10)]);
-    let key = old_lsas(SequenceNumber::INITIAL)[0].header.key;
+    let key = service_key();
     let numbered = |above| SequenceNumber(SequenceNumber::INITIAL.0 + above);
     let first = bench.machine(0).origination.lsa(&key, bench.now).unwrap();
     assert_eq!(first.header.sequence, numbered(0));
     // The second one is answered after MinLSInterval only.
     for (withdrawn, answered_after) in [(1, 0), (3, 55)] {
-        bench.router.pass_on(first.again(numbered(withdrawn), lsa::MAX_AGE));
+        bench.pass_on(first.again(numbered(withdrawn), lsa::MAX_AGE));
         bench.run(Duration::from_millis(5));
         for tenth in 0..answered_after + 20 {
             let present = bench.machine(0).origination.header(&key, bench.now).unwrap();
             let is_answered = (present.sequence, present.is_max_age()) == (numbered(withdrawn + 1), false);
             assert!(is_answered || tenth < answered_after, "withdrawn as {withdrawn}: {present:?}");
             let (kept, _) = bench.router.database[&key].clone();
-            bench.router.pass_on(kept);
+            bench.pass_on(kept);
             bench.run(Duration::from_millis(100));
             assert_eq!(bench.route(), [(1, 10)], "withdrawn as {withdrawn}");
         }
         assert_eq!(bench.router.has(&key), Some((numbered(withdrawn + 1), false)));
     }
+}
+
+/// Nor is it told to a router whose exchange begins before it is answered.
+#[test]
+fn a_late_withdrawal_that_is_not_answered_yet_is_told_to_nobody() {
+    let mut bench = Bench::new(&[1], 23);
+    bench.start_all(Intent::Advertise);
+    bench.wait(3 * SECOND, |bench| bench.route() == [(1, 10)]);
+    let key = service_key();
+    bench.run(2 * SECOND);
+    for _ in 0..2 {
+        let present = bench.machine(0).origination.lsa(&key, bench.now).unwrap();
+        bench.pass_on(present.again(present.header.sequence.next().unwrap(), lsa::MAX_AGE));
+        bench.run(Duration::from_millis(10));
+    }
+    let held = |bench: &Bench| bench.machine(0).origination.header(&key, bench.now).unwrap();
+    assert!(held(&bench).is_max_age(), "the second one waits for MinLSInterval");
+    let (kept, _) = bench.router.database[&key].clone();
+    bench.router = Model::new(ROUTER);
+    bench.router.remember(kept);
+    bench.wait(4 * SECOND, Bench::is_full);
+    assert!(held(&bench).is_max_age(), "and has not been answered yet");
+    for _ in 0..60 {
+        bench.run(Duration::from_millis(100));
+        assert!(!bench.router.has(&key).unwrap().1, "the router was told of it");
+    }
+    assert!(!held(&bench).is_max_age());
 }
 
 #[test]
@@ -233,32 +272,23 @@ fn used_up_numbers_are_withdrawn_and_gone_on_from_under_another_id() {
 
 #[test]
 fn another_router_with_our_id_is_said_and_does_not_start_a_storm() {
-    let mut bench = Bench::new(&[1], 10);
-    bench.start_all(Intent::Advertise);
-    bench.wait(3 * SECOND, |bench| bench.route() == [(1, 10)]);
-    bench.run(6 * SECOND);
-    let before = bench.sent.len();
-    for _ in 0..100 {
-        let key = old_lsas(SequenceNumber::INITIAL)[0].header.key;
-        let present = bench.machine(0).origination.lsa(&key, bench.now).unwrap();
-        let stolen = present.again(present.header.sequence.next().unwrap(), 0);
-        bench.router.echo(stolen);
-        bench.run(Duration::from_millis(50));
+    for stolen in [service_key(), router_key()] {
+        let mut bench = Bench::new(&[1], 10);
+        bench.start_all(Intent::Advertise);
+        bench.wait(3 * SECOND, |bench| bench.route() == [(1, 10)]);
+        bench.run(6 * SECOND);
+        let before = bench.sent.len();
+        for _ in 0..100 {
+            let present = bench.machine(0).origination.lsa(&stolen, bench.now).unwrap();
+            bench.router.echo(present.again(present.header.sequence.next().unwrap(), 0));
+            bench.run(Duration::from_millis(50));
+        }
+        let is_update = |body: &Body| matches!(body, Body::LinkStateUpdate(_));
+        let updates = bench.sent[before..].iter().filter(|(_, _, body)| is_update(body)).count();
+        assert!(updates < 20, "{updates} updates in 5 s");
+        let detail = bench.machine(0).report().detail;
+        assert!(detail.contains("another router originates LSAs as 0.0.0.1"), "{detail}");
     }
-    let updates = bench.sent[before..]
-        .iter()
-        .filter(|(_, _, body)| matches!(body, Body::LinkStateUpdate(_)))
-        .count();
-    assert!(updates < 20, "{updates} updates in 5 s");
-    assert!(
-        bench
-            .machine(0)
-            .report()
-            .detail
-            .contains("another router originates LSAs as 0.0.0.1"),
-        "{}",
-        bench.machine(0).report().detail
-    );
 }
 
 #[test]

@@ -264,6 +264,12 @@ impl Bench {
         }
     }
 
+    /// The router sends an LSA that it does not keep.
+    pub(super) fn pass_on(&mut self, lsa: Lsa) {
+        self.router.pass_on(lsa);
+        self.carry_out_router();
+    }
+
     /// Lets everything happen until then.
     pub(super) fn run_until(&mut self, end: Timestamp) {
         loop {

@@ -56,6 +56,28 @@ fn no_next_hop_goes_stale_whoever_came_first() {
     }
 }
 
+/// The update is lost, and only the nudge arrives, whose acknowledgment is lost too: with the repetition nothing makes the router calculate.
+#[test]
+fn a_nudge_that_came_before_its_withdrawal_is_followed_by_another() {
+    let mut bench = two_servers(2);
+    let source = bench.machine(0).sender.link.link_local.unwrap();
+    bench.decide(0, PLANNED);
+    bench.lose_until(bench.now + Duration::from_millis(20));
+    let nudge = bench.machine(0).origination.lsa(&bench.machine(0).router_key(), bench.now).unwrap();
+    let packet = Packet {
+        router: RouterId(1),
+        area: AreaId(0),
+        instance: 0,
+        body: Body::LinkStateUpdate(vec![nudge]),
+    };
+    let payload = packet.emit(source, ALL_D_ROUTERS, None);
+    bench.deliver(source, ALL_D_ROUTERS, &payload);
+    bench.lose_until(bench.now + Duration::from_millis(20));
+    bench.run(Duration::from_millis(100));
+    assert_eq!(bench.route(), [(1, 10), (200, 10)], "the next hop is dead, as it is with FRR");
+    bench.wait(2 * SECOND, |bench| bench.route() == [(200, 10)]);
+}
+
 /// MinLSArrival: the router drops a withdrawal that follows too soon, without a word.
 #[test]
 fn failed_health_within_a_second_of_a_change_does_not_wait_for_it() {
