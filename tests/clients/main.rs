@@ -127,6 +127,8 @@ fn same_answers() {
 }
 
 fn renewal() {
+    /// Said once for each certificate that is taken.
+    const IN_USE: &str = "cert.pem is in use";
     let server = Server::start(&[]);
     let ask = |server: &Server| {
         let [_, _, encrypted @ ..] = transports(server);
@@ -138,6 +140,7 @@ fn renewal() {
     // The client trusts the file's certificate, the server still shows the one before.
     assert_eq!(ask(&server), [false; 3]);
     assert!(server.command(&["reload"]).status.success());
+    server.read_until(IN_USE);
     assert_eq!(ask(&server), [true; 3]);
 
     let right = fs::read(&key).unwrap();
@@ -152,11 +155,12 @@ fn renewal() {
     assert_eq!(ask(&server), [true; 3]);
     fs::write(&key, right).unwrap();
     assert!(server.command(&["reload"]).status.success());
+    server.read_until(IN_USE);
     assert!(server.status().problems.is_empty());
 
     server.make_certificate();
     server.signal(Signal::HUP);
-    server.read_until("cert.pem is in use");
+    server.read_until(IN_USE);
     assert_eq!(ask(&server), [true; 3]);
 }
 
