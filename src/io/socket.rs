@@ -188,4 +188,13 @@ mod tests {
         .to_string();
         assert!(missing.contains("no interface 'no-such-link'"), "{missing}");
     }
+
+    /// The kernel's default bound leaves room for twice its default length.
+    #[test]
+    fn the_queue_is_longer_than_by_default() {
+        let socket = Socket::from(std::net::UdpSocket::bind("[::1]:0").unwrap());
+        let before = socket.recv_buffer_size().unwrap();
+        lengthen_queue(&socket);
+        assert!(socket.recv_buffer_size().unwrap() > before, "{before}");
+    }
 }
