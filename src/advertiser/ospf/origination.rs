@@ -72,7 +72,7 @@ pub(super) struct Origination {
     link_used_up: Option<Timestamp>,
     /// Which of `NUDGES` our Router-LSA has.
     nudge: u16,
-    /// When the routers are to calculate anew, because a prefix went out again without the Router-LSA.
+    /// When the routers are to calculate anew, though nothing that is said changes then.
     nudge_at: Option<Timestamp>,
     /// When something that came too soon after the last time is looked at again.
     postponed: Option<Timestamp>,

@@ -232,6 +232,14 @@ fn a_late_withdrawal_that_is_not_answered_yet_is_told_to_nobody() {
     }
     let held = |bench: &Bench| bench.machine(0).origination.header(&key, bench.now).unwrap();
     assert!(held(&bench).is_max_age(), "the second one waits for MinLSInterval");
+    let request = Packet {
+        router: RouterId(ROUTER),
+        area: AreaId(0),
+        instance: 0,
+        body: Body::LinkStateRequest(vec![key]),
+    };
+    let (router, server) = (bench.router.address, bench.machine(0).sender.link.link_local.unwrap());
+    bench.deliver(router, server, &request.emit(router, server, None));
     let (kept, _) = bench.router.database[&key].clone();
     bench.router = Model::new(ROUTER);
     bench.router.remember(kept);
@@ -242,6 +250,11 @@ fn a_late_withdrawal_that_is_not_answered_yet_is_told_to_nobody() {
         assert!(!bench.router.has(&key).unwrap().1, "the router was told of it");
     }
     assert!(!held(&bench).is_max_age());
+    let updates = bench.sent.iter().filter_map(|(_, _, body)| match body {
+        Body::LinkStateUpdate(lsas) => Some(lsas),
+        _ => None,
+    });
+    assert!(updates.flatten().all(|lsa| lsa.header.key != key || !lsa.header.is_max_age()));
 }
 
 #[test]

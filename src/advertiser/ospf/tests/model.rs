@@ -570,7 +570,7 @@ impl Model {
     /// An instance of our own LSA that somebody made up.
     pub(super) fn echo(&mut self, lsa: Lsa) {
         self.database.insert(lsa.header.key, (lsa.clone(), self.now));
-        self.send(Body::LinkStateUpdate(vec![lsa]), ALL_SPF_ROUTERS);
+        self.pass_on(lsa);
     }
 
     /// An instance that another router has, or had: this one does not keep it.
